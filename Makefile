@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# Makefile - builds, tests and installs the library and the command
+#
+# One graph, no recursion.  The tree is compiled in variants, each below a
+# folder of its own, by the rules of `define variant`:
+#
+#   build/         what is installed
+#   build/alt/     the same by the other compiler (gcc's is clang's, and back)
+#   build/asan/    AddressSanitizer and UndefinedBehaviorSanitizer
+#   build/tsan/    ThreadSanitizer; -DZC_TSAN: fences that it understands
+#   build/kill/    -DZC_KILLPOINTS: stops and dies at named steps
+#
+# Sources are found by wildcard: adding a file is dropping it in its folder.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin AR),default)
+AR := ar
+endif
+ALT_CC := $(if $(findstring clang,$(notdir $(CC))),gcc,clang)
+SAN_CC := clang
+PKG_CONFIG ?= pkg-config
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+DESTDIR ?=
+
+# CFLAGS, CPPFLAGS and LDFLAGS are the caller's, and come last.  The sources
+# need no more than what is here; -fno-strict-aliasing because lib/core/ is the
+# kernel's code, too, and records in shared memory have no declared type.
+WARN := -Wall -Wextra -Wundef -Werror -Wmissing-prototypes -Wstrict-prototypes
+BASE := -std=gnu11 -O2 -g $(WARN) -fno-strict-aliasing -fvisibility=hidden \
+	-ffile-prefix-map=$(CURDIR)/=
+INC := -Iinclude -Iinclude/uapi
+# Linux only, and says so.  (Empty, as a `#define _GNU_SOURCE` is: both may be.)
+# Not for the examples: they must compile as a reader of the manual compiles them.
+GNU := -D_GNU_SOURCE=
+
+version_part = $(shell sed -n 's/^\#define ZC_VERSION_$1 //p' include/zerocore/base.h)
+VERSION := $(call version_part,MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
+SONAME := libzerocore.so.$(call version_part,MAJOR)
+SOFILE := libzerocore.so.$(VERSION)
+
+LIB_SRC := $(sort $(wildcard lib/*.c lib/*/*.c))
+TOOL_SRC := $(sort $(wildcard tools/zerocore/*.c tools/bench/*.c))
+EXAMPLE_SRC := $(sort $(wildcard tools/examples/*.c))
+UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
+CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
+CRASH_SRC := $(sort $(wildcard selftests/crash/*.c))
+
+# A test program is selftests/*/test_*.c; what else lies there is its harness.
+tests_of = $(filter $(dir $(firstword $1))test_%,$1)
+harness_of = $(filter-out $(dir $(firstword $1))test_%,$1)
+
+PUBLIC_H := $(sort $(wildcard include/zerocore/*.h))
+UAPI_H := $(sort $(wildcard include/uapi/linux/zerocore*.h))
+MAN := $(sort $(wildcard Documentation/man/*.[1-8] Documentation/man/*/*.[1-8]))
+COMPLETION := $(sort $(wildcard tools/completion/*))
+
+# pkg-config is asked in recipes only: at parse time it may not be there yet.
+# What it finds is other people's: -isystem keeps our warnings off it.
+tool_cflags = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags json-c libcrypto))
+tool_libs = $(shell $(PKG_CONFIG) --libs json-c libcrypto)
+unit_cflags = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags criterion))
+unit_libs = $(shell $(PKG_CONFIG) --libs criterion)
+
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-7s %s\n' $1 $2
+Q := @
+endif
+
+.DEFAULT_GOAL := all
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: FORCE
+FORCE:
+
+# --- variants ---------------------------------------------------------------
+#
+# $(call variant,folder,compiler,compile flags,link flags,flags of lib/core)
+# Every object waits for the packages (order only: they never make it stale) and
+# for a file with the flags, so that another compiler or flag rebuilds.
+
+define variant
+$1_lib_o := $(LIB_SRC:%.c=$1/obj/%.o)
+$1_tool_o := $(TOOL_SRC:%.c=$1/obj/%.o)
+$1_example_o := $(EXAMPLE_SRC:%.c=$1/obj/%.o)
+$1_unit_o := $(UNIT_SRC:%.c=$1/obj/%.o)
+$1_conf_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CONF_SRC)))
+$1_crash_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CRASH_SRC)))
+$1_command := $(if $(TOOL_SRC),$1/bin/zerocore)
+$1_examples := $(EXAMPLE_SRC:tools/examples/%.c=$1/examples/%)
+$1_unit := $(if $(UNIT_SRC),$1/tests/unit)
+$1_conf := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CONF_SRC)))
+$1_crash := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CRASH_SRC)))
+$1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,$$($1_conf) $$($1_crash))
+$1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_example_o) $$($1_unit_o) \
+	$$($1_conf_o) $$($1_crash_o) $$($1_tests_o)
+
+$1/flags: FORCE
+	@mkdir -p $1
+	@printf '%s\n' '$2 $(BASE) $(INC) $(GNU) $3 $4 $5 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)' >$$@.new
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+
+# The lists of sources: a source that is gone must leave the archives, too.
+$1/sources: FORCE
+	@mkdir -p $1
+	@printf '%s\n' $$($1_all_o) >$$@.new
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+
+$$($1_all_o): $1/obj/%.o: %.c $1/flags | deps-build
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $(BASE) $(INC) $3 $$(local) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+
+# What is only one part's: the library can be shared, and sees its own folder.
+$$($1_lib_o): private local = $(GNU) -Ilib -fPIC -fno-semantic-interposition \
+	$$(if $$(findstring /obj/lib/core/,$$@),$5)
+$$($1_tool_o): private local = $(GNU) -Itools $$(tool_cflags)
+$$($1_unit_o): private local = $(GNU) -Ilib $$(unit_cflags)
+$$($1_unit_o): | deps-check
+$$(filter $1/obj/selftests/conformance/%,$$($1_all_o)): private local = $(GNU) -Iselftests/conformance
+$$(filter $1/obj/selftests/crash/%,$$($1_all_o)): private local = $(GNU) -Ilib \
+	-Iselftests/crash -Iselftests/conformance
+
+$1/lib/libzerocore.a: $$($1_lib_o) $1/sources
+	$$(call say,AR,$$@)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$($1_lib_o)
+
+# A harness is an archive: a program takes from it what it calls.
+$1/tests/conformance.a: $$($1_conf_o) $1/sources
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$($1_conf_o)
+
+$1/tests/crash.a: $$($1_crash_o) $1/sources
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$($1_crash_o)
+
+# -z nodelete: a thread and a fork handler of ours may outlive a dlclose().
+$1/lib/$(SOFILE): $$($1_lib_o) lib/libzerocore.map $1/sources
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 -shared $3 $4 $(LDFLAGS) -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=lib/libzerocore.map -Wl,-z,nodelete \
+		-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $$@ $$($1_lib_o)
+
+$1/lib/$(SONAME): $1/lib/$(SOFILE)
+	@ln -sf $(SOFILE) $$@
+
+$1/lib/libzerocore.so: $1/lib/$(SONAME)
+	@ln -sf $(SONAME) $$@
+
+$1/bin/zerocore: $$($1_tool_o) $1/lib/libzerocore.a $1/sources
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $4 $(LDFLAGS) -o $$@ $$($1_tool_o) $1/lib/libzerocore.a $$(tool_libs)
+
+# An example links what a program links, and finds it beside itself.
+$$($1_examples): $1/examples/%: $1/obj/tools/examples/%.o $1/lib/libzerocore.so
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $4 $(LDFLAGS) -o $$@ $$< -L$1/lib -lzerocore \
+		-Wl,-rpath,'$$$$ORIGIN/../lib'
+
+$1/tests/unit: $$($1_unit_o) $1/lib/libzerocore.a $1/sources
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $4 $(LDFLAGS) -o $$@ $$($1_unit_o) $1/lib/libzerocore.a $$(unit_libs)
+
+$$($1_conf): $1/tests/%: $1/obj/selftests/%.o $1/tests/conformance.a $1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $4 $(LDFLAGS) -o $$@ $$^
+
+$$($1_crash): $1/tests/%: $1/obj/selftests/%.o $1/tests/crash.a $1/tests/conformance.a \
+		$1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $4 $(LDFLAGS) -o $$@ $$^
+
+-include $$($1_all_o:.o=.d)
+endef
+
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TSAN := -fsanitize=thread -DZC_TSAN -fno-omit-frame-pointer
+
+# A kernel stack is short.  (Sanitizers need more, and are not for the kernel.)
+CORE := -Wframe-larger-than=1024
+
+$(eval $(call variant,build,$(CC),,,$(CORE)))
+$(eval $(call variant,build/alt,$(ALT_CC),,,$(CORE)))
+$(eval $(call variant,build/asan,$(SAN_CC),$(ASAN),))
+$(eval $(call variant,build/tsan,$(SAN_CC),$(TSAN),))
+$(eval $(call variant,build/kill,$(CC),-DZC_KILLPOINTS,,$(CORE)))
+
+libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
+
+# --- what one asks for ------------------------------------------------------
+
+# What a test calls make for is what was tested: the same compiler and flags.
+export CC CPPFLAGS CFLAGS LDFLAGS
+
+.PHONY: all demo check check-long install uninstall clean help fmt-check
+.PHONY: alt asan tsan kill tests deps-build deps-clang deps-demo deps-check
+
+## all          the command, the library and the examples, below build/ (the default)
+all: $(call libs_of,build) $(build_command) $(build_examples)
+
+## demo         every shared object of this machine through a pool, with deaths in between
+demo: all | deps-demo
+	tools/demo.sh
+
+## tests        build the test programs only
+tests: all $(build_unit) $(build_conf)
+
+## alt          the whole tree by the other compiler, below build/alt/
+alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) \
+	$(build/alt_unit) $(build/alt_conf) $(build/alt_crash)
+
+## asan         command and tests with AddressSanitizer and UBSan, below build/asan/
+asan: $(build/asan_command) $(build/asan_unit) $(build/asan_conf)
+
+## tsan         the multi-threaded tests with ThreadSanitizer, below build/tsan/
+TSAN_TESTS := $(filter build/tsan/tests/conformance/test_thread%,$(build/tsan_conf))
+tsan: $(TSAN_TESTS)
+
+## kill         command and crash tests with kill points, below build/kill/
+kill: $(build/kill_command) $(build/kill_crash)
+
+# The runner prints `N passed, N failed` and says what failed; ONLY=word runs
+# what has that word in its name.
+RUN := selftests/run.sh
+CHECK_JOBS ?= 2
+SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
+TESTS := $(build_unit:%='% --tap=-') $(build_conf) \
+	$(build/asan_unit:%='% --tap=-') $(build/asan_conf) $(TSAN_TESTS) $(build/kill_crash)
+
+## check        all tests that end within minutes: selftests/, each compiler, sanitizers
+check: all tests alt asan tsan kill | deps-check
+	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(SHELL_TESTS) $(TESTS)
+
+## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
+check-long: all tests alt asan tsan kill | deps-check
+	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
+		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
+
+deps-build:
+	@tools/deps.sh build $(if $(findstring clang,$(CC)),clang)
+
+deps-demo: | deps-build
+	@tools/deps.sh demo
+
+deps-check: | deps-build
+	@tools/deps.sh check
+
+# The other compilers come with the tests' packages.
+$(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o): | deps-check
+
+# The .pc file says ${prefix} where it can: the tree may be moved as a whole.
+below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)
+
+## install      to DESTDIR, PREFIX (/usr/local), LIBDIR, INCLUDEDIR, MANDIR
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(INCLUDEDIR)/zerocore $(DESTDIR)$(INCLUDEDIR)/linux
+	install -m 755 build/bin/zerocore $(DESTDIR)$(BINDIR)/
+	install -m 644 $(PUBLIC_H) $(DESTDIR)$(INCLUDEDIR)/zerocore/
+	install -m 644 $(UAPI_H) $(DESTDIR)$(INCLUDEDIR)/linux/
+	install -m 644 build/lib/libzerocore.a $(DESTDIR)$(LIBDIR)/
+	install -m 755 build/lib/$(SOFILE) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(SOFILE) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzerocore.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call below_prefix,$(LIBDIR))|' \
+		-e 's|@INCLUDEDIR@|$(call below_prefix,$(INCLUDEDIR))|' -e 's|@VERSION@|$(VERSION)|' \
+		lib/zerocore.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/zerocore.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zerocore.pc
+	for page in $(MAN); do \
+		install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit 1; done
+	for file in $(COMPLETION); do \
+		install -D -m 644 $$file $(DESTDIR)$(COMPLETIONDIR)/zerocore || exit 1; done
+	$(if $(DESTDIR),,-ldconfig)
+
+## uninstall    what install put there, nothing else
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/zerocore \
+		$(DESTDIR)$(LIBDIR)/libzerocore.a $(DESTDIR)$(LIBDIR)/$(SOFILE) \
+		$(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libzerocore.so \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/zerocore.pc \
+		$(addprefix $(DESTDIR)$(INCLUDEDIR)/zerocore/,$(notdir $(PUBLIC_H))) \
+		$(addprefix $(DESTDIR)$(INCLUDEDIR)/linux/,$(notdir $(UAPI_H))) \
+		$(foreach page,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+		$(DESTDIR)$(COMPLETIONDIR)/zerocore
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/zerocore
+	$(if $(DESTDIR),,-ldconfig)
+
+## fmt-check    compare the sources with .clang-format (informs; not part of check)
+fmt-check:
+	clang-format --dry-run $(LIB_SRC) $(TOOL_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) \
+		$(CONF_SRC) $(CRASH_SRC)
+
+## clean        remove build/
+clean:
+	rm -rf build
+
+## help         this list
+help:
+	@echo 'make [TARGET] [CC=gcc|clang] [V=1] [DEPS=no] [ONLY=word of a test]'
+	@echo
+	@sed -n 's/^## /  /p' Makefile

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * event.h - what happened to a pool: who came, left or died, what came back.
+ */
+#ifndef ZEROCORE_EVENT_H
+#define ZEROCORE_EVENT_H
+
+#include <zerocore/pool.h>
+
+ZC_BEGIN_DECLS
+
+typedef enum zc_event_type {
+	ZC_EVENT_MEMBER_JOINED = 1,
+	ZC_EVENT_MEMBER_LEFT = 2,
+	ZC_EVENT_MEMBER_DIED = 3,	/* all that it held has come back */
+	ZC_EVENT_SERVICE_ADDED = 4,
+	ZC_EVENT_SERVICE_REMOVED = 5,
+	ZC_EVENT_WRITER_JOINED = 6,
+	ZC_EVENT_WRITER_LEFT = 7,
+	ZC_EVENT_READER_JOINED = 8,
+	ZC_EVENT_READER_LEFT = 9,
+	ZC_EVENT_READER_DISCONNECTED = 10,
+	ZC_EVENT_MEMBER_SUSPECT = 11,	/* no sign of life for a second */
+	ZC_EVENT_OVERFLOW = 12		/* .blocks events were missed */
+} zc_event_type_t;
+
+/**
+ * struct zc_event - one event
+ * @sz: sizeof(struct zc_event), set by the caller
+ * @type: what
+ * @time_ns: zc_timestamp() then
+ * @member: index of the process in the pool
+ * @pid: the process
+ * @blocks: how many blocks came back (died), were missed (overflow)
+ * @bytes: their memory in bytes
+ * @service: "a/b/c" or ""
+ * @comm: the program's name
+ */
+typedef struct zc_event {
+	size_t sz;
+	zc_event_type_t type;
+	uint64_t time_ns;
+	uint32_t member;
+	uint32_t pid;
+	uint64_t blocks;
+	uint64_t bytes;
+	char service[200];
+	char comm[16];
+} zc_event_t;
+
+/**
+ * zc_pool_next_event() - the next event since this process attached
+ * @pool: the pool
+ * @event: with .sz set
+ * @timeout_ns: how long to wait
+ *
+ * Threads: one at a time for one pool.
+ * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_FORKED.
+ */
+ZC_API zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
+				      uint64_t timeout_ns);
+
+/* "member died" and so on; static. */
+ZC_API const char *zc_event_name(zc_event_type_t type);
+
+ZC_END_DECLS
+
+#endif /* ZEROCORE_EVENT_H */

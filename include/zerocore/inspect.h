@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * inspect.h - look at a pool from outside: what the tools show.
+ *
+ * Everything here reads a pool that is in motion: each row is true by itself,
+ * the rows together need not be.
+ */
+#ifndef ZEROCORE_INSPECT_H
+#define ZEROCORE_INSPECT_H
+
+#include <zerocore/pool.h>
+
+ZC_BEGIN_DECLS
+
+/* Which pages the data memory got. */
+typedef enum zc_pages {
+	ZC_PAGES_GOT_SMALL = 0,
+	ZC_PAGES_GOT_TRANSPARENT = 1,
+	ZC_PAGES_GOT_HUGETLB = 2
+} zc_pages_t;
+
+/**
+ * struct zc_pool_info - geometry and use of a pool
+ * @sz: sizeof(struct zc_pool_info), set by the caller
+ */
+typedef struct zc_pool_info {
+	size_t sz;
+	char name[64];
+	char creation_id[33];
+	zc_backend_t backend;
+	zc_pages_t pages;
+	uint32_t layout_version;
+	uint32_t mode;
+	uint32_t creator_pid;
+	uint32_t creator_uid;
+	uint64_t created_unix_ns;
+	uint64_t bytes;
+	uint64_t control_bytes;
+	uint64_t segment_bytes;
+	uint32_t segments;
+	uint32_t granule_bytes;
+	uint32_t ring_entries;
+	uint32_t max_holds;
+	uint32_t members;
+	uint32_t writers;
+	uint32_t readers;
+	uint64_t free_bytes;
+} zc_pool_info_t;
+
+ZC_API zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info);
+
+/* One process. */
+typedef struct zc_member_info {
+	size_t sz;
+	uint32_t index;
+	uint32_t incarnation;
+	uint32_t pid;
+	uint32_t uid;
+	bool live;
+	bool self;
+	uint64_t alive_age_ns;		/* since its last heartbeat */
+	uint64_t progress_age_ns;	/* since it last used a role */
+	char comm[16];
+} zc_member_info_t;
+
+/* zc_inspect_member() - ZC_ERROR_NOT_FOUND: nobody there; ZC_ERROR_INVALID:
+ * past the last index. */
+ZC_API zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
+				     zc_member_info_t *info);
+
+/* One service and its writer. */
+typedef struct zc_service_info {
+	size_t sz;
+	uint32_t index;
+	char service[200];
+	uint32_t writer_state;		/* enum zc_peer_state */
+	uint32_t writer_member;
+	uint32_t writer_pid;
+	uint32_t on_slow;
+	bool overwrite;
+	uint32_t history;
+	uint32_t lag_limit;
+	uint32_t readers;
+	uint32_t reader_mask;		/* bit r: reader r is active */
+	uint64_t quota_bytes;
+	uint64_t used_bytes;
+	uint64_t next_sequence;
+	uint64_t oldest_sequence;
+	uint64_t dropped;
+	uint64_t disconnected;
+	uint64_t timeouts;
+	uint64_t wakes;
+	uint64_t committed_bytes;
+} zc_service_info_t;
+
+ZC_API zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
+				      zc_service_info_t *info);
+
+/* One reader of a service. */
+typedef struct zc_reader_info {
+	size_t sz;
+	uint32_t service;
+	uint32_t index;
+	uint32_t member;
+	uint32_t pid;
+	bool active;
+	bool best_effort;
+	bool disconnected;
+	uint64_t cursor;		/* next sequence that it reads */
+	uint64_t lag;
+	uint32_t holds;
+	uint64_t oldest_hold;		/* sequence, 0: none */
+	uint64_t received;
+	uint64_t lost;
+} zc_reader_info_t;
+
+ZC_API zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service,
+				     uint32_t index, zc_reader_info_t *info);
+
+/* One block (or free run). */
+typedef struct zc_inspect_block {
+	size_t sz;
+	uint64_t granule;		/* first one, over all segments */
+	uint32_t granules;
+	uint32_t generation;
+	uint32_t state;			/* enum zc_block_state: 0 free, 1 using, 2 clean */
+	uint32_t owner;			/* 0 nobody, 1..32 writer + 1, 33..40 cleaner, 41 orphan */
+	uint64_t bytes;			/* payload of a committed one, else 0 */
+	uint64_t sequence;		/* of a committed one, else 0 */
+	uint64_t age_ns;		/* since its commit; 0: unknown */
+	uint32_t held_by;		/* bit r: reader r of its writer holds it */
+	uint32_t unvisited_by;		/* bit r: reader r has not been there yet */
+} zc_inspect_block_t;
+
+/**
+ * zc_inspect_blocks() - visit every run of the pool
+ * @pool: the pool
+ * @visit: called for each; not 0: stop and return ZC_OK
+ * @ctx: handed to @visit
+ * Return: ZC_OK; ZC_ERROR_BUSY: the walk lost its way too often in a pool that
+ * changes quickly; what was visited is still true.
+ */
+ZC_API zc_result_t zc_inspect_blocks(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx);
+
+/**
+ * struct zc_check_report - what zc_pool_check() found
+ * @sz: sizeof(struct zc_check_report), set by the caller
+ * @in_motion: members use the pool: only what stayed over two passes counts
+ * @granules: all of them
+ * @free: nobody's
+ * @claimed: of writers, not committed (cached runs and blocks kept for reuse)
+ * @committed: readable
+ * @cleaning: being reclaimed, orphans included
+ * @lost: in no run: a defect
+ * @runs: how many runs
+ * @largest_free: granules of the longest free run
+ * @members: live ones
+ * @dead_members: not reaped yet
+ * @errors: number of defects
+ * @first_error: a sentence about the first, "" if none
+ */
+typedef struct zc_check_report {
+	size_t sz;
+	bool in_motion;
+	uint64_t granules;
+	uint64_t free;
+	uint64_t claimed;
+	uint64_t committed;
+	uint64_t cleaning;
+	uint64_t lost;
+	uint64_t runs;
+	uint64_t largest_free;
+	uint32_t members;
+	uint32_t dead_members;
+	uint64_t errors;
+	char first_error[256];
+} zc_check_report_t;
+
+/**
+ * zc_pool_check() - fsck for a pool
+ * @pool: the pool; exact when nobody else is attached
+ * @report: with .sz set
+ *
+ * Reaps first what dead members held. Changes nothing else.
+ * Return: ZC_OK, also with errors in the report.
+ */
+ZC_API zc_result_t zc_pool_check(zc_pool_t *pool, zc_check_report_t *report);
+
+/**
+ * zc_pool_list() - visit every pool of this machine
+ * @visit: gets each name; not 0: stop
+ * @ctx: handed to @visit
+ * Return: ZC_OK; ZC_ERROR_SYSTEM.
+ */
+ZC_API zc_result_t zc_pool_list(int (*visit)(const char *name, void *ctx),
+				void *ctx);
+
+ZC_END_DECLS
+
+#endif /* ZEROCORE_INSPECT_H */

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * pool.h - create, open, close, remove pools.
+ *
+ * A pool is all the memory that one routing domain shares.  On plain shared
+ * memory it lives in /dev/shm (or $ZEROCORE_DIR), needs no daemon and no root,
+ * and stays until it is removed.  There, control memory is writable by every
+ * member: only the kernel module protects against a hostile process.
+ */
+#ifndef ZEROCORE_POOL_H
+#define ZEROCORE_POOL_H
+
+#include <zerocore/base.h>
+
+ZC_BEGIN_DECLS
+
+/* A pool as this process sees it.  A process attaches to a pool once; opening
+ * it again gives the same member and one more reference. */
+typedef struct zc_pool zc_pool_t;
+
+typedef enum zc_huge {
+	ZC_HUGE_TRY = 0,	/* hugetlbfs where reserved, else transparent, else small */
+	ZC_HUGE_NEVER = 1,	/* small pages */
+	ZC_HUGE_TRANSPARENT = 2,/* ask for transparent huge pages, else small */
+	ZC_HUGE_REQUIRE = 3	/* hugetlbfs or ZC_ERROR_NO_MEMORY */
+} zc_huge_t;
+
+typedef enum zc_backend {
+	ZC_BACKEND_AUTO = 0,
+	ZC_BACKEND_SHM = 1,	/* plain shared memory */
+	ZC_BACKEND_DEVICE = 2	/* /dev/zerocore */
+} zc_backend_t;
+
+/**
+ * struct zc_pool_options - geometry and place of a new pool
+ * @sz: sizeof(struct zc_pool_options): set by ZC_POOL_OPTIONS_INIT
+ * @bytes: data memory; rounded up to whole segments
+ * @segment_bytes: 0: chosen from @bytes. The largest block is one segment.
+ * @granule_bytes: allocation unit, a power of two from 64 to 65536
+ * @ring_entries: messages that one writer may have published and not yet
+ *	reclaimed, a power of two from 16 to 1048576; 0: 4096
+ * @max_holds: blocks that one reader can hold, 1 to 65536; 0: 448
+ * @huge: which pages to ask for; zc_pool_info() says what was got
+ * @prefault: touch all data memory now
+ * @backend: where; ZEROCORE_BACKEND (shm, device) overrides AUTO
+ * @mode: permission bits of the files, 0: 0600
+ */
+typedef struct zc_pool_options {
+	size_t sz;
+	uint64_t bytes;
+	uint64_t segment_bytes;
+	uint32_t granule_bytes;
+	uint32_t ring_entries;
+	uint32_t max_holds;
+	zc_huge_t huge;
+	bool prefault;
+	zc_backend_t backend;
+	uint32_t mode;
+} zc_pool_options_t;
+
+#define ZC_POOL_OPTIONS_INIT                                                   \
+	{                                                                      \
+		sizeof(zc_pool_options_t), 64ULL << 20, 0, 512, 0, 0,          \
+			ZC_HUGE_TRY, false, ZC_BACKEND_AUTO, 0                 \
+	}
+
+/**
+ * zc_pool_create() - make a pool and attach to it
+ * @name: 1 to 48 of A-Z a-z 0-9 _ . - ; starts with a letter or digit
+ * @options: NULL: defaults
+ * @out: the pool; give it to zc_pool_close()
+ *
+ * All memory is allocated before the name appears: a machine that is too full
+ * refuses the pool here, and nobody gets SIGBUS later.
+ *
+ * Context: may sleep. Threads: any.
+ * Return: ZC_OK; ZC_ERROR_INVALID for a bad name or geometry; ZC_ERROR_EXISTS;
+ * ZC_ERROR_NO_MEMORY; ZC_ERROR_PERMISSION; ZC_ERROR_SYSTEM.
+ */
+ZC_API zc_result_t zc_pool_create(const char *name,
+				  const zc_pool_options_t *options,
+				  zc_pool_t **out);
+
+/**
+ * zc_pool_open() - attach to a pool
+ * @name: as above
+ * @out: the pool; give it to zc_pool_close()
+ *
+ * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_VERSION for another layout;
+ * ZC_ERROR_CORRUPT_POOL for a truncated, foreign or half-created file;
+ * ZC_ERROR_PERMISSION; ZC_ERROR_SLOTS when too many processes are attached.
+ */
+ZC_API zc_result_t zc_pool_open(const char *name, zc_pool_t **out);
+
+/**
+ * zc_pool_close() - drop a reference; the last one leaves the pool
+ * @pool: NULL: nothing happens
+ *
+ * Roles of this process that are still registered are unregistered. Pointers
+ * into blocks are invalid afterwards. Threads: no other may use the pool.
+ */
+ZC_API void zc_pool_close(zc_pool_t *pool);
+
+/**
+ * zc_pool_remove() - take a pool's name away and free its memory
+ * @name: as above
+ *
+ * Members that are attached go on until they close it. Also sweeps what a
+ * creator that was killed left behind.
+ * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_PERMISSION.
+ */
+ZC_API zc_result_t zc_pool_remove(const char *name);
+
+/* The name that a pool was opened by; valid until it is closed. */
+ZC_API const char *zc_pool_name(const zc_pool_t *pool);
+
+ZC_END_DECLS
+
+#endif /* ZEROCORE_POOL_H */

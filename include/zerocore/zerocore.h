@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * zerocore.h - brings all public headers.
+ */
+#ifndef ZEROCORE_ZEROCORE_H
+#define ZEROCORE_ZEROCORE_H
+
+#include <zerocore/base.h>
+#include <zerocore/event.h>
+#include <zerocore/inspect.h>
+#include <zerocore/log.h>
+#include <zerocore/pool.h>
+#include <zerocore/reader.h>
+#include <zerocore/writer.h>
+
+#endif /* ZEROCORE_ZEROCORE_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1 */
+/*
+ * geometry.h - from options to places, and back: is this geometry sane?
+ */
+#ifndef ZC_CORE_GEOMETRY_H
+#define ZC_CORE_GEOMETRY_H
+
+#include "atomic.h"
+#include <linux/zerocore_layout.h>
+
+/* What a creator asks for; zero fields get a default. */
+struct zc_geometry_request {
+	u64 bytes;
+	u64 segment_bytes;
+	u32 granule_bytes;
+	u32 ring_entries;
+	u32 max_holds;
+	u32 max_segments;	/* 0: as many as @bytes needs */
+};
+
+/**
+ * zc_geometry_compute() - lay a pool out
+ * @g: gets the geometry
+ * @segments: gets the number of segments that @req.bytes needs
+ * @req: what is wanted
+ * Return: NULL, or a sentence that says which wish cannot be met.
+ */
+const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
+				const struct zc_geometry_request *req);
+
+/**
+ * zc_geometry_check() - validate a geometry read from a file
+ * @g: a private copy
+ * @file_bytes: size of the control file
+ * Return: NULL, or a sentence that says what is wrong.
+ *
+ * After this, every offset and index computed from @g stays in the file.
+ */
+const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes);
+
+/**
+ * zc_control_format() - write header and descriptors of a new, zeroed pool
+ * @control: the control file's mapping, all zero
+ * @g: its geometry
+ * @segments: how many segments are ready
+ *
+ * Everything but magic, name, ids: the caller fills those in, magic last.
+ */
+void zc_control_format(void *control, const struct zc_geometry *g,
+		       u32 segments);
+
+#endif /* ZC_CORE_GEOMETRY_H */

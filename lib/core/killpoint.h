@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1 */
+/*
+ * killpoint.h - named steps at which a test may kill or stop the caller.
+ *
+ * Compiled in with -DZC_KILLPOINTS only; otherwise ZC_KILLPOINT() is nothing.
+ * The list is the transition table of moves.h, step by step.
+ */
+#ifndef ZC_CORE_KILLPOINT_H
+#define ZC_CORE_KILLPOINT_H
+
+#define ZC_KILLPOINT_LIST(X)                                                  \
+	X(claim_done)                                                         \
+	X(split_remainder)                                                    \
+	X(split_shortened)                                                    \
+	X(merge_claimed)                                                      \
+	X(merge_extended)                                                     \
+	X(merge_marked)                                                       \
+	X(free_published)                                                     \
+	X(acquire_reused)                                                     \
+	X(acquire_ready)                                                      \
+	X(commit_described)                                                   \
+	X(commit_using)                                                       \
+	X(commit_entry_body)                                                  \
+	X(commit_entry)                                                       \
+	X(commit_head)                                                        \
+	X(commit_wake)                                                        \
+	X(cancel_begin)                                                       \
+	X(poll_held)                                                          \
+	X(poll_cursor)                                                        \
+	X(release_begin)                                                      \
+	X(release_done)                                                       \
+	X(hazard_held)                                                        \
+	X(hazard_checked)                                                     \
+	X(reclaim_snapshot)                                                   \
+	X(reclaim_clean)                                                      \
+	X(reclaim_checked)                                                    \
+	X(reclaim_freed)                                                      \
+	X(reclaim_deferred)                                                   \
+	X(reclaim_tail)                                                       \
+	X(deferred_clean)                                                     \
+	X(deferred_freed)                                                     \
+	X(floor_raised)                                                       \
+	X(floor_fenced)                                                       \
+	X(cut_stored)                                                         \
+	X(sleep_ticket)                                                       \
+	X(sleep_look)                                                         \
+	X(member_locked)                                                      \
+	X(member_live)                                                        \
+	X(member_leaving)                                                     \
+	X(member_idle)                                                        \
+	X(reader_slot)                                                        \
+	X(reader_zeroed)                                                      \
+	X(reader_active)                                                      \
+	X(reader_joined)                                                      \
+	X(reader_inactive)                                                    \
+	X(reader_left)                                                        \
+	X(writer_slot)                                                        \
+	X(writer_adopted)                                                     \
+	X(writer_returning)                                                   \
+	X(writer_left)                                                        \
+	X(service_claimed)                                                    \
+	X(service_named)                                                      \
+	X(service_ready)                                                      \
+	X(service_retiring)                                                   \
+	X(death_declared)                                                     \
+	X(reap_role)                                                          \
+	X(reap_mask)                                                          \
+	X(reap_reader)                                                        \
+	X(reap_head)                                                          \
+	X(reap_claimed)                                                       \
+	X(reap_clean)                                                         \
+	X(reap_freed)                                                         \
+	X(reap_orphan)                                                        \
+	X(reap_writer)                                                        \
+	X(reap_member)                                                        \
+	X(event_claimed)                                                      \
+	X(event_written)
+
+enum zc_killpoint {
+#define ZC_KILLPOINT_ENUM(name) ZC_KP_##name,
+	ZC_KILLPOINT_LIST(ZC_KILLPOINT_ENUM)
+#undef ZC_KILLPOINT_ENUM
+	ZC_KP_COUNT
+};
+
+#ifdef ZC_KILLPOINTS
+void zc_killpoint_set(void (*fn)(enum zc_killpoint point, void *ctx),
+		      void *ctx);
+void zc_killpoint_hit(enum zc_killpoint point);
+const char *zc_killpoint_name(enum zc_killpoint point);
+#define ZC_KILLPOINT(name) zc_killpoint_hit(ZC_KP_##name)
+#else
+#define ZC_KILLPOINT(name) ((void)0)
+#endif
+
+#endif /* ZC_CORE_KILLPOINT_H */

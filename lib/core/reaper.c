@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1
+/*
+ * reaper.c - take back what dead members held.
+ *
+ * Many may reap one dead member at a time, and be killed or stopped on the way.
+ * Three rules make it sound: the walk starts at the first granule after the
+ * death is known; a block's word is loaded, *then* its owner's slot is looked at
+ * (still the incarnation that died?), then exactly that word is changed by CAS;
+ * a slot is reused only after one full pass.  A reaper never writes an id of its
+ * own, so that its own death leaves nothing behind.
+ *
+ * Order within a death: readers leave the active mask, then their slot; a
+ * writer's head is advanced over what it had entered into the ring, then its
+ * blocks are walked; its slot becomes IDLE (adoptable); when no role is left,
+ * the member's slot does, and whoever does that tells the peers.
+ */
+#include "reaper.h"
+#include "killpoint.h"
+#include "moves.h"
+#include "reclaim.h"
+#include "service.h"
+
+bool zc_member_declare_dead(const struct zc_view *v, u32 m, u64 life, u64 now_ns)
+{
+	struct zc_member_record *record = &v->members[m];
+	u64 old = life;
+
+	if (zc_life_state(life) != ZC_LIFE_LIVE)
+		return false;
+	zc_store_relaxed(&record->death_ns, now_ns);
+	if (!zc_cas64(&record->life, &old,
+		      zc_life(zc_life_incarnation(life), m, ZC_LIFE_REAPING)))
+		return false;
+	ZC_KILLPOINT(death_declared);
+	return true;
+}
+
+bool zc_reap_wanted(const struct zc_view *v)
+{
+	u32 m;
+
+	for (m = 0; m < ZC_MAX_MEMBERS; m++)
+		if (zc_life_state(zc_load_relaxed(&v->members[m].life)) ==
+		    ZC_LIFE_REAPING)
+			return true;
+	return false;
+}
+
+/* Is member @m being reaped, and may memory that was in I/O be taken? */
+static bool zc_member_reaping(const struct zc_view *v, u32 m)
+{
+	return m < ZC_MAX_MEMBERS &&
+	       zc_life_state(zc_load_acquire(&v->members[m].life)) ==
+		       ZC_LIFE_REAPING;
+}
+
+static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
+			   const struct zc_reaper_ops *ops)
+{
+	u64 died = zc_load_relaxed(&v->members[m].death_ns);
+
+	return io_nr && ops->now_ns(ops->ctx) - died < ZC_QUARANTINE_NS;
+}
+
+/* Granules of the published block with this sequence, 0: not found. */
+static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
+{
+	struct zc_ring_entry *e = &zc_ring(v, w)[sequence & v->ring_mask];
+	struct zc_deferred_entry *d = zc_deferred(v, w);
+	u32 nr = zc_load_relaxed(&zc_writer_area(v, w)->deferred_nr);
+	u64 granule = ~0ULL;
+	u32 i;
+
+	if (zc_load_acquire(&e->sequence) == sequence)
+		granule = zc_load_relaxed(&e->granule);
+	for (i = 0; granule == ~0ULL && i < nr && i < v->deferred_entries; i++)
+		if (zc_load_acquire(&d[i].sequence) == sequence)
+			granule = zc_load_relaxed(&d[i].granule);
+	if (granule >= zc_granules(v))
+		return 0;
+	return zc_word_length(zc_load_relaxed(&v->descs[granule].word));
+}
+
+/* What the dead reader kept from being reused counts as come back. */
+static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
+{
+	struct zc_reader_area *ra = zc_reader_area(v, w, r);
+	u32 nr = zc_holds_nr(v, ra);
+	u64 blocks = 0, granules = 0;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		u64 sequence = zc_load_acquire(zc_hold_slot(ra, i));
+
+		if (!sequence)
+			continue;
+		blocks++;
+		granules += zc_reap_held_granules(v, w, sequence);
+	}
+	if (!blocks)
+		return;
+	zc_add64(&v->members[m].reaped_blocks, blocks);
+	zc_add64(&v->members[m].reaped_bytes, granules << v->granule_shift);
+}
+
+/* The readers of member @m leave. Returns false while one is in quarantine. */
+static bool zc_reap_readers(const struct zc_view *v, u32 m,
+			    const struct zc_reaper_ops *ops)
+{
+	bool all = true;
+	u32 w, r;
+
+	for (w = 0; w < ZC_MAX_WRITERS; w++) {
+		struct zc_writer_slot *slot = &v->writer_slots[w];
+
+		for (r = 0; r < ZC_MAX_READERS_PER; r++) {
+			struct zc_reader_slot *rs = zc_reader_slot(v, w, r);
+			struct zc_floor *floor;
+			struct zc_reader_area *ra;
+			u64 life = zc_load_acquire(&rs->life);
+			u64 idle, mask, hazard;
+
+			if (zc_life_state(life) != ZC_LIFE_LIVE ||
+			    zc_life_member(life) != m)
+				continue;
+			/* The masks before the slot is looked at again: their
+			 * version tells a stale reaper that time has passed. */
+			mask = zc_load_acquire(&slot->active);
+			hazard = zc_load_acquire(&slot->hazard);
+			if (zc_load_acquire(&rs->life) != life ||
+			    !zc_member_reaping(v, m))
+				continue;
+			ra = zc_reader_area(v, w, r);
+			floor = &zc_writer_area(v, w)->floor[r];
+			if (zc_mask_bits(mask) >> r & 1 &&
+			    zc_load_acquire(&ra->incarnation) ==
+				    zc_life_incarnation(life) &&
+			    zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
+					   ops)) {
+				/* Nothing is required of it; holds count. */
+				zc_store_release(&floor->cut_incarnation,
+						 zc_life_incarnation(life));
+				all = false;
+				continue;
+			}
+			/*
+			 * [M1] exactly this mask, or look again: a bit that was
+			 * set since belongs to somebody who lives.
+			 */
+			if (zc_mask_bits(mask) >> r & 1) {
+				if (!zc_cas64(&slot->active, &mask,
+					      ((mask >> 32) + 1) << 32 |
+					      ((u32)mask & ~(1u << r)))) {
+					r--;
+					continue;
+				}
+				zc_reap_count_holds(v, m, w, r);
+				ZC_KILLPOINT(reap_mask);
+			}
+			if (zc_mask_bits(hazard) >> r & 1 &&
+			    !zc_cas64(&slot->hazard, &hazard,
+				      ((hazard >> 32) + 1) << 32 |
+				      ((u32)hazard & ~(1u << r)))) {
+				r--;
+				continue;
+			}
+			idle = zc_life(zc_life_incarnation(life), 0,
+				       ZC_LIFE_IDLE);
+			zc_cas64(&rs->life, &life, idle);
+			ZC_KILLPOINT(reap_reader);
+		}
+	}
+	return all;
+}
+
+/* What the writer had entered into its ring counts as published. */
+static void zc_reap_head(const struct zc_view *v, u32 w, u64 life,
+			 const struct zc_reaper_ops *ops)
+{
+	struct zc_writer_area *wa = zc_writer_area(v, w);
+	struct zc_ring_entry *ring = zc_ring(v, w);
+	u32 i;
+
+	/* One at a time is all that a writer can leave, many may do it. */
+	for (i = 0; i < 2; i++) {
+		u64 head = zc_load_acquire(&wa->head);
+		u64 old = head;
+
+		if (!head || zc_load_acquire(&ring[head & v->ring_mask]
+						      .sequence) != head)
+			break;
+		if (zc_load_acquire(&v->writer_slots[w].life) != life)
+			break;
+		zc_cas64(&wa->head, &old, head + 1);
+		ZC_KILLPOINT(reap_head);
+	}
+	ops->wake(ops->ctx, w);
+}
+
+/* Roles of members that are being reaped: readers out, writers REAPING. */
+static void zc_reap_roles(const struct zc_view *v, struct zc_reaper *reaper,
+			  const struct zc_reaper_ops *ops)
+{
+	u32 m, i;
+
+	reaper->owners = 0;
+	reaper->waiting = false;
+	for (m = 0; m < ZC_MAX_MEMBERS; m++) {
+		if (!zc_member_reaping(v, m))
+			continue;
+		if (!zc_reap_readers(v, m, ops))
+			reaper->waiting = true;
+		zc_service_reap(v, m);
+	}
+	for (i = 0; i < ZC_MAX_WRITERS + ZC_MAX_CLEANERS; i++) {
+		bool writer = i < ZC_MAX_WRITERS;
+		u64 *word = writer ? &v->writer_slots[i].life :
+				     &v->cleaner_slots[i - ZC_MAX_WRITERS].life;
+		u64 life = zc_load_acquire(word);
+		u32 inc = zc_life_incarnation(life);
+
+		m = zc_life_member(life);
+		if (zc_life_state(life) == ZC_LIFE_IDLE ||
+		    !zc_member_reaping(v, m))
+			continue;
+		if (writer && zc_quarantined(v, m,
+				zc_load_relaxed(&zc_writer_area(v, i)->io_nr),
+				ops)) {
+			reaper->waiting = true;
+			continue;
+		}
+		if (zc_life_state(life) == ZC_LIFE_LIVE) {
+			u64 reaping = zc_life(inc, m, ZC_LIFE_REAPING);
+
+			if (!zc_cas64(word, &life, reaping) && life != reaping)
+				continue;
+			life = reaping;
+			ZC_KILLPOINT(reap_role);
+		}
+		if (writer) {
+			zc_reap_head(v, i, life, ops);
+			reaper->head[i] =
+				zc_load_acquire(&zc_writer_area(v, i)->head);
+		}
+		reaper->owners |= 1ULL << (i + 1);
+		reaper->incarnation[i + 1] = inc;
+	}
+}
+
+static u64 *zc_owner_life(const struct zc_view *v, u32 owner)
+{
+	u32 i = owner - 1;
+
+	return i < ZC_MAX_WRITERS ? &v->writer_slots[i].life :
+				    &v->cleaner_slots[i - ZC_MAX_WRITERS].life;
+}
+
+static void zc_reap_count(const struct zc_view *v, u32 owner, u64 word)
+{
+	u32 m = zc_life_member(zc_load_relaxed(zc_owner_life(v, owner)));
+
+	if (m >= ZC_MAX_MEMBERS)
+		return;
+	zc_add64(&v->members[m].reaped_blocks, 1);
+	zc_add64(&v->members[m].reaped_bytes,
+		 (u64)zc_word_length(word) << v->granule_shift);
+}
+
+/* One run of a dead owner. */
+static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
+			u32 granule, u64 word)
+{
+	struct zc_block_desc *d = &v->descs[granule];
+	u32 owner = zc_word_owner(word);
+	u64 sequence = zc_load_relaxed(&d->sequence);
+	u32 writer = zc_load_relaxed(&d->writer);
+	u64 life;
+
+	/* The word was loaded; now: is its owner's slot still the one that died? */
+	life = zc_load_acquire(zc_owner_life(v, owner));
+	if (zc_life_state(life) != ZC_LIFE_REAPING ||
+	    zc_life_incarnation(life) != reaper->incarnation[owner])
+		return;
+	switch (zc_word_state(word)) {
+	case ZC_STATE_FREE:
+		zc_run_normalise(v, granule, word);
+		if (zc_move_reap(&d->word, word)) {
+			zc_reap_count(v, owner, word);
+			zc_hint_add(v, granule, zc_word_length(word));
+			reaper->blocks++;
+		}
+		ZC_KILLPOINT(reap_claimed);
+		return;
+	case ZC_STATE_USING:
+		if (owner > ZC_MAX_WRITERS ||
+		    sequence < reaper->head[owner - 1])
+			return;		/* published: it stays readable */
+		if (!zc_move_reclaim(&d->word, &word, owner))
+			return;
+		zc_add64(&v->members[zc_life_member(life) % ZC_MAX_MEMBERS]
+				  .lost_blocks, 1);
+		ZC_KILLPOINT(reap_clean);
+		break;
+	case ZC_STATE_CLEAN:
+		break;
+	default:
+		return;
+	}
+	/* CLEAN of a dead owner.  [R4] CLEAN before the holds. */
+	zc_fence_full();
+	if (writer < ZC_MAX_WRITERS && zc_sequence_held(v, writer, sequence)) {
+		zc_move_orphan(&d->word, word);
+		ZC_KILLPOINT(reap_orphan);
+		return;
+	}
+	zc_run_normalise(v, granule, word);
+	if (zc_move_reap(&d->word, word)) {
+		zc_reap_count(v, owner, word);
+		zc_hint_add(v, granule, zc_word_length(word));
+		reaper->blocks++;
+	}
+	ZC_KILLPOINT(reap_freed);
+}
+
+/* Is any role of member @m left? */
+static bool zc_member_has_roles(const struct zc_view *v, u32 m)
+{
+	u32 i, r;
+
+	for (i = 0; i < ZC_MAX_WRITERS + ZC_MAX_CLEANERS; i++) {
+		u64 life = zc_load_acquire(zc_owner_life(v, i + 1));
+
+		if (zc_life_state(life) != ZC_LIFE_IDLE &&
+		    zc_life_member(life) == m)
+			return true;
+	}
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		for (r = 0; r < ZC_MAX_READERS_PER; r++) {
+			u64 life = zc_load_acquire(
+				&zc_reader_slot(v, i, r)->life);
+
+			if (zc_life_state(life) != ZC_LIFE_IDLE &&
+			    zc_life_member(life) == m)
+				return true;
+		}
+	return false;
+}
+
+static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
+			   const struct zc_reaper_ops *ops)
+{
+	u32 owner, m;
+
+	for (owner = 1; owner <= ZC_MAX_WRITERS + ZC_MAX_CLEANERS; owner++) {
+		u64 *word = zc_owner_life(v, owner);
+		u64 life = zc_load_acquire(word);
+		u32 inc = reaper->incarnation[owner];
+
+		if (!(reaper->owners >> owner & 1) ||
+		    zc_life_state(life) != ZC_LIFE_REAPING ||
+		    zc_life_incarnation(life) != inc)
+			continue;
+		zc_cas64(word, &life, zc_life(inc, 0, ZC_LIFE_IDLE));
+		ZC_KILLPOINT(reap_writer);
+	}
+	for (m = 0; m < ZC_MAX_MEMBERS; m++) {
+		u64 *word = &v->members[m].life;
+		u64 life = zc_load_acquire(word);
+
+		if (zc_life_state(life) != ZC_LIFE_REAPING ||
+		    zc_member_has_roles(v, m))
+			continue;
+		/*
+		 * Told before the slot is free: whoever dies in between leaves
+		 * it to the next reaper to tell again, and listeners drop what
+		 * they heard of that incarnation before.
+		 */
+		if (ops->reaped)
+			ops->reaped(ops->ctx, m, zc_life_incarnation(life));
+		zc_cas64(word, &life,
+			 zc_life(zc_life_incarnation(life), 0, ZC_LIFE_IDLE));
+		ZC_KILLPOINT(reap_member);
+	}
+}
+
+bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
+	     const struct zc_reaper_ops *ops, u32 budget)
+{
+	if (!reaper->walking) {
+		if (!zc_reap_wanted(v))
+			return true;
+		zc_reap_roles(v, reaper, ops);
+		reaper->walk = (struct zc_walk){ 0 };
+		reaper->walking = true;
+	}
+	if (reaper->owners) {
+		u32 granule;
+		u64 word;
+
+		while (budget--) {
+			if (!zc_walk_step(v, &reaper->walk, &granule, &word))
+				goto walked;
+			if (reaper->owners >> zc_word_owner(word) & 1)
+				zc_reap_run(v, reaper, granule, word);
+		}
+		return false;
+	}
+walked:
+	reaper->walking = false;
+	zc_reap_finish(v, reaper, ops);
+	return !zc_reap_wanted(v);
+}

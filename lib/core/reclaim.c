@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1
+/*
+ * reclaim.c - when may a published block be taken back?
+ *
+ * required(r, s) = r is an active, required reader and s >= max(join, floor).
+ * Each such reader must have its cursor above s, and no active reader may hold
+ * s.  The order of the loads is the protocol: see DESIGN section 4 and the
+ * models holds.pml, tso.pml, demote.pml, torn_reclaim.pml.
+ */
+#include "reclaim.h"
+#include "killpoint.h"
+#include "moves.h"
+#include "run.h"
+
+void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
+		      const struct zc_floor *fenced, struct zc_snapshot *snap)
+{
+	const struct zc_writer_slot *slot = &v->writer_slots[w];
+	struct zc_writer_area *wa = zc_writer_area(v, w);
+	u32 mask;
+
+	/* [R1] head before the active mask; pairs with [R1] in
+	 * zc_reader_register(): active before head is loaded. */
+	zc_fence_full();
+	mask = zc_mask_bits(zc_load_acquire(&slot->active));
+	snap->active = mask;
+	snap->unfenced = 0;
+	snap->limit = head;
+	snap->slowest = ~0U;
+	while (mask) {
+		u32 r = __builtin_ctz(mask);
+		struct zc_reader_slot *rs = zc_reader_slot(v, w, r);
+		struct zc_reader_area *ra = zc_reader_area(v, w, r);
+		u32 incarnation = zc_life_incarnation(
+			zc_load_acquire(&rs->life));
+		u64 from = 0, floor;
+		bool known;
+
+		mask &= mask - 1;
+		if (zc_load_relaxed(&rs->flags) & ZC_READER_HAZARD)
+			continue;
+		if (zc_load_acquire(&ra->incarnation) == incarnation) {
+			/* [R2] cursor before holds; pairs with [R2] in
+			 * zc_reader_poll_block(): hold before cursor. */
+			from = zc_load_acquire(&ra->cursor);
+			if (from) {
+				u64 join = zc_load_relaxed(&ra->join);
+
+				if (join > from)
+					from = join;
+			}
+		}
+		floor = zc_load_acquire(&wa->floor[r].floor);
+		known = fenced && floor <= fenced[r].floor;
+		if (zc_load_acquire(&wa->floor[r].cut_incarnation) ==
+		    incarnation) {
+			floor = ~0ULL;
+			known = fenced &&
+				fenced[r].cut_incarnation == incarnation;
+		}
+		if (floor > from) {
+			from = floor;
+			/* [F1] a reader that fences each poll needs no
+			 * membarrier; pairs with [F1] in poll. */
+			if (!known && !zc_load_acquire(&ra->fencing))
+				snap->unfenced |= 1u << r;
+		}
+		if (from < snap->limit) {
+			snap->limit = from;
+			snap->slowest = r;
+		}
+	}
+	ZC_KILLPOINT(reclaim_snapshot);
+}
+
+u32 zc_holds_nr(const struct zc_view *v, const struct zc_reader_area *ra)
+{
+	u32 high = zc_load_acquire(&ra->overflow_high);
+	u32 most = v->max_holds > ZC_FAST_HOLDS ?
+			   v->max_holds - ZC_FAST_HOLDS : 0;
+
+	return ZC_FAST_HOLDS + (high < most ? high : most);
+}
+
+void zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
+		     struct zc_holds *holds)
+{
+	u32 i;
+
+	holds->base = base;
+	for (i = 0; i < ZC_HOLDS_SPAN / 64; i++)
+		holds->bits[i] = 0;
+	while (mask) {
+		struct zc_reader_area *ra =
+			zc_reader_area(v, w, __builtin_ctz(mask));
+		u32 nr = zc_holds_nr(v, ra);
+
+		mask &= mask - 1;
+		for (i = 0; i < nr; i++) {
+			/* [R3] the reader's accesses before its release;
+			 * pairs with [R3] in zc_reader_release_block(). */
+			u64 d = zc_load_acquire(zc_hold_slot(ra, i)) - base;
+
+			if (d < ZC_HOLDS_SPAN)
+				holds->bits[d / 64] |= 1ULL << d % 64;
+		}
+	}
+}
+
+bool zc_sequence_held(const struct zc_view *v, u32 w, u64 sequence)
+{
+	u32 mask = zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active));
+
+	while (mask) {
+		struct zc_reader_area *ra =
+			zc_reader_area(v, w, __builtin_ctz(mask));
+		u32 nr = zc_holds_nr(v, ra);
+		u32 i;
+
+		mask &= mask - 1;
+		for (i = 0; i < nr; i++)
+			if (zc_load_acquire(zc_hold_slot(ra, i)) == sequence)
+				return true;
+	}
+	return false;
+}
+
+bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
+		 u64 sequence, u64 *word)
+{
+	const struct zc_block_desc *d;
+	u64 value;
+
+	if (granule >= zc_granules(v))
+		return false;
+	d = &v->descs[granule];
+	value = zc_load_acquire(&d->word);	/* [C2] */
+	if (zc_word_state(value) != ZC_STATE_USING ||
+	    zc_word_owner(value) != ZC_OWNER_WRITER(w) ||
+	    zc_word_generation(value) != generation ||
+	    zc_load_relaxed(&d->sequence) != sequence)
+		return false;
+	*word = value;
+	return true;
+}
+
+bool zc_block_reclaim(const struct zc_view *v, u32 w, u64 granule,
+		      u32 generation, u64 sequence, u32 owner, u64 *word)
+{
+	if (!zc_block_is(v, w, granule, generation, sequence, word) ||
+	    !zc_move_reclaim(&v->descs[granule].word, word, owner))
+		return false;
+	ZC_KILLPOINT(reclaim_clean);
+	return true;
+}
+
+bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
+{
+	struct zc_block_desc *d = &v->descs[granule];
+	u32 w = zc_load_relaxed(&d->writer);
+	u64 sequence = zc_load_relaxed(&d->sequence);
+
+	if (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence))
+		return false;
+	zc_run_normalise(v, granule, word);
+	if (!zc_move_reap(&d->word, word))
+		return false;
+	zc_hint_add(v, granule, zc_word_length(word));
+	return true;
+}
+
+/* One published block of a slot without writer. Returns its granules. */
+static u32 zc_idle_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
+		       u32 generation, u64 sequence)
+{
+	u32 granules;
+	u64 word;
+
+	if (zc_sequence_held(v, w, sequence) ||
+	    !zc_block_reclaim(v, w, granule, generation, sequence, owner,
+			      &word))
+		return 0;
+	granules = zc_word_length(word);
+	/* [R4] CLEAN before the holds; pairs with [R4] in the hazard path of
+	 * zc_reader_poll_block(): hold before the word is looked at. */
+	zc_fence_full();
+	if (zc_sequence_held(v, w, sequence)) {
+		zc_move_orphan(&v->descs[granule].word, word);
+		return 0;
+	}
+	ZC_KILLPOINT(reclaim_checked);
+	zc_run_free(v, (u32)granule, owner);
+	ZC_KILLPOINT(reclaim_freed);
+	return granules;
+}
+
+u64 zc_idle_reclaim(const struct zc_view *v, u32 w, u32 owner,
+		    bool (*may_fence)(void), u32 budget, u64 *cursor)
+{
+	struct zc_writer_area *wa = zc_writer_area(v, w);
+	struct zc_ring_entry *ring = zc_ring(v, w);
+	struct zc_deferred_entry *deferred = zc_deferred(v, w);
+	u64 life = zc_load_acquire(&v->writer_slots[w].life);
+	u64 head, oldest, s, freed = 0;
+	u32 entries = v->ring_mask + 1;
+	struct zc_snapshot snap;
+	u32 i, nr;
+
+	if (zc_life_state(life) != ZC_LIFE_IDLE)
+		return 0;
+	head = zc_load_acquire(&wa->head);
+	if (head <= 1)
+		return 0;
+	zc_snapshot_take(v, w, head, NULL, &snap);
+	if (snap.unfenced && !(may_fence && may_fence()))
+		return 0;
+	oldest = head > entries ? head - entries : 1;
+	if (*cursor < oldest || *cursor >= snap.limit)
+		*cursor = oldest;
+	for (s = *cursor; s < snap.limit && budget; s++, budget--) {
+		struct zc_ring_entry *e = &ring[s & v->ring_mask];
+
+		if (zc_load_acquire(&e->sequence) == s)
+			freed += zc_idle_one(v, w, owner,
+					     zc_load_relaxed(&e->granule),
+					     zc_load_relaxed(&e->generation),
+					     s);
+	}
+	*cursor = s;
+	nr = zc_load_relaxed(&wa->deferred_nr);
+	if (nr > v->deferred_entries)
+		nr = v->deferred_entries;
+	for (i = 0; i < nr && budget; i++, budget--) {
+		s = zc_load_acquire(&deferred[i].sequence);
+		if (s && s < snap.limit)
+			freed += zc_idle_one(
+				v, w, owner,
+				zc_load_relaxed(&deferred[i].granule),
+				zc_load_relaxed(&deferred[i].generation), s);
+	}
+	return freed;
+}
+
+bool zc_slot_empty(const struct zc_view *v, u32 w)
+{
+	struct zc_writer_area *wa = zc_writer_area(v, w);
+	struct zc_ring_entry *ring = zc_ring(v, w);
+	struct zc_deferred_entry *deferred = zc_deferred(v, w);
+	u64 head = zc_load_acquire(&wa->head);
+	u32 entries = v->ring_mask + 1;
+	u64 s = head > entries ? head - entries : 1;
+	u32 i, nr;
+	u64 word;
+
+	for (; s < head; s++) {
+		struct zc_ring_entry *e = &ring[s & v->ring_mask];
+
+		if (zc_load_acquire(&e->sequence) == s &&
+		    zc_block_is(v, w, zc_load_relaxed(&e->granule),
+				zc_load_relaxed(&e->generation), s, &word))
+			return false;
+	}
+	nr = zc_load_relaxed(&wa->deferred_nr);
+	for (i = 0; i < nr && i < v->deferred_entries; i++) {
+		s = zc_load_acquire(&deferred[i].sequence);
+		if (s && zc_block_is(v, w, zc_load_relaxed(&deferred[i].granule),
+				     zc_load_relaxed(&deferred[i].generation), s,
+				     &word))
+			return false;
+	}
+	return true;
+}

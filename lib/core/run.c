@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1
+/*
+ * run.c - runs of granules: walk, claim, split, merge, give back.
+ *
+ * Which words can be believed.  Granule 0 of a segment always is the head of a
+ * run: a merge absorbs to the right only.  By induction a walk that starts
+ * there stands on heads, as long as nobody merges in between; a granule that
+ * was absorbed says INSIDE, or for the moment between "extend" and "mark" still
+ * what it said before, with an owner, and its old length leads to the end of
+ * the merged run.  Dying in that moment leaves such a word for good.  It is
+ * harmless: nobody arrives there from the left any more, it has an owner so that
+ * nobody claims it, and the next split that makes it a head writes it.  Only a
+ * lost walk, which restarts at a stripe head, could believe it: therefore a
+ * reaper makes the stripe heads inside a run INSIDE before it frees the run
+ * (zc_run_normalise), and a reaper's walk starts at the first granule after the
+ * death is known.
+ */
+#include "run.h"
+#include "killpoint.h"
+#include "moves.h"
+
+bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
+		  u64 *word)
+{
+	u32 segments = zc_segments(v);
+	u32 stripe = v->stripe_granules;
+
+	while (walk->segment < segments) {
+		u32 base = walk->segment << v->segment_shift;
+		u64 w;
+
+		if (walk->pos >= v->segment_granules)
+			goto next_segment;
+		w = zc_load_acquire(&v->descs[base + walk->pos].word);
+		if (zc_likely(zc_word_state(w) != ZC_STATE_INSIDE &&
+			      zc_word_length(w) <=
+				      v->segment_granules - walk->pos)) {
+			*granule = base + walk->pos;
+			*word = w;
+			walk->pos += zc_word_length(w);
+			return true;
+		}
+		/* Lost: somebody merged here.  Back to a stripe head. */
+		if (++walk->lost > ZC_WALK_LOST_MAX)
+			goto next_segment;
+		if (walk->pos % stripe)
+			walk->pos -= walk->pos % stripe;
+		else if (walk->pos)
+			walk->pos -= stripe;
+		else
+			goto next_segment;	/* corrupt: a first granule inside */
+		continue;
+next_segment:
+		walk->segment++;
+		walk->pos = 0;
+		walk->lost = 0;
+	}
+	return false;
+}
+
+static void zc_hint_change(const struct zc_view *v, u32 granule, u32 granules,
+			   bool add)
+{
+	u64 total = granules;
+
+	while (granules) {
+		u32 in_segment = granule & (v->segment_granules - 1);
+		u32 stripe = in_segment / v->stripe_granules;
+		u32 room = v->stripe_granules -
+			   in_segment % v->stripe_granules;
+		u32 n = granules < room ? granules : room;
+		u32 *hint = &v->segments[granule >> v->segment_shift]
+				     .free_hint[stripe];
+
+		zc_fetch_add32(hint, add ? n : -n);
+		granule += n;
+		granules -= n;
+	}
+	zc_add64(&v->header->free_granules, add ? total : -total);
+}
+
+void zc_hint_add(const struct zc_view *v, u32 granule, u32 granules)
+{
+	zc_hint_change(v, granule, granules, true);
+}
+
+void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules)
+{
+	zc_hint_change(v, granule, granules, false);
+}
+
+/* A length that stays inside the segment, whatever the word says. */
+static bool zc_run_sane(const struct zc_view *v, u32 granule, u64 word)
+{
+	u32 pos = granule & (v->segment_granules - 1);
+
+	return zc_word_length(word) <= v->segment_granules - pos;
+}
+
+bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
+{
+	if (!zc_run_sane(v, granule, *word) ||
+	    !zc_move_claim(&v->descs[granule].word, word, owner))
+		return false;
+	zc_hint_sub(v, granule, zc_word_length(*word));
+	ZC_KILLPOINT(claim_done);
+	return true;
+}
+
+u32 zc_run_split(const struct zc_view *v, u32 granule, u32 granules, u32 owner)
+{
+	u64 *head = &v->descs[granule].word;
+	u32 length = zc_word_length(zc_load_relaxed(head));
+	u32 rest = granule + granules;
+
+	/* Dead in between: the head still covers the remainder. */
+	zc_move_resize(&v->descs[rest].word, length - granules, owner);
+	ZC_KILLPOINT(split_remainder);
+	zc_move_resize(head, granules, owner);
+	ZC_KILLPOINT(split_shortened);
+	return rest;
+}
+
+/* How long may a run become that starts here? */
+static u32 zc_run_limit(const struct zc_view *v, u32 granule)
+{
+	u32 pos = granule & (v->segment_granules - 1);
+	u32 in_stripe = pos % v->stripe_granules;
+
+	if (!in_stripe)
+		return v->segment_granules - pos;
+	return v->stripe_granules - in_stripe;
+}
+
+u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner)
+{
+	u64 *head = &v->descs[granule].word;
+	u32 length = zc_word_length(zc_load_relaxed(head));
+	u32 limit = zc_run_limit(v, granule);
+
+	while (length < want && length < limit) {
+		u64 *next = &v->descs[granule + length].word;
+		u64 w = zc_load_acquire(next);
+		u32 n = zc_word_length(w);
+
+		if (n > limit - length ||
+		    !zc_run_claim(v, granule + length, &w, owner))
+			break;
+		ZC_KILLPOINT(merge_claimed);
+		/* First extend, then mark: dead in between, the run is whole. */
+		length += n;
+		zc_move_resize(head, length, owner);
+		ZC_KILLPOINT(merge_extended);
+		zc_move_absorb(next, w);
+		ZC_KILLPOINT(merge_marked);
+	}
+	return length;
+}
+
+/* A live owner makes a run unowned, be it FREE or CLEAN. */
+static void zc_run_publish(const struct zc_view *v, u32 granule)
+{
+	u64 *head = &v->descs[granule].word;
+	u64 w = zc_load_relaxed(head);
+
+	zc_hint_add(v, granule, zc_word_length(w));
+	zc_move_done(head, w);
+	ZC_KILLPOINT(free_published);
+}
+
+void zc_run_free(const struct zc_view *v, u32 granule, u32 owner)
+{
+	u64 *head = &v->descs[granule].word;
+	u64 w = zc_load_relaxed(head);
+	u32 length = zc_word_length(w);
+
+	if (zc_word_state(w) == ZC_STATE_CLEAN &&
+	    length > zc_run_room(v, granule))
+		zc_move_keep(head, w, owner);
+	/* Runs that nobody owns do not cross a stripe. */
+	while (length > zc_run_room(v, granule)) {
+		u32 rest = zc_run_split(v, granule, zc_run_room(v, granule),
+					owner);
+
+		zc_run_publish(v, granule);
+		length -= rest - granule;
+		granule = rest;
+	}
+	zc_run_publish(v, granule);
+}
+
+void zc_run_normalise(const struct zc_view *v, u32 granule, u64 word)
+{
+	u32 stripe = v->stripe_granules;
+	u32 pos = granule - granule % stripe + stripe;
+
+	for (; pos < granule + zc_word_length(word); pos += stripe) {
+		u64 w = zc_load_acquire(&v->descs[pos].word);
+
+		if (zc_word_state(w) == ZC_STATE_INSIDE)
+			continue;
+		/*
+		 * Loaded before the head is looked at again: if that is still
+		 * the dead owner's, nobody had made a head of this granule.
+		 */
+		if (zc_load_acquire(&v->descs[granule].word) != word)
+			return;
+		zc_move_inside(&v->descs[pos].word, w);
+	}
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1 */
+/*
+ * view.h - a pool as one process (or the kernel) has it mapped.
+ *
+ * The numbers are private copies, validated once at attach; nothing here is
+ * read from shared memory again.
+ */
+#ifndef ZC_CORE_VIEW_H
+#define ZC_CORE_VIEW_H
+
+#include "atomic.h"
+#include <linux/zerocore_layout.h>
+
+struct zc_view {
+	struct zc_pool_header *header;
+	struct zc_member_record *members;
+	struct zc_writer_slot *writer_slots;
+	struct zc_reader_slot *reader_slots;
+	struct zc_cleaner_slot *cleaner_slots;
+	struct zc_segment_record *segments;
+	struct zc_event_record *events;
+	char *writer_areas;
+	char *reader_areas;
+	struct zc_block_desc *descs;
+
+	u32 granule_shift;
+	u32 segment_shift;	/* log2 of segment_granules */
+	u32 segment_granules;
+	u32 stripe_granules;
+	u32 max_segments;
+	u32 ring_mask;
+	u32 max_holds;
+	u32 deferred_entries;
+	u64 writer_area_bytes;
+	u64 reader_area_bytes;
+};
+
+/* Fills the pointers and numbers in from a geometry that was validated. */
+void zc_view_init(struct zc_view *v, void *control,
+		  const struct zc_geometry *g);
+
+static inline struct zc_writer_area *zc_writer_area(const struct zc_view *v,
+						    u32 w)
+{
+	return (void *)(v->writer_areas + w * v->writer_area_bytes);
+}
+
+static inline struct zc_ring_entry *zc_ring(const struct zc_view *v, u32 w)
+{
+	return (void *)(v->writer_areas + w * v->writer_area_bytes +
+			sizeof(struct zc_writer_area));
+}
+
+static inline struct zc_deferred_entry *zc_deferred(const struct zc_view *v,
+						    u32 w)
+{
+	return (void *)((char *)zc_ring(v, w) +
+			(u64)(v->ring_mask + 1) * sizeof(struct zc_ring_entry));
+}
+
+static inline struct zc_reader_slot *zc_reader_slot(const struct zc_view *v,
+						    u32 w, u32 r)
+{
+	return &v->reader_slots[w * ZC_MAX_READERS_PER + r];
+}
+
+static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
+						    u32 w, u32 r)
+{
+	return (void *)(v->reader_areas +
+			(u64)(w * ZC_MAX_READERS_PER + r) *
+				v->reader_area_bytes);
+}
+
+/* Where hold number @idx of a reader lives. */
+static inline u64 *zc_hold_slot(struct zc_reader_area *a, u32 idx)
+{
+	if (idx < ZC_FAST_HOLDS)
+		return &a->hold[idx];
+	return (u64 *)((char *)a + ZC_READER_OVERFLOW_OFF) +
+	       (idx - ZC_FAST_HOLDS);
+}
+
+/* Segments that have been published. */
+static inline u32 zc_segments(const struct zc_view *v)
+{
+	u32 n = zc_load_acquire(&v->header->segments);
+
+	return n < v->max_segments ? n : v->max_segments;
+}
+
+/* Granules of all published segments: every valid granule is below. */
+static inline u64 zc_granules(const struct zc_view *v)
+{
+	return (u64)zc_segments(v) << v->segment_shift;
+}
+
+static inline u32 zc_granules_for(const struct zc_view *v, u64 bytes)
+{
+	return (u32)((bytes + (1ULL << v->granule_shift) - 1) >>
+		     v->granule_shift);
+}
+
+/* Life words. */
+static inline u64 zc_life(u32 incarnation, u32 member, u32 state)
+{
+	return (u64)incarnation << 32 | (u64)(member & 0xffff) << 16 |
+	       (state & 0xffff);
+}
+
+static inline u32 zc_life_state(u64 life)
+{
+	return life & 0xffff;
+}
+
+static inline u32 zc_life_member(u64 life)
+{
+	return life >> 16 & 0xffff;
+}
+
+static inline u32 zc_life_incarnation(u64 life)
+{
+	return life >> 32;
+}
+
+/* Masks with a version: changed by CAS only, the version at each change. */
+static inline u32 zc_mask_bits(u64 mask)
+{
+	return (u32)mask;
+}
+
+void zc_mask_set(u64 *mask, u32 bit);
+void zc_mask_clear(u64 *mask, u32 bit);
+
+#endif /* ZC_CORE_VIEW_H */

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * inspect.c - what the tools show of a pool in motion.
+ *
+ * Regions of roles are looked at only where a role has been: they are not
+ * allocated before, and to read a hole could be SIGBUS on a full file system.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/service.h"
+#include "internal.h"
+#include "shm.h"
+
+#define ZC_BLOCK_TRIES 8
+
+static zc_result_t zc_inspect_check(zc_pool_t *pool, const void *out)
+{
+	size_t sz;
+
+	if (!pool || !out)
+		return zc_fail(ZC_ERROR_INVALID, "pool or output is NULL");
+	sz = *(const size_t *)out;
+	if (sz <= sizeof(size_t) || sz > 1 << 20)
+		return zc_fail(ZC_ERROR_INVALID, "the output's .sz is %zu: set it to the "
+			       "sizeof of its type", sz);
+	return zc_pool_usable(pool);
+}
+
+static u64 zc_age(u64 now, u64 then)
+{
+	return then && then < now ? now - then : 0;
+}
+
+static u32 zc_member_pid(const struct zc_view *v, u32 m)
+{
+	return m < ZC_MAX_MEMBERS ? zc_load_relaxed(&v->members[m].pid) : 0;
+}
+
+/* Has there been a role, so that the writer's region is allocated? */
+static bool zc_writer_area_used(const struct zc_view *v, u32 w)
+{
+	const struct zc_writer_slot *slot = &v->writer_slots[w];
+
+	return zc_life_incarnation(zc_load_acquire(&slot->life)) ||
+	       zc_mask_bits(zc_load_acquire(&slot->active));
+}
+
+/* --- pool ---------------------------------------------------------------------- */
+
+static void zc_count_roles(const struct zc_view *v, zc_pool_info_t *i)
+{
+	u32 m, w;
+
+	for (m = 0; m < ZC_MAX_MEMBERS; m++)
+		if (zc_life_state(zc_load_relaxed(&v->members[m].life)) ==
+		    ZC_LIFE_LIVE)
+			i->members++;
+	for (w = 0; w < ZC_MAX_WRITERS; w++) {
+		const struct zc_writer_slot *slot = &v->writer_slots[w];
+
+		if (zc_life_state(zc_load_relaxed(&slot->life)) == ZC_LIFE_LIVE)
+			i->writers++;
+		i->readers += (u32)__builtin_popcount(
+			zc_mask_bits(zc_load_relaxed(&slot->active)));
+	}
+}
+
+zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
+{
+	zc_result_t result = zc_inspect_check(pool, info);
+	const struct zc_pool_header *h;
+	const struct zc_view *v;
+	zc_pool_info_t i = { 0 };
+	u64 free_granules;
+
+	if (result != ZC_OK)
+		return result;
+	v = &pool->view;
+	h = v->header;
+	strcpy(i.name, pool->name);
+	zc_id_text(pool->creation_id, i.creation_id);
+	i.backend = ZC_BACKEND_SHM;
+	switch (zc_load_relaxed(&h->page_kind)) {
+	case ZC_PAGES_TRANSPARENT:
+		i.pages = ZC_PAGES_GOT_TRANSPARENT;
+		break;
+	case ZC_PAGES_HUGETLB:
+		i.pages = ZC_PAGES_GOT_HUGETLB;
+		break;
+	default:
+		i.pages = ZC_PAGES_GOT_SMALL;
+	}
+	i.layout_version = ZC_LAYOUT_VERSION;
+	i.mode = zc_load_relaxed(&h->mode);
+	i.creator_pid = zc_load_relaxed(&h->creator_pid);
+	i.creator_uid = zc_load_relaxed(&h->creator_uid);
+	i.created_unix_ns = zc_load_relaxed(&h->created_ns);
+	i.bytes = zc_granules(v) << v->granule_shift;
+	i.control_bytes = pool->control_bytes;
+	i.segment_bytes = (u64)v->segment_granules << v->granule_shift;
+	i.segments = zc_segments(v);
+	i.granule_bytes = 1U << v->granule_shift;
+	i.ring_entries = v->ring_mask + 1;
+	i.max_holds = v->max_holds;
+	zc_count_roles(v, &i);
+	free_granules = zc_load_relaxed(&h->free_granules);
+	/* A hint: it may be off, but not beyond what there is. */
+	if ((int64_t)free_granules < 0)
+		free_granules = 0;
+	if (free_granules > zc_granules(v))
+		free_granules = zc_granules(v);
+	i.free_bytes = free_granules << v->granule_shift;
+	zc_copy_out(info, &i, sizeof(i));
+	return ZC_OK;
+}
+
+/* --- members, services, readers ---------------------------------------------------- */
+
+zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
+			      zc_member_info_t *info)
+{
+	zc_result_t result = zc_inspect_check(pool, info);
+	const struct zc_member_record *r;
+	zc_member_info_t i = { 0 };
+	u64 life, now;
+	u32 k;
+
+	if (result != ZC_OK)
+		return result;
+	if (index >= ZC_MAX_MEMBERS)
+		return zc_fail(ZC_ERROR_INVALID, "members have indexes 0 to %u",
+			       ZC_MAX_MEMBERS - 1);
+	r = &pool->view.members[index];
+	life = zc_load_acquire(&r->life);
+	if (zc_life_state(life) == ZC_LIFE_IDLE ||
+	    (zc_life_state(life) == ZC_LIFE_LIVE &&
+	     zc_life_member(life) == ZC_MEMBER_JOINING))
+		return zc_fail(ZC_ERROR_NOT_FOUND, "there is no member %u", index);
+	now = zc_timestamp();
+	i.index = index;
+	i.incarnation = zc_life_incarnation(life);
+	i.pid = zc_load_relaxed(&r->pid);
+	i.uid = zc_load_relaxed(&r->uid);
+	i.live = zc_life_state(life) == ZC_LIFE_LIVE;
+	i.self = index == pool->member && life == pool->life;
+	i.alive_age_ns = zc_age(now, zc_load_relaxed(&r->alive_ns));
+	i.progress_age_ns = zc_age(now, zc_load_relaxed(&r->progress_ns));
+	for (k = 0; k < sizeof(i.comm) - 1; k++)
+		i.comm[k] = (char)zc_load_relaxed(&r->comm[k]);
+	zc_copy_out(info, &i, sizeof(i));
+	return ZC_OK;
+}
+
+static u32 zc_peer_state_of(u64 life)
+{
+	switch (zc_life_state(life)) {
+	case ZC_LIFE_LIVE:
+		return ZC_PEER_LIVE;
+	case ZC_LIFE_REAPING:
+		return ZC_PEER_REAPING;
+	default:
+		return ZC_PEER_NONE;
+	}
+}
+
+static void zc_service_area(const struct zc_view *v, u32 w,
+			    zc_service_info_t *i)
+{
+	const struct zc_writer_area *a = zc_writer_area(v, w);
+
+	i->used_bytes = zc_load_relaxed(&a->used_bytes);
+	i->next_sequence = zc_load_acquire(&a->head);
+	i->oldest_sequence = zc_load_relaxed(&a->tail);
+	i->dropped = zc_load_relaxed(&a->stat_dropped);
+	i->disconnected = zc_load_relaxed(&a->stat_disconnected);
+	i->timeouts = zc_load_relaxed(&a->stat_timeouts);
+	i->wakes = zc_load_relaxed(&a->stat_wakes);
+	i->committed_bytes = zc_load_relaxed(&a->stat_bytes);
+}
+
+zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
+			       zc_service_info_t *info)
+{
+	zc_result_t result = zc_inspect_check(pool, info);
+	const struct zc_writer_slot *slot;
+	zc_service_info_t i = { 0 };
+	u64 life;
+
+	if (result != ZC_OK)
+		return result;
+	if (index >= ZC_MAX_WRITERS)
+		return zc_fail(ZC_ERROR_INVALID, "services have indexes 0 to %u",
+			       ZC_MAX_WRITERS - 1);
+	slot = &pool->view.writer_slots[index];
+	if (zc_service_state(zc_load_acquire(&slot->service)) !=
+	    ZC_SERVICE_READY)
+		return zc_fail(ZC_ERROR_NOT_FOUND, "there is no service %u", index);
+	life = zc_load_acquire(&slot->life);
+	i.index = index;
+	zc_service_text(&pool->view, index, i.service);
+	i.writer_state = zc_peer_state_of(life);
+	if (i.writer_state != ZC_PEER_NONE) {
+		i.writer_member = zc_life_member(life);
+		i.writer_pid = zc_member_pid(&pool->view, i.writer_member);
+	}
+	i.on_slow = zc_load_relaxed(&slot->on_slow);
+	i.overwrite = zc_load_relaxed(&slot->flags) & ZC_SERVICE_OVERWRITE;
+	i.history = zc_load_relaxed(&slot->history);
+	i.lag_limit = zc_load_relaxed(&slot->lag_limit);
+	i.quota_bytes = zc_load_relaxed(&slot->quota_bytes);
+	i.reader_mask = zc_mask_bits(zc_load_acquire(&slot->active));
+	i.readers = (u32)__builtin_popcount(i.reader_mask);
+	if (zc_writer_area_used(&pool->view, index))
+		zc_service_area(&pool->view, index, &i);
+	zc_copy_out(info, &i, sizeof(i));
+	return ZC_OK;
+}
+
+static u32 zc_holds_used(const struct zc_view *v, const struct zc_reader_area *a)
+{
+	u32 high = zc_load_acquire(&a->overflow_high);
+	u32 most = v->max_holds > ZC_FAST_HOLDS ?
+			   v->max_holds - ZC_FAST_HOLDS : 0;
+
+	return ZC_FAST_HOLDS + (high < most ? high : most);
+}
+
+static void zc_reader_area_info(const struct zc_view *v, u32 w, u32 r,
+				u32 incarnation, zc_reader_info_t *i)
+{
+	struct zc_reader_area *a = zc_reader_area(v, w, r);
+	u64 head = zc_load_acquire(&zc_writer_area(v, w)->head);
+	u32 k, nr;
+
+	/* Another's values: it has not written its own yet. */
+	if (zc_load_acquire(&a->incarnation) != incarnation)
+		return;
+	i->cursor = zc_load_acquire(&a->cursor);
+	i->lag = i->cursor && head > i->cursor ? head - i->cursor : 0;
+	nr = zc_holds_used(v, a);
+	for (k = 0; k < nr; k++) {
+		u64 s = zc_load_acquire(zc_hold_slot(a, k));
+
+		if (!s)
+			continue;
+		i->holds++;
+		if (!i->oldest_hold || s < i->oldest_hold)
+			i->oldest_hold = s;
+	}
+	i->received = zc_load_relaxed(&a->stat_received);
+	i->lost = zc_load_relaxed(&a->stat_lost);
+}
+
+zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service, uint32_t index,
+			      zc_reader_info_t *info)
+{
+	zc_result_t result = zc_inspect_check(pool, info);
+	const struct zc_reader_slot *slot;
+	zc_reader_info_t i = { 0 };
+	const struct zc_view *v;
+	u32 incarnation;
+	u64 life;
+
+	if (result != ZC_OK)
+		return result;
+	if (service >= ZC_MAX_WRITERS || index >= ZC_MAX_READERS_PER)
+		return zc_fail(ZC_ERROR_INVALID, "services have indexes 0 to %u, their "
+			       "readers 0 to %u", ZC_MAX_WRITERS - 1,
+			       ZC_MAX_READERS_PER - 1);
+	v = &pool->view;
+	slot = zc_reader_slot(v, service, index);
+	life = zc_load_acquire(&slot->life);
+	if (zc_life_state(life) == ZC_LIFE_IDLE)
+		return zc_fail(ZC_ERROR_NOT_FOUND, "service %u has no reader %u",
+			       service, index);
+	incarnation = zc_life_incarnation(life);
+	i.service = service;
+	i.index = index;
+	i.member = zc_life_member(life);
+	i.pid = zc_member_pid(v, i.member);
+	i.active = zc_mask_bits(zc_load_acquire(
+			   &v->writer_slots[service].active)) >> index & 1;
+	i.best_effort = zc_load_relaxed(&slot->flags) & ZC_READER_HAZARD;
+	/* Active: its region is allocated, and so is the writer's. */
+	if (i.active) {
+		i.disconnected = zc_load_acquire(
+					 &zc_writer_area(v, service)
+						  ->floor[index]
+						  .cut_incarnation) == incarnation;
+		zc_reader_area_info(v, service, index, incarnation, &i);
+	}
+	zc_copy_out(info, &i, sizeof(i));
+	return ZC_OK;
+}
+
+/* --- blocks -------------------------------------------------------------------------- */
+
+/* Which readers hold a committed block, and which have not been there? */
+static void zc_block_readers(const struct zc_view *v, u32 w, u64 sequence,
+			     zc_inspect_block_t *b)
+{
+	u32 mask = zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active));
+
+	while (mask) {
+		u32 r = (u32)__builtin_ctz(mask), k, nr;
+		struct zc_reader_slot *slot = zc_reader_slot(v, w, r);
+		struct zc_reader_area *a = zc_reader_area(v, w, r);
+		const struct zc_floor *f = &zc_writer_area(v, w)->floor[r];
+		u32 incarnation = zc_life_incarnation(
+			zc_load_acquire(&slot->life));
+		u64 from;
+
+		mask &= mask - 1;
+		nr = zc_holds_used(v, a);
+		for (k = 0; k < nr; k++)
+			if (zc_load_acquire(zc_hold_slot(a, k)) == sequence)
+				b->held_by |= 1U << r;
+		if (zc_load_relaxed(&slot->flags) & ZC_READER_HAZARD ||
+		    zc_load_acquire(&f->cut_incarnation) == incarnation)
+			continue;
+		from = zc_load_acquire(&a->join);
+		if (zc_load_acquire(&f->floor) > from)
+			from = zc_load_acquire(&f->floor);
+		if (zc_load_acquire(&a->incarnation) != incarnation ||
+		    (sequence >= from && zc_load_acquire(&a->cursor) <= sequence))
+			b->unvisited_by |= 1U << r;
+	}
+}
+
+/* false: the run is not there any more. */
+static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
+			      zc_inspect_block_t *out)
+{
+	const struct zc_block_desc *d = &v->descs[granule];
+	u32 length = zc_word_length(word), tries;
+
+	for (tries = 0; tries < ZC_BLOCK_TRIES; tries++) {
+		zc_inspect_block_t b = {
+			.sz = sizeof(b),
+			.granule = granule,
+			.granules = zc_word_length(word),
+			.generation = zc_word_generation(word),
+			.state = zc_word_state(word),
+			.owner = zc_word_owner(word),
+		};
+		u64 again;
+
+		/* The record is kept from commit until FREE. */
+		if (b.state == ZC_STATE_USING || b.state == ZC_STATE_CLEAN) {
+			u32 w = zc_load_relaxed(&d->writer);
+
+			b.sequence = zc_load_relaxed(&d->sequence);
+			if (w < ZC_MAX_WRITERS)
+				zc_block_readers(v, w, b.sequence, &b);
+		}
+		if (b.state == ZC_STATE_USING) {
+			b.bytes = zc_load_relaxed(&d->bytes);
+			b.age_ns = zc_age(zc_timestamp(),
+					  zc_load_relaxed(&d->timestamp_ns));
+		} else {
+			b.sequence = 0;
+			b.unvisited_by = 0;
+		}
+		/* Loads before the second look; a block that changed is redone. */
+		zc_fence_full();
+		again = zc_load_acquire(&d->word);
+		if (again == word) {
+			*out = b;
+			return true;
+		}
+		word = again;
+		if (zc_word_state(word) == ZC_STATE_INSIDE ||
+		    zc_word_length(word) != length)
+			return false;
+	}
+	return false;
+}
+
+zc_result_t zc_inspect_blocks(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
+{
+	struct zc_walk walk = { 0 };
+	zc_inspect_block_t b;
+	const struct zc_view *v;
+	zc_result_t result;
+	u64 word, seen = 0, missed = 0, total;
+	u32 granule;
+
+	if (!pool || !visit)
+		return zc_fail(ZC_ERROR_INVALID, "pool or visit is NULL");
+	result = zc_pool_usable(pool);
+	if (result != ZC_OK)
+		return result;
+	v = &pool->view;
+	total = zc_granules(v);
+	while (zc_walk_step(v, &walk, &granule, &word) && granule < total) {
+		/* The walk lost its way and was here before. */
+		if (granule < seen)
+			continue;
+		missed += granule - seen;
+		seen = (u64)granule + zc_word_length(word);
+		if (!zc_block_describe(v, granule, word, &b))
+			missed += zc_word_length(word);
+		else if (visit(&b, ctx))
+			return ZC_OK;
+	}
+	if (seen < total)
+		missed += total - seen;
+	/* Some always slip through while others split and join. */
+	if (missed > total / 8)
+		return zc_fail(ZC_ERROR_BUSY, "the pool changes quickly: %llu of "
+			       "%llu granules were not seen", missed, total);
+	return ZC_OK;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * internal.h - what the files of the library know of each other.
+ *
+ * Locks: zc_pools_lock (the list of attached pools) > pool->lock (its roles)
+ * > leaf locks.  Nothing that happens per message takes one.
+ */
+#ifndef ZC_LIB_INTERNAL_H
+#define ZC_LIB_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include <zerocore/zerocore.h>
+
+#include "core/killpoint.h"
+#include "core/reaper.h"
+#include "core/run.h"
+#include "core/view.h"
+
+struct zc_background;
+
+struct zc_pool {
+	struct zc_view view;		/* (invariant) after attach */
+	char *data;			/* reserved range of all segments */
+	u64 data_span;			/* bytes reserved at @data */
+	void *control;
+	u64 control_bytes;
+	bool data_writable;		/* PROT_WRITE is on; (under @map_lock) */
+	bool may_write;			/* opened read-write */
+
+	/*
+	 * A program may close all its descriptors behind our back (daemonising)
+	 * and get the numbers again for its own files: whoever uses one of these
+	 * asks zc_fd_is() first.  lock_fd is never closed while attached, because
+	 * that would drop the record locks of the whole process.
+	 */
+	int control_fd;
+	int lock_fd;
+	u64 control_dev, control_ino;
+	u64 lock_dev, lock_ino;
+	char map_id[48];		/* of control in /proc/PID/maps, "" unknown */
+	u64 pid_ns;			/* 0: /proc cannot be used here */
+	const u32 *alive;		/* zc_not_forked of the process that attached */
+	char name[ZC_NAME_BYTES];
+	char dir[ZC_PATH_BYTES];	/* folder of control and lock file */
+	u8 creation_id[16];
+
+	u32 member;			/* my index */
+	u64 life;			/* my life word while LIVE */
+	u32 caps;			/* ZC_CAP_* */
+	u32 refs;			/* (under zc_pools_lock) */
+	/* Set by the background thread; roles look at it at each verb. */
+	u32 evicted;
+
+	pthread_mutex_t lock;		/* roles */
+	struct zc_writer *writers;	/* (under @lock) */
+	struct zc_reader *readers;	/* (under @lock) */
+	pthread_mutex_t map_lock;	/* leaf: @data_writable, @segments_mapped */
+	u32 segments_mapped;
+
+	u64 event_cursor;		/* zc_pool_next_event() */
+	u64 event_hole_ns;		/* when a hole was first seen, 0: none */
+	u64 events_lost;		/* not reported yet */
+	u32 event_died[ZC_MAX_MEMBERS];	/* incarnations whose death was told */
+	struct zc_background *background;
+	struct zc_pool *next;		/* (under zc_pools_lock) */
+};
+
+/* --- result.c ---------------------------------------------------------- */
+
+/* Sets this thread's sentence and returns @result: `return zc_fail(...)`. */
+zc_result_t zc_fail(zc_result_t result, const char *fmt, ...)
+	ZC_PRINTF(2, 3);
+/* The same for a failed system call: adds strerror(errno), maps EACCES, EPERM
+ * to PERMISSION, ENOMEM and ENOSPC to NO_MEMORY, ENOENT to NOT_FOUND, the rest
+ * to SYSTEM. */
+zc_result_t zc_fail_errno(const char *fmt, ...) ZC_PRINTF(1, 2);
+
+/* Copies a growable struct (size_t sz first) out to a caller who set .sz: what he
+ * does not know is left out, what we do not know is zeroed. false: .sz is bad. */
+bool zc_copy_out(void *dst, const void *src, size_t src_bytes);
+
+/* --- log.c --------------------------------------------------------------- */
+void zc_log(zc_log_level_t level, const char *fmt, ...) ZC_PRINTF(2, 3);
+
+/* --- fork.c -------------------------------------------------------------- */
+
+/*
+ * A word in a page that the kernel wipes in forked children (MADV_WIPEONFORK):
+ * 1 in the process that attached, 0 in a child.  One load a verb.  A child that
+ * opens a pool anew gets a page of its own: whoever keeps the pointer (roles,
+ * pools) goes on seeing 0 of what was inherited.
+ */
+extern const u32 *zc_not_forked;
+/* Makes the page; idempotent, thread-safe. Called by create and open. In a
+ * forked child: forgets the inherited pools, too (zc_pools_after_fork()). */
+zc_result_t zc_fork_guard(void);
+
+/* --- os.c: system calls with their fallbacks ------------------------------ */
+
+/* Sleeps while *@word == @expected, at most until @deadline_ns (CLOCK_MONOTONIC,
+ * absolute). Shared futex. Returns 0, or -ETIMEDOUT, -EAGAIN, -EINTR. */
+int zc_futex_wait(const u32 *word, u32 expected, u64 deadline_ns);
+int zc_futex_wake(const u32 *word);		/* all sleepers; how many there were */
+/* futex_waitv on @nr words; -ENOSYS where the kernel or a filter refuses it. */
+int zc_futex_waitv(const u32 *const *words, const u32 *expected, u32 nr,
+		   u64 deadline_ns);
+/* GLOBAL_EXPEDITED registration and call; false: refused here. */
+bool zc_membarrier_register(void);
+bool zc_membarrier(void);
+/* now + timeout, saturating: UINT64_MAX stays for ever. */
+u64 zc_deadline(u64 timeout_ns);
+
+/* --- shm_files.c: control, data and lock files by name -------------------- */
+
+bool zc_pool_name_valid(const char *name);
+/* Folder of control and lock files: $ZEROCORE_DIR or /dev/shm. */
+const char *zc_shm_dir(void);
+/* Makes, fills and links the files; leaves control mapped etc. in @pool. */
+zc_result_t zc_shm_create(struct zc_pool *pool, const char *name,
+			  const zc_pool_options_t *options);
+/* Opens and validates; leaves control mapped, view filled, lock_fd open. */
+zc_result_t zc_shm_open(struct zc_pool *pool, const char *name);
+/* Is @pool->name still this very pool? (An opener asks after joining.) */
+bool zc_shm_still_named(const struct zc_pool *pool);
+zc_result_t zc_shm_remove(const char *name);
+/* Unmaps and closes everything. */
+void zc_shm_detach(struct zc_pool *pool);
+
+/* Allocates a part of control (a role's region) before it is first touched. */
+zc_result_t zc_shm_control_allocate(struct zc_pool *pool, u64 off, u64 bytes);
+
+/* --- shm_map.c: data segments ---------------------------------------------- */
+
+/* Creates, allocates and reports @segments data files at creation. */
+zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
+			       u64 segment_bytes, zc_huge_t huge, bool prefault,
+			       u32 mode);
+/* Reserves the address range and maps every published segment read-only. */
+zc_result_t zc_shm_data_map(struct zc_pool *pool);
+/* Maps what was published since. Idempotent, thread-safe. */
+zc_result_t zc_shm_data_map_more(struct zc_pool *pool);
+/* Before the first writer role: PROT_WRITE on all segments. */
+zc_result_t zc_shm_data_writable(struct zc_pool *pool);
+
+/* --- liveness.c: who is alive ----------------------------------------------- */
+
+/* Locks my byte for (member, incarnation) in the lock file; false: taken. */
+bool zc_live_lock(struct zc_pool *pool, u32 member, u32 incarnation);
+void zc_live_unlock(struct zc_pool *pool, u32 member, u32 incarnation);
+/* Is that byte locked by anybody (me included)? F_OFD_GETLK. */
+bool zc_live_locked(struct zc_pool *pool, u32 member, u32 incarnation);
+/*
+ * Is member @m, LIVE with word @life, provably dead?  Lock gone, and process
+ * gone (or its maps no longer hold the pool), and where its pid cannot be seen,
+ * a stamp stale for 2 s.
+ */
+bool zc_live_proven_dead(struct zc_pool *pool, u32 m, u64 life);
+/* Looks at every member and declares the dead ones; returns how many. */
+u32 zc_live_scan(struct zc_pool *pool);
+u64 zc_proc_start_ticks(pid_t pid);	/* 0: not visible */
+u64 zc_proc_pid_ns(void);		/* 0: /proc is not of our namespace */
+/* Is @pid the process of @start_ticks, visible and in our namespace? */
+bool zc_live_visible(const struct zc_pool *pool, const struct zc_member_record *r);
+/* My own lock, checked and if need be taken again. */
+void zc_live_keep(struct zc_pool *pool);
+/* For the member record: where @pool has control mapped. */
+u64 zc_live_map_token(const struct zc_pool *pool, u64 address);
+
+/* --- member.c: joining and leaving as a process ------------------------------ */
+zc_result_t zc_member_join(struct zc_pool *pool);
+void zc_member_leave(struct zc_pool *pool);
+
+/* --- background.c: one thread a member ---------------------------------------- */
+
+/* Stamps, watches peers (pidfd, else probing), reaps, feeds eventfds. */
+zc_result_t zc_background_start(struct zc_pool *pool);
+void zc_background_stop(struct zc_pool *pool);
+/* Reaps to the end, now, in the calling thread (up to quarantine). */
+void zc_reap_all(struct zc_pool *pool);
+extern const struct zc_reaper_ops zc_lib_reaper_ops;	/* .ctx is set per call */
+/* Keeps an eventfd readable while the reader has something: see reader_fd.c */
+
+/* --- event.c -------------------------------------------------------------------- */
+void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
+		   u32 service, u32 reader, u64 blocks, u64 bytes);
+/* Once or more often a death: member @m of @incarnation, as long as it is REAPING. */
+void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation);
+/* Bumps the epoch word and wakes whoever sleeps on it. */
+void zc_epoch_bump(struct zc_pool *pool);
+
+/* A service's "a/b/c", cleaned of what must not be there; "" if there is none. */
+void zc_service_text(const struct zc_view *v, u32 service, char out[200]);
+
+/* --- pool.c ----------------------------------------------------------------- */
+
+/* FORKED or EVICTED with a sentence, else ZC_OK: for calls on a pool. */
+zc_result_t zc_pool_usable(const struct zc_pool *pool);
+/* The attached pool of that creation id, or NULL. (under zc_pools_lock) */
+struct zc_pool *zc_pool_find(const u8 creation_id[16]);
+/* In a forked child, before anything else: drop what was inherited. */
+void zc_pools_after_fork(void);
+
+/* --- role close, used by zc_pool_close() --------------------------------------- */
+void zc_roles_close(struct zc_pool *pool);
+/* The background thread found this member dead in the eyes of its peers: every
+ * role stops with ZC_ERROR_EVICTED. */
+void zc_roles_evict(struct zc_pool *pool);
+
+#endif /* ZC_LIB_INTERNAL_H */

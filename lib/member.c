@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * member.c - joining and leaving a pool as a process.
+ *
+ * Joining, and what a death in between leaves:
+ *
+ *   lock byte (m, inc + 1)		nothing: the lock goes with the process
+ *   (IDLE, inc) -> (LIVE, inc + 1, JOINING)	a slot that whoever sees the lock
+ *					gone may declare dead: it has no roles
+ *   the record: pid and so on		the same
+ *   JOINING -> joined			a member, judged by lock and process
+ *
+ * Both CASes are of exactly that word, so that a joiner who was declared dead
+ * meanwhile (its lock was lost: see liveness.c) notices and tries elsewhere.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static void zc_member_describe(struct zc_pool *pool, struct zc_member_record *r)
+{
+	u64 now = zc_timestamp();
+	u32 i;
+
+	zc_store_relaxed(&r->pid, (u32)getpid());
+	zc_store_relaxed(&r->uid, (u32)geteuid());
+	zc_store_relaxed(&r->pid_ns, pool->pid_ns);
+	zc_store_relaxed(&r->start_ticks, zc_proc_start_ticks(getpid()));
+	zc_store_relaxed(&r->caps, pool->caps);
+	zc_store_relaxed(&r->alive_ns, now);
+	zc_store_relaxed(&r->progress_ns, now);
+	zc_store_relaxed(&r->death_ns, 0);
+	zc_store_relaxed(&r->reaped_blocks, 0);
+	zc_store_relaxed(&r->reaped_bytes, 0);
+	zc_store_relaxed(&r->lost_blocks, 0);
+	zc_store_relaxed(&r->suspect_ns, 0);
+	zc_store_relaxed(&r->map_token,
+			 zc_live_map_token(pool, (uintptr_t)pool->control));
+	for (i = 0; i < sizeof(r->comm); i++) {
+		size_t bytes = strnlen(program_invocation_short_name,
+				       sizeof(r->comm) - 1);
+
+		zc_store_relaxed(&r->comm[i],
+				 i < bytes ? (u8)program_invocation_short_name[i] :
+					     0);
+	}
+}
+
+static bool zc_member_take(struct zc_pool *pool, u32 m)
+{
+	struct zc_member_record *r = &pool->view.members[m];
+	u64 life = zc_load_acquire(&r->life);
+	u32 incarnation = zc_life_incarnation(life) + 1;
+	u64 joining = zc_life(incarnation, ZC_MEMBER_JOINING, ZC_LIFE_LIVE);
+	u64 joined = zc_life(incarnation, 0, ZC_LIFE_LIVE);
+
+	/* Incarnation 0 is no member's: its bytes are the creator's. */
+	if (zc_life_state(life) != ZC_LIFE_IDLE || !incarnation ||
+	    !zc_live_lock(pool, m, incarnation))
+		return false;
+	ZC_KILLPOINT(member_locked);
+	if (!zc_cas64(&r->life, &life, joining)) {
+		/*
+		 * Another copy of this library in this very process may have won,
+		 * with this lock: record locks are the process's.
+		 */
+		if (zc_life_incarnation(life) != incarnation)
+			zc_live_unlock(pool, m, incarnation);
+		return false;
+	}
+	ZC_KILLPOINT(member_live);
+	zc_member_describe(pool, r);
+	life = joining;
+	/* [L1] the record before the word that says so. */
+	if (!zc_cas64(&r->life, &life, joined)) {
+		zc_live_unlock(pool, m, incarnation);
+		return false;
+	}
+	pool->member = m;
+	pool->life = joined;
+	return true;
+}
+
+zc_result_t zc_member_join(struct zc_pool *pool)
+{
+	u32 pass, m;
+
+	pool->pid_ns = zc_proc_pid_ns();
+	pool->caps = pool->may_write ? ZC_CAP_WRITE : 0;
+	if (zc_membarrier_register())
+		pool->caps |= ZC_CAP_MEMBARRIER;
+	pool->member = ZC_MAX_MEMBERS;
+	pool->life = 0;
+	for (pass = 0; pass < 2; pass++) {
+		for (m = 0; m < ZC_MAX_MEMBERS; m++)
+			if (zc_member_take(pool, m))
+				return ZC_OK;
+		/* Full, perhaps of the dead. */
+		zc_live_scan(pool);
+		zc_reap_all(pool);
+	}
+	return zc_fail(ZC_ERROR_SLOTS, "pool %s has %u processes attached, or its file "
+		       "system refuses record locks: end some", pool->name,
+		       ZC_MAX_MEMBERS);
+}
+
+void zc_member_leave(struct zc_pool *pool)
+{
+	struct zc_member_record *r = &pool->view.members[pool->member];
+	u32 incarnation = zc_life_incarnation(pool->life);
+	u64 life = zc_load_acquire(&r->life);
+
+	/* Not if the peers have taken it away: the slot may be another's. */
+	if (life == pool->life) {
+		zc_event_emit(pool, ZC_EVENT_MEMBER_LEFT, pool->member, 0, ~0U,
+			      ~0U, 0, 0);
+		ZC_KILLPOINT(member_leaving);
+		/* First the slot, then the lock: LIVE without a lock is dead. */
+		zc_cas64(&r->life, &life, zc_life(incarnation, 0, ZC_LIFE_IDLE));
+		ZC_KILLPOINT(member_idle);
+	}
+	zc_live_unlock(pool, pool->member, incarnation);
+	zc_epoch_bump(pool);
+}

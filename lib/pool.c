@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * pool.c - pools as this process has them: created, opened, closed, listed.
+ *
+ * One process, one member: a pool that is opened again is the same with one more
+ * reference.  All that opens or closes pool files happens under zc_pools_lock,
+ * because closing any descriptor of a lock file drops this process's locks in it.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm.h"
+
+#define ZC_OPEN_TRIES 16
+
+static pthread_mutex_t zc_pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct zc_pool *zc_pools;	/* (under zc_pools_lock) */
+static struct zc_pool *zc_pools_inherited;	/* a forked child's, closed never */
+
+zc_result_t zc_pool_usable(const struct zc_pool *pool)
+{
+	if (!zc_load_relaxed(pool->alive))
+		return zc_fail(ZC_ERROR_FORKED, "this is a forked child: open pool %s "
+			       "anew here", pool->name);
+	if (zc_load_relaxed(&pool->evicted))
+		return zc_fail(ZC_ERROR_EVICTED, "the peers took this process for dead: "
+			       "close pool %s and open it again", pool->name);
+	return ZC_OK;
+}
+
+struct zc_pool *zc_pool_find(const u8 creation_id[16])
+{
+	struct zc_pool *pool;
+
+	for (pool = zc_pools; pool; pool = pool->next)
+		if (!memcmp(pool->creation_id, creation_id,
+			    sizeof(pool->creation_id)))
+			return pool;
+	return NULL;
+}
+
+/*
+ * The mappings are not here (MADV_DONTFORK), the threads are not, a lock may be
+ * held by one of those.  Descriptors are: closing them in the child does nothing
+ * to the parent's locks.  The structs stay, because the program may still have
+ * handles of them and is to get ZC_ERROR_FORKED.
+ */
+void zc_pools_after_fork(void)
+{
+	struct zc_pool *pool, *next;
+
+	pthread_mutex_init(&zc_pools_lock, NULL);
+	for (pool = zc_pools; pool; pool = next) {
+		next = pool->next;
+		zc_fd_close(&pool->control_fd, pool->control_dev,
+			    pool->control_ino);
+		zc_fd_close(&pool->lock_fd, pool->lock_dev, pool->lock_ino);
+		pool->next = zc_pools_inherited;
+		zc_pools_inherited = pool;
+	}
+	zc_pools = NULL;
+}
+
+/* --- options ------------------------------------------------------------------- */
+
+static zc_result_t zc_options_read(const zc_pool_options_t *in,
+				   zc_pool_options_t *out)
+{
+	static const zc_pool_options_t defaults = ZC_POOL_OPTIONS_INIT;
+	const char *bytes = (const char *)in;
+	size_t i, sz;
+
+	*out = defaults;
+	if (!in)
+		return ZC_OK;
+	sz = in->sz;
+	if (sz < offsetof(zc_pool_options_t, segment_bytes) || sz > 1 << 20)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .sz must be set, start "
+			       "from ZC_POOL_OPTIONS_INIT");
+	/* A newer caller's options that we do not know must be unused. */
+	for (i = sizeof(*out); i < sz; i++)
+		if (bytes[i])
+			return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+				       "pool options: byte %zu is set, which this "
+				       "library (%s) does not know", i, zc_version());
+	memcpy(out, in, sz < sizeof(*out) ? sz : sizeof(*out));
+	out->sz = sizeof(*out);
+	if ((unsigned int)out->huge > ZC_HUGE_REQUIRE)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .huge is none of "
+			       "ZC_HUGE_*");
+	return ZC_OK;
+}
+
+/* Only plain shared memory is here; a wish for the device is refused. */
+static zc_result_t zc_backend_check(zc_backend_t backend)
+{
+	const char *wish = secure_getenv("ZEROCORE_BACKEND");
+
+	if ((unsigned int)backend > ZC_BACKEND_DEVICE)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .backend is none of "
+			       "ZC_BACKEND_*");
+	if (backend == ZC_BACKEND_AUTO && wish && wish[0]) {
+		if (!strcmp(wish, "device"))
+			backend = ZC_BACKEND_DEVICE;
+		else if (strcmp(wish, "shm") && strcmp(wish, "auto"))
+			return zc_fail(ZC_ERROR_INVALID,
+				       "ZEROCORE_BACKEND is %.32s: it must be shm, "
+				       "device or auto", wish);
+	}
+	if (backend == ZC_BACKEND_DEVICE)
+		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			       "this build of the library has no /dev/zerocore: use "
+			       "plain shared memory (ZEROCORE_BACKEND=shm)");
+	return ZC_OK;
+}
+
+static zc_result_t zc_name_check(const char *name)
+{
+	if (zc_pool_name_valid(name))
+		return ZC_OK;
+	return zc_fail(ZC_ERROR_INVALID, "a pool's name has 1 to 48 of A-Z a-z 0-9 _ . - "
+		       "and starts with a letter or digit");
+}
+
+/* --- attach --------------------------------------------------------------------- */
+
+static struct zc_pool *zc_pool_alloc(void)
+{
+	struct zc_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pool->control_fd = -1;
+	pool->lock_fd = -1;
+	pool->refs = 1;
+	pool->alive = zc_not_forked;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_mutex_init(&pool->map_lock, NULL);
+	return pool;
+}
+
+static void zc_pool_free(struct zc_pool *pool)
+{
+	pthread_mutex_destroy(&pool->lock);
+	pthread_mutex_destroy(&pool->map_lock);
+	free(pool);
+}
+
+static void zc_pool_leave(struct zc_pool *pool)
+{
+	zc_background_stop(pool);
+	zc_member_leave(pool);
+	zc_shm_detach(pool);
+}
+
+/* From a mapped pool to a member of it. */
+static zc_result_t zc_pool_attach(struct zc_pool *pool)
+{
+	zc_result_t result = zc_member_join(pool);
+
+	if (result != ZC_OK)
+		return result;
+	pool->event_cursor = zc_load_acquire(&pool->view.header->event_head);
+	result = zc_background_start(pool);
+	if (result != ZC_OK) {
+		zc_member_leave(pool);
+		return result;
+	}
+	zc_event_emit(pool, ZC_EVENT_MEMBER_JOINED, pool->member, 0, ~0U, ~0U, 0,
+		      0);
+	return ZC_OK;
+}
+
+static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
+					 const zc_pool_options_t *options)
+{
+	zc_result_t result = zc_shm_create(pool, name, options);
+
+	if (result != ZC_OK)
+		return result;
+	result = zc_pool_attach(pool);
+	if (result == ZC_OK)
+		return ZC_OK;
+	zc_shm_detach(pool);
+	zc_shm_remove(name);
+	return result;
+}
+
+zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
+			   zc_pool_t **out)
+{
+	zc_pool_options_t o;
+	struct zc_pool *pool;
+	zc_result_t result;
+
+	if (!out)
+		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
+	result = zc_name_check(name);
+	if (result == ZC_OK)
+		result = zc_options_read(options, &o);
+	if (result == ZC_OK)
+		result = zc_backend_check(o.backend);
+	if (result == ZC_OK)
+		result = zc_fork_guard();
+	if (result != ZC_OK)
+		return result;
+	pool = zc_pool_alloc();
+	if (!pool)
+		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a pool handle");
+	pthread_mutex_lock(&zc_pools_lock);
+	result = zc_pool_create_locked(pool, name, &o);
+	if (result == ZC_OK) {
+		pool->next = zc_pools;
+		zc_pools = pool;
+	}
+	pthread_mutex_unlock(&zc_pools_lock);
+	if (result != ZC_OK) {
+		zc_pool_free(pool);
+		return result;
+	}
+	*out = pool;
+	return ZC_OK;
+}
+
+/* One try; BUSY: attached already, with @pool->creation_id; NOT_FOUND: removed. */
+static zc_result_t zc_pool_open_once(struct zc_pool *pool, const char *name,
+				     bool *again)
+{
+	zc_result_t result = zc_shm_open(pool, name);
+
+	*again = false;
+	if (result != ZC_OK)
+		return result;
+	result = zc_pool_attach(pool);
+	if (result != ZC_OK) {
+		zc_shm_detach(pool);
+		return result;
+	}
+	/* Removed while we joined?  Then the name may be another pool's by now. */
+	if (!zc_shm_still_named(pool)) {
+		zc_pool_leave(pool);
+		*again = true;
+		return zc_fail(ZC_ERROR_NOT_FOUND, "pool %s was removed just now",
+			       name);
+	}
+	zc_live_scan(pool);
+	if (zc_reap_wanted(&pool->view))
+		zc_reap_all(pool);
+	return ZC_OK;
+}
+
+static zc_result_t zc_pool_open_locked(const char *name, struct zc_pool **out)
+{
+	zc_result_t result = ZC_ERROR_NOT_FOUND;
+	bool again = true;
+	u32 i;
+
+	for (i = 0; again && i < ZC_OPEN_TRIES; i++) {
+		struct zc_pool *pool = zc_pool_alloc(), *attached;
+
+		if (!pool)
+			return zc_fail(ZC_ERROR_NO_MEMORY,
+				       "no memory for a pool handle");
+		result = zc_pool_open_once(pool, name, &again);
+		if (result == ZC_OK) {
+			pool->next = zc_pools;
+			zc_pools = pool;
+			*out = pool;
+			return ZC_OK;
+		}
+		attached = result == ZC_ERROR_BUSY ?
+				   zc_pool_find(pool->creation_id) : NULL;
+		zc_pool_free(pool);
+		if (attached) {
+			result = zc_pool_usable(attached);
+			if (result != ZC_OK)
+				return result;
+			attached->refs++;
+			*out = attached;
+			return ZC_OK;
+		}
+	}
+	return result;
+}
+
+zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
+{
+	zc_result_t result;
+
+	if (!out)
+		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
+	result = zc_name_check(name);
+	if (result == ZC_OK)
+		result = zc_backend_check(ZC_BACKEND_AUTO);
+	if (result == ZC_OK)
+		result = zc_fork_guard();
+	if (result != ZC_OK)
+		return result;
+	pthread_mutex_lock(&zc_pools_lock);
+	result = zc_pool_open_locked(name, out);
+	pthread_mutex_unlock(&zc_pools_lock);
+	return result;
+}
+
+void zc_pool_close(zc_pool_t *pool)
+{
+	struct zc_pool **at;
+
+	if (!pool)
+		return;
+	/* A forked child has nothing of it, and never will. */
+	if (!zc_load_relaxed(pool->alive))
+		return;
+	pthread_mutex_lock(&zc_pools_lock);
+	if (--pool->refs == 0) {
+		for (at = &zc_pools; *at && *at != pool; at = &(*at)->next)
+			;
+		if (*at)
+			*at = pool->next;
+		zc_roles_close(pool);
+		zc_pool_leave(pool);
+		zc_pool_free(pool);
+	}
+	pthread_mutex_unlock(&zc_pools_lock);
+}
+
+zc_result_t zc_pool_remove(const char *name)
+{
+	zc_result_t result = zc_name_check(name);
+
+	if (result == ZC_OK)
+		result = zc_backend_check(ZC_BACKEND_AUTO);
+	if (result == ZC_OK)
+		result = zc_fork_guard();
+	if (result != ZC_OK)
+		return result;
+	pthread_mutex_lock(&zc_pools_lock);
+	result = zc_shm_remove(name);
+	pthread_mutex_unlock(&zc_pools_lock);
+	return result;
+}
+
+const char *zc_pool_name(const zc_pool_t *pool)
+{
+	return pool ? pool->name : "";
+}
+
+/* --- list -------------------------------------------------------------------------- */
+
+static int zc_name_compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+zc_result_t zc_pool_list(int (*visit)(const char *name, void *ctx), void *ctx)
+{
+	char (*names)[ZC_NAME_BYTES] = NULL;
+	char dir[ZC_PATH_BYTES], name[ZC_NAME_BYTES];
+	size_t nr = 0, room = 0, i;
+	zc_result_t result;
+	struct dirent *e;
+	DIR *d;
+
+	if (!visit)
+		return zc_fail(ZC_ERROR_INVALID, "nobody to visit (visit is NULL)");
+	result = zc_shm_folder(dir);
+	if (result != ZC_OK)
+		return result;
+	d = opendir(dir);
+	if (!d)
+		return zc_fail_errno("cannot list %s", dir);
+	while ((e = readdir(d))) {
+		if (!zc_shm_is_control(e->d_name, name))
+			continue;
+		if (nr == room) {
+			void *more;
+
+			room = room ? 2 * room : 16;
+			more = realloc(names, room * sizeof(*names));
+			if (!more) {
+				result = zc_fail(ZC_ERROR_NO_MEMORY,
+						 "no memory for %zu names", room);
+				break;
+			}
+			names = more;
+		}
+		memcpy(names[nr++], name, sizeof(name));
+	}
+	closedir(d);
+	if (nr)
+		qsort(names, nr, sizeof(*names), zc_name_compare);
+	for (i = 0; result == ZC_OK && i < nr; i++)
+		if (visit(names[i], ctx))
+			break;
+	free(names);
+	return result;
+}

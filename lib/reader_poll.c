@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * reader_poll.c - what happens for each message on the reader's side.
+ *
+ * Poll: the ring entry at my cursor carries my sequence; hold, then cursor.
+ * Release: clear the hold.  Plain stores to the reader's own lines.
+ */
+#include "role.h"
+
+#define ZC_PREFETCH_MAX 4096U
+
+static zc_result_t zc_reader_stale(void)
+{
+	return zc_fail(ZC_ERROR_STALE_HANDLE,
+		       "this handle is not of a message that this role holds: it was ended, forged, or is another role's");
+}
+
+static struct zc_held *zc_held_of(struct zc_reader *r, zc_handle_t handle)
+{
+	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
+	struct zc_held *h = &r->held[idx];
+
+	if (zc_unlikely(idx >= r->held_nr || !handle || h->handle != handle))
+		return NULL;
+	return h;
+}
+
+static bool zc_floor_passed(const struct zc_reader *r, u64 sequence)
+{
+	return sequence < zc_load_relaxed(&r->floor->floor) ||
+	       zc_load_relaxed(&r->floor->cut_incarnation) == r->incarnation;
+}
+
+static void zc_cursor_store(struct zc_reader *r, u64 cursor)
+{
+	/* [R2] hold before cursor; pairs with [R2] in zc_snapshot_take(). */
+	zc_store_release(&r->area->cursor, cursor);
+	r->cursor = cursor;
+}
+
+static void zc_count_lost(struct zc_reader *r, u64 nr)
+{
+	r->lost += nr;
+	zc_store_relaxed(&r->area->stat_lost, r->lost);
+}
+
+/*
+ * The entry at the cursor is not mine any more, or the writer said that it is
+ * not kept for me: go on at the oldest that may still be there.
+ */
+static zc_result_t zc_reader_jump(struct zc_reader *r)
+{
+	u64 floor = zc_load_acquire(&r->floor->floor);
+	u64 to = r->cursor + 1;
+
+	if (zc_load_acquire(&r->floor->cut_incarnation) == r->incarnation)
+		return zc_fail(ZC_ERROR_DISCONNECTED,
+			       "this reader was more than the topic's lag limit behind and was cut off: release what it holds, unregister, register anew");
+	if (r->cursor < floor) {
+		to = floor;
+	} else {
+		/* Hazard reader: where the writer has not reclaimed yet. */
+		u64 head = zc_load_acquire(&r->writer_area->head);
+		u64 tail = zc_load_acquire(&r->writer_area->tail);
+
+		if (tail > to && tail <= head)
+			to = tail;
+	}
+	zc_count_lost(r, to - r->cursor);
+	zc_cursor_store(r, to);
+	return ZC_OK;
+}
+
+static u64 *zc_hold_take(struct zc_reader *r, u32 idx)
+{
+	if (zc_unlikely(idx >= ZC_FAST_HOLDS &&
+			idx - ZC_FAST_HOLDS >= r->overflow_high)) {
+		r->overflow_high = idx - ZC_FAST_HOLDS + 1;
+		/* [H1] the high-water mark before the hold; pairs with [H1] in
+		 * zc_holds_gather(). */
+		zc_store_release(&r->area->overflow_high, r->overflow_high);
+	}
+	return r->held[idx].hold;
+}
+
+/* Does (granule, bytes) lie in one mapped segment? */
+static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes)
+{
+	u64 room;
+
+	if (granule >= r->granules)
+		return false;
+	room = (r->segment_mask + 1 - (granule & r->segment_mask))
+	       << r->granule_shift;
+	return bytes && bytes <= room;
+}
+
+static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granule,
+		    u64 bytes, u64 timestamp, size_t hint, zc_handle_t *out)
+{
+	struct zc_held *h = &r->held[idx];
+
+	h->data = r->data + ((u64)granule << r->granule_shift);
+	h->bytes = bytes;
+	h->sequence = sequence;
+	h->timestamp_ns = timestamp;
+	h->granule = granule;
+	h->in_io = 0;
+	h->handle = ++r->tag << ZC_HANDLE_INDEX_BITS | idx;
+	r->received++;
+	*out = h->handle;
+	if (hint) {
+		const char *p = h->data;
+		size_t off;
+
+		if (hint > bytes)
+			hint = bytes;
+		if (hint > ZC_PREFETCH_MAX)
+			hint = ZC_PREFETCH_MAX;
+		for (off = 0; off < hint; off += ZC_CACHE_LINE)
+			zc_prefetch(p + off);
+	}
+}
+
+/* Nobody keeps this block for me: hold, fence, then look whether it is there. */
+static bool zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, u32 granule,
+			   u32 generation, size_t hint, zc_handle_t *out)
+{
+	const struct zc_block_desc *d = &r->pool->view.descs[granule];
+	u64 *hold = zc_hold_take(r, idx);
+	u64 word, bytes;
+
+	zc_store_release(hold, s);
+	ZC_KILLPOINT(hazard_held);
+	/* [R4] hold before the word; pairs with [R4]: CLEAN before holds. */
+	zc_fence_full();
+	word = zc_load_acquire(&d->word);
+	bytes = zc_load_relaxed(&d->bytes);
+	if (zc_word_state(word) != ZC_STATE_USING ||
+	    zc_word_generation(word) != generation ||
+	    zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
+	    zc_load_relaxed(&d->sequence) != s ||
+	    !zc_place_sane(r, granule, bytes)) {
+		zc_store_release(hold, 0);
+		return false;
+	}
+	ZC_KILLPOINT(hazard_checked);
+	zc_cursor_store(r, s + 1);
+	zc_fill(r, idx, s, granule, bytes, zc_load_relaxed(&d->timestamp_ns),
+		hint, out);
+	return true;
+}
+
+enum zc_poll { ZC_POLL_GOT, ZC_POLL_EMPTY, ZC_POLL_AGAIN, ZC_POLL_FAILED };
+
+static inline __attribute__((always_inline)) enum zc_poll
+zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
+	     zc_result_t *result)
+{
+	u64 s = r->cursor;
+	struct zc_ring_entry *e = &r->ring[s & r->ring_mask];
+	/* [C3] sequence before the rest of the entry and the payload. */
+	u64 carried = zc_load_acquire(&e->sequence);
+	u32 granule, generation, idx;
+	u64 bytes, timestamp, *hold;
+
+	if (zc_unlikely(carried != s)) {
+		if (zc_unlikely(carried > s || zc_floor_passed(r, s))) {
+			*result = zc_reader_jump(r);
+			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
+		}
+		return ZC_POLL_EMPTY;
+	}
+	granule = zc_load_relaxed(&e->granule);
+	generation = zc_load_relaxed(&e->generation);
+	bytes = zc_load_relaxed(&e->bytes);
+	timestamp = zc_load_relaxed(&e->timestamp_ns);
+	if (zc_unlikely(!r->free_held_nr)) {
+		*result = zc_fail(ZC_ERROR_HOLDS,
+				  "this reader holds %u messages, which is all it may: release one",
+				  r->held_nr);
+		return ZC_POLL_FAILED;
+	}
+	idx = r->free_held[r->free_held_nr - 1];
+	if (zc_unlikely(!zc_place_sane(r, granule, bytes))) {
+		if (zc_floor_passed(r, s) || s < r->hazard_below) {
+			*result = zc_reader_jump(r);
+			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
+		}
+		r->corrupt++;
+		zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
+		zc_cursor_store(r, s + 1);
+		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
+				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",
+				  (unsigned long long)s, granule,
+				  (unsigned long long)bytes);
+		return ZC_POLL_FAILED;
+	}
+	if (zc_unlikely(s < r->hazard_below)) {
+		if (zc_poll_hazard(r, idx, s, granule, generation, hint, out)) {
+			r->free_held_nr--;
+			return ZC_POLL_GOT;
+		}
+		*result = zc_reader_jump(r);
+		return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
+	}
+	hold = zc_hold_take(r, idx);
+	zc_store_release(hold, s);
+	ZC_KILLPOINT(poll_held);
+	/* [F1] hold before floor; the demoter calls membarrier between raising
+	 * the floor and reading holds, or we fence ourselves. */
+	if (zc_unlikely(r->fencing))
+		zc_fence_full();
+	else
+		zc_fence_compiler();
+	if (zc_unlikely(zc_floor_passed(r, s))) {
+		zc_store_release(hold, 0);
+		*result = zc_reader_jump(r);
+		return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
+	}
+	r->free_held_nr--;
+	zc_cursor_store(r, s + 1);
+	ZC_KILLPOINT(poll_cursor);
+	zc_fill(r, idx, s, granule, bytes, timestamp, hint, out);
+	return ZC_POLL_GOT;
+}
+
+static void zc_fence_if_wanted(struct zc_reader *r)
+{
+	if (zc_unlikely(!r->fencing &&
+			zc_load_relaxed(&r->floor->fence_wanted))) {
+		r->fencing = 1;
+		/* [F1] published before the next poll's fence. */
+		zc_store_release(&r->area->fencing, 1);
+		zc_fence_full();
+	}
+}
+
+static void zc_reader_publish_stats(struct zc_reader *r)
+{
+	zc_store_relaxed(&r->area->stat_received, r->received);
+	zc_store_relaxed(&r->area->stat_sleeps, r->sleeps);
+}
+
+static zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
+				zc_handle_t *out, uint64_t timeout_ns)
+{
+	u64 deadline = zc_deadline(timeout_ns);
+	u64 spin_until = zc_deadline(r->spin_ns);
+	zc_result_t result = ZC_OK;
+	u32 spins = 0;
+
+	for (;;) {
+		switch (zc_poll_once(r, hint, out, &result)) {
+		case ZC_POLL_GOT:
+			return ZC_OK;
+		case ZC_POLL_FAILED:
+			return result;
+		case ZC_POLL_AGAIN:
+			continue;
+		case ZC_POLL_EMPTY:
+			break;
+		}
+		zc_fence_if_wanted(r);
+		if (spins < 64 || (spins % 64)) {
+			spins++;
+			zc_pause();
+			continue;
+		}
+		spins++;
+		if (!zc_role_usable(r->alive, &r->closed))
+			return zc_role_fail(r->pool, r->alive);
+		if (zc_timestamp() >= deadline)
+			return zc_fail(ZC_ERROR_TIMEOUT, "no message came");
+		if (zc_timestamp() < spin_until)
+			continue;
+		r->sleeps++;
+		zc_reader_publish_stats(r);
+		zc_reader_sleep(r, deadline);
+	}
+}
+
+zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
+				 zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	zc_result_t result = ZC_OK;
+	u32 jumps;
+
+	if (zc_unlikely(!r || !out_handle))
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
+			       r ? "out_handle" : "reader");
+	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
+		return zc_role_fail(r->pool, r->alive);
+	/* A writer that laps us again and again must not keep us here. */
+	for (jumps = 0; jumps < 4096; jumps++) {
+		switch (zc_poll_once(r, hint_size, out_handle, &result)) {
+		case ZC_POLL_GOT:
+			return ZC_OK;
+		case ZC_POLL_FAILED:
+			return result;
+		case ZC_POLL_AGAIN:
+			continue;
+		case ZC_POLL_EMPTY:
+			break;
+		}
+		break;
+	}
+	zc_fence_if_wanted(r);
+	if (timeout_ns)
+		return zc_poll_wait(r, hint_size, out_handle, timeout_ns);
+	return ZC_ERROR_TIMEOUT;
+}
+
+zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
+{
+	struct zc_held *h;
+
+	if (zc_unlikely(!r))
+		return zc_fail(ZC_ERROR_INVALID, "reader is NULL");
+	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
+		return zc_role_fail(r->pool, r->alive);
+	h = zc_held_of(r, handle);
+	if (zc_unlikely(!h))
+		return zc_reader_stale();
+	if (zc_unlikely(h->in_io))
+		return zc_fail(ZC_ERROR_BUSY,
+			       "the block is still in I/O: call zc_reader_io_end() first");
+	ZC_KILLPOINT(release_begin);
+	h->handle = 0;
+	/* [R3] our accesses before the release; pairs with [R3] in
+	 * zc_holds_gather(). */
+	zc_store_release(h->hold, 0);
+	r->free_held[r->free_held_nr++] = (u32)(h - r->held);
+	ZC_KILLPOINT(release_done);
+	return ZC_OK;
+}
+
+const void *zc_reader_block_data(zc_reader_t *r, zc_handle_t handle,
+				 size_t *out_bytes)
+{
+	struct zc_held *h;
+
+	if (zc_unlikely(!r || !zc_role_usable(r->alive, &r->closed))) {
+		zc_role_fail(r ? r->pool : NULL, r ? r->alive : NULL);
+		return NULL;
+	}
+	h = zc_held_of(r, handle);
+	if (zc_unlikely(!h)) {
+		zc_reader_stale();
+		return NULL;
+	}
+	if (out_bytes)
+		*out_bytes = h->bytes;
+	return h->data;
+}
+
+zc_result_t zc_reader_block_info(zc_reader_t *r, zc_handle_t handle,
+				 zc_block_info_t *info)
+{
+	zc_block_info_t i = { 0 };
+	struct zc_held *h;
+
+	if (!r || !info)
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
+			       r ? "info" : "reader");
+	if (!zc_role_usable(r->alive, &r->closed))
+		return zc_role_fail(r->pool, r->alive);
+	h = zc_held_of(r, handle);
+	if (!h)
+		return zc_reader_stale();
+	i.sequence = h->sequence;
+	i.timestamp_ns = h->timestamp_ns;
+	i.bytes = h->bytes;
+	i.granule = h->granule;
+	return zc_info_copy(info, info->sz, &i, sizeof(i));
+}
+
+static zc_result_t zc_reader_io(zc_reader_t *r, zc_handle_t handle, bool begin)
+{
+	struct zc_held *h;
+
+	if (!r)
+		return zc_fail(ZC_ERROR_INVALID, "reader is NULL");
+	if (!zc_role_usable(r->alive, &r->closed))
+		return zc_role_fail(r->pool, r->alive);
+	h = zc_held_of(r, handle);
+	if (!h)
+		return zc_reader_stale();
+	if (!begin && !h->in_io)
+		return zc_fail(ZC_ERROR_INVALID, "the block is not in I/O");
+	h->in_io += begin ? 1 : -1;
+	/* [Q1] declared before the I/O is submitted (a system call). */
+	zc_store_release(&r->area->io_nr,
+			 zc_load_relaxed(&r->area->io_nr) + (begin ? 1 : -1));
+	return ZC_OK;
+}
+
+zc_result_t zc_reader_io_begin(zc_reader_t *r, zc_handle_t handle)
+{
+	return zc_reader_io(r, handle, true);
+}
+
+zc_result_t zc_reader_io_end(zc_reader_t *r, zc_handle_t handle)
+{
+	return zc_reader_io(r, handle, false);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * role.c - what writers and readers share.
+ */
+#include "role.h"
+
+zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
+{
+	if (alive && !*alive)
+		return zc_fail(ZC_ERROR_FORKED,
+			       "this is a forked child: pools and roles are its parent's; open the pool anew");
+	if (pool && alive && zc_load_relaxed(&pool->evicted))
+		return zc_fail(ZC_ERROR_EVICTED,
+			       "the peers took this process for dead and reaped it: close pool %s and open it anew",
+			       pool->name);
+	return zc_fail(ZC_ERROR_CLOSED, "the role is NULL or was closed");
+}
+
+zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
+			    const char *what)
+{
+	const unsigned char *tail = from;
+	size_t i;
+
+	if (sz < sizeof(size_t))
+		return zc_fail(ZC_ERROR_INVALID,
+			       "%s.sz is %zu: initialise it with its _INIT macro",
+			       what, sz);
+	for (i = size; i < sz; i++)
+		if (tail[i])
+			return zc_fail(ZC_ERROR_INVALID,
+				       "%s has a field set that this library (%s) does not know",
+				       what, zc_version());
+	memcpy(to, from, sz < size ? sz : size);
+	memcpy(to, &size, sizeof(size));
+	return ZC_OK;
+}
+
+zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size)
+{
+	if (sz < sizeof(size_t))
+		return zc_fail(ZC_ERROR_INVALID,
+			       "the output's sz is %zu: set it to the sizeof its type",
+			       sz);
+	if (sz < size)
+		size = sz;
+	memcpy(from, &sz, sizeof(sz));
+	memcpy(to, from, size);
+	return ZC_OK;
+}
+
+zc_result_t zc_service_enter(struct zc_pool *pool,
+			     const struct zc_service_name *name, u32 *idx,
+			     u64 *word)
+{
+	struct zc_view *v = &pool->view;
+	bool created;
+	u32 tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		int i = zc_service_open(v, name, pool->member, word, &created);
+		zc_result_t result;
+
+		if (i == -1)
+			return zc_fail(ZC_ERROR_SLOTS,
+				       "all %u services of pool %s are in use",
+				       ZC_MAX_WRITERS, pool->name);
+		if (i < 0)
+			continue;
+		result = zc_shm_control_allocate(
+			pool,
+			(u64)((char *)zc_writer_area(v, i) -
+			      (char *)pool->control),
+			v->writer_area_bytes);
+		if (result)
+			return result;
+		if (created) {
+			zc_event_emit(pool, ZC_EVENT_SERVICE_ADDED,
+				      pool->member, 0, i, ~0U, 0, 0);
+			zc_epoch_bump(pool);
+		}
+		*idx = (u32)i;
+		return ZC_OK;
+	}
+	return zc_fail(ZC_ERROR_BUSY,
+		       "too many processes make services at a time: try again");
+}
+
+void zc_roles_close(struct zc_pool *pool)
+{
+	while (pool->readers)
+		zc_reader_unregister(pool->readers);
+	while (pool->writers)
+		zc_writer_unregister(pool->writers);
+}
+
+void zc_roles_evict(struct zc_pool *pool)
+{
+	struct zc_writer *w;
+	struct zc_reader *r;
+
+	zc_store_release(&pool->evicted, 1);
+	pthread_mutex_lock(&pool->lock);
+	for (w = pool->writers; w; w = w->next)
+		zc_store_release(&w->closed, 1);
+	for (r = pool->readers; r; r = r->next)
+		zc_store_release(&r->closed, 1);
+	pthread_mutex_unlock(&pool->lock);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * role.h - writers and readers as their own process knows them.
+ */
+#ifndef ZC_LIB_ROLE_H
+#define ZC_LIB_ROLE_H
+
+#include "internal.h"
+#include "core/reclaim.h"
+#include "core/service.h"
+
+/* A handle: tag 44 | index 20.  The tag is new for each use of an index, so
+ * that a handle ends with its commit, cancel or release. */
+#define ZC_HANDLE_INDEX_BITS 20
+#define ZC_HANDLE_INDEX_MASK ((1u << ZC_HANDLE_INDEX_BITS) - 1)
+
+/* A block that the writer has claimed and not yet committed. */
+struct zc_claim {
+	zc_handle_t handle;	/* 0: unused */
+	u64 word;		/* of the descriptor, FREE and mine */
+	u64 bytes;		/* payload, as it will be committed */
+	u64 size;		/* payload asked for */
+	u32 granule;
+	u32 in_io;
+};
+
+/* Blocks kept for reuse, by size class, each a first-in first-out list. */
+struct zc_kept {
+	u64 word;
+	u32 granule;
+	u32 next;		/* index + 1, 0: none */
+};
+
+#define ZC_BINS 192
+struct zc_bin {
+	u32 first;		/* index + 1 */
+	u32 last;
+};
+
+struct zc_writer {
+	/* What acquire and commit look at comes first. */
+	const u32 *alive;	/* zc_not_forked */
+	u32 closed;
+	u32 id;
+	u64 head;		/* next sequence */
+	u64 credit;		/* sequences below it need no look at the readers */
+	struct zc_ring_entry *ring;
+	struct zc_block_desc *descs;
+	struct zc_writer_area *area;
+	struct zc_writer_slot *slot;
+	struct zc_claim *claims;
+	u32 *free_claims;	/* stack */
+	u32 free_claims_nr;
+	u32 claims_nr;
+	u64 tag;
+	char *data;
+	struct zc_pool *pool;
+	u64 inflight;
+	u32 ring_mask;
+	u32 granule_shift;
+	u64 max_bytes;
+	bool timestamps;
+	bool fence_commits;	/* no membarrier here: a full fence a commit */
+	struct zc_bin bins[ZC_BINS];
+	struct zc_kept *kept;
+	u32 kept_cap;
+	u32 kept_free;		/* list of unused entries, index + 1 */
+	u64 kept_granules;
+
+	/* Readers as of tickets_mask. */
+	u64 tickets_mask;
+	u32 tickets_nr;
+	u64 *tickets[ZC_MAX_READERS_PER];
+	u64 burnt[ZC_MAX_READERS_PER];
+	u32 wake_misses;
+	u32 wake_skip;
+
+	u64 tail;
+	u32 *charge;		/* granules of the block in each ring slot */
+	u64 used_granules;	/* claimed, published, deferred, kept */
+	u64 footprint_granules;	/* 0: by block size */
+	u32 footprint_for;	/* last block size asked about, */
+	u64 footprint_now;	/* and its answer */
+	u64 quota_granules;
+	u64 lag_limit;
+	u64 history;
+	u32 on_slow;
+	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
+	u32 cached;		/* run of mine to split from, granule + 1 */
+	u32 rotor;		/* stripe where the next search begins */
+	struct zc_walk deep;	/* bounded walk when nothing else helped */
+	u64 idle_cursor[ZC_MAX_WRITERS];
+	u32 idle_next;
+	u32 deferred_used;
+	u32 deferred_next;
+	u32 blocked_by;		/* slowest reader at the last look, or ~0 */
+
+	u64 stat_committed;
+	u64 stat_bytes;
+	u64 stat_acquired;
+	u64 stat_cancelled;
+	u64 stat_dropped;
+	u64 stat_disconnected;
+	u64 stat_timeouts;
+	u64 stat_wakes;
+
+	u32 incarnation;
+	struct zc_writer *next;	/* in pool->writers */
+};
+
+/* A message that the reader holds. */
+struct zc_held {
+	zc_handle_t handle;	/* 0: unused */
+	u64 *hold;		/* the shared word */
+	const void *data;
+	u64 bytes;
+	u64 sequence;
+	u64 timestamp_ns;
+	u32 granule;
+	u32 in_io;
+};
+
+struct zc_reader {
+	const u32 *alive;
+	u32 closed;
+	u32 fencing;		/* a full fence each poll */
+	u64 cursor;
+	u64 hazard_below;	/* sequences below it nobody keeps for me */
+	struct zc_ring_entry *ring;
+	struct zc_reader_area *area;
+	struct zc_floor *floor;
+	struct zc_held *held;
+	u32 *free_held;		/* stack */
+	u32 free_held_nr;
+	u32 held_nr;
+	u64 tag;
+	const char *data;
+	struct zc_pool *pool;
+	u64 granules;		/* mapped */
+	u64 segment_mask;	/* granules of a segment - 1 */
+	u32 ring_mask;
+	u32 granule_shift;
+	u32 incarnation;
+	u32 writer;		/* slot */
+	u32 id;
+	u32 overflow_high;
+	struct zc_writer_area *writer_area;
+	u64 spin_ns;
+	u64 lost;
+	u64 corrupt;
+	u64 sleeps;
+	u64 received;
+	int event_fd;
+	pthread_t fd_thread;
+	u32 fd_stop;
+	struct zc_reader *next;	/* in pool->readers */
+};
+
+static inline bool zc_role_usable(const u32 *alive, const u32 *closed)
+{
+	return zc_likely(*alive && !zc_load_relaxed(closed));
+}
+
+/* Why a role is not usable: FORKED, EVICTED or CLOSED, with a sentence. */
+zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive);
+
+/* A caller's growable options: unknown fields must be zero. */
+zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
+			    const char *what);
+/* A growable output of @sz bytes at the caller's. */
+zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size);
+/* Finds or makes the service; its writer region has memory then. */
+zc_result_t zc_service_enter(struct zc_pool *pool,
+			     const struct zc_service_name *name, u32 *idx,
+			     u64 *word);
+
+/* --- writer_pool.c: memory ---------------------------------------------- */
+
+/* Granules for @bytes, rounded up to a size class; its bin. */
+u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin);
+
+static inline u32 zc_size_class(const struct zc_writer *w, u64 bytes, u32 *bin)
+{
+	u32 n = zc_granules_for(&w->pool->view, bytes);
+
+	if (zc_likely(n <= 16)) {
+		*bin = n - 1;
+		return n;
+	}
+	return zc_size_class_large(&w->pool->view, n, bin);
+}
+
+static inline bool zc_kept_pop(struct zc_writer *w, u32 bin, u32 granules,
+			       struct zc_claim *c)
+{
+	u32 idx = w->bins[bin].first;
+	struct zc_kept *k;
+
+	if (zc_unlikely(!idx))
+		return false;
+	k = &w->kept[idx - 1];
+	w->bins[bin].first = k->next;
+	if (zc_unlikely(!k->next))
+		w->bins[bin].last = 0;
+	c->word = k->word;
+	c->granule = k->granule;
+	k->next = w->kept_free;
+	w->kept_free = idx;
+	w->kept_granules -= granules;
+	return true;
+}
+
+bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word);
+void zc_kept_flush(struct zc_writer *w);
+/* A block of exactly @granules from the pool, owned by @w. */
+bool zc_writer_take(struct zc_writer *w, u32 granules, bool deep, u32 *granule);
+void zc_cached_return(struct zc_writer *w);
+/* Gives an owned run, FREE or CLEAN, back to everybody, and says so. */
+void zc_writer_give_back(struct zc_writer *w, u32 granule);
+/* After memory went back to everybody: tell who waits for it. */
+void zc_offer(struct zc_pool *pool, u32 granule, u32 granules);
+
+/* --- writer_reclaim.c ------------------------------------------------------ */
+
+/* Takes back what the readers are done with; returns blocks that came back. */
+u32 zc_writer_reclaim(struct zc_writer *w, bool starving);
+/* May it take @granules more before it reuses its oldest? */
+bool zc_below_footprint(struct zc_writer *w, u32 granules);
+/* Applies on_slow to whoever stands in the way; true: try again. */
+bool zc_writer_push_slow(struct zc_writer *w, bool memory);
+void zc_writer_publish_stats(struct zc_writer *w);
+
+/* --- writer_commit.c -------------------------------------------------------- */
+void zc_writer_wake(struct zc_writer *w, u64 sequence);
+
+/* --- sleep.c ------------------------------------------------------------------ */
+
+/* Sleeps until there may be something at the cursor. */
+void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns);
+/* Is there something at the cursor, or something to tell? */
+bool zc_reader_ready(const struct zc_reader *r);
+
+/* --- reader_fd.c ----------------------------------------------------------- */
+void zc_reader_fd_close(struct zc_reader *r);
+
+#endif /* ZC_LIB_ROLE_H */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * shm.h - what the shm_*.c files know of each other: a pool's files.
+ *
+ *	DIR/zerocore.NAME.pool		control
+ *	DIR/zerocore.ID.lock		who is alive; holds the name of DATADIR
+ *	DIR/zerocore.ID.new		control before it has its name
+ *	DATADIR/zerocore.ID.dataN	data segments
+ *
+ * ID is the random creation id in 32 hex digits, DIR $ZEROCORE_DIR or /dev/shm,
+ * DATADIR is DIR or the mount of a hugetlbfs.  Whatever has an ID and no control
+ * file, and whose lock file nobody has a lock in, is rubbish of somebody who was
+ * killed while he made or removed a pool: see shm_remove.c.
+ */
+#ifndef ZC_LIB_SHM_H
+#define ZC_LIB_SHM_H
+
+#include <sys/stat.h>
+
+#include "internal.h"
+
+#define ZC_SHM_PATH 400		/* folder, prefix, id or name, suffix */
+#define ZC_ID_HEX 33
+#define ZC_SHM_OPEN (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+/* Bytes of the lock file that no member has: incarnations start at 1. */
+#define ZC_LOCK_CREATE 0	/* the creator, or who sweeps; F_SETLK and OFD */
+#define ZC_LOCK_REMOVE 1	/* who removes the name; OFD */
+
+/* --- shm_names.c ---------------------------------------------------------- */
+
+/* DIR, absolute and without links; fails if there is none. */
+zc_result_t zc_shm_folder(char out[ZC_PATH_BYTES]);
+void zc_id_text(const u8 id[16], char out[ZC_ID_HEX]);
+/* false: it would not fit. */
+bool zc_shm_path(char out[ZC_SHM_PATH], const char *fmt, ...) ZC_PRINTF(2, 3);
+/* "DIR/zerocore.NAME.pool" */
+bool zc_shm_control_path(char out[ZC_SHM_PATH], const char *dir,
+			 const char *name);
+/* "DIR/zerocore.ID.SUFFIX" */
+bool zc_shm_id_path(char out[ZC_SHM_PATH], const char *dir, const u8 id[16],
+		    const char *suffix);
+bool zc_shm_data_path(char out[ZC_SHM_PATH], const char *dir, const u8 id[16],
+		      u32 segment);
+/* Is @file "zerocore.NAME.pool"? Gets the name. */
+bool zc_shm_is_control(const char *file, char name[ZC_NAME_BYTES]);
+/* Is @file "zerocore.ID.SUFFIX"? Gets the id and where the suffix begins. */
+const char *zc_shm_is_part(const char *file, u8 id[16]);
+/* Is @fd open on that very file? */
+bool zc_fd_is(int fd, u64 dev, u64 ino);
+void zc_fd_close(int *fd, u64 dev, u64 ino);
+
+/* --- shm_room.c ------------------------------------------------------------- */
+
+/* Would @bytes more fit on the file system and into the machine? */
+zc_result_t zc_room_check(const char *dir, u64 bytes);
+/* posix_fallocate() in slices that signals cannot stop for ever. 0 or errno. */
+int zc_allocate(int fd, u64 off, u64 bytes);
+
+/* --- shm_huge.c ------------------------------------------------------------- */
+
+#define ZC_THP_BYTES (2ULL << 20)
+
+/* A writable hugetlbfs whose pages fit @segment_bytes. free_bytes: unreserved. */
+struct zc_hugetlbfs {
+	char dir[ZC_PATH_BYTES];
+	u64 page_bytes;
+	u64 free_bytes;
+};
+
+bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes);
+bool zc_is_hugetlbfs(const char *dir);
+/* How many bytes of the mapping at @address are mapped by huge pages? */
+u64 zc_huge_mapped(const void *address);
+/* Touches pages for writing. 0 or errno; never SIGBUS where the kernel knows
+ * MADV_POPULATE_WRITE. */
+int zc_populate(void *address, u64 bytes, u64 page_bytes);
+
+/* --- shm_map.c ----------------------------------------------------------------- */
+
+/* All data files of that id that belong to @owner. */
+void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
+
+/* --- shm_remove.c ------------------------------------------------------------------ */
+
+/* Deletes what killed creators and removers left behind. (under zc_pools_lock) */
+void zc_shm_sweep(const char *dir);
+
+#endif /* ZC_LIB_SHM_H */

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * shm_map.c - data segments: a file each, made, allocated, mapped.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shm.h"
+
+#define ZC_ALIGN_MAX (1ULL << 30)
+
+/* An address range that nothing can be read from, aligned for huge pages. */
+static char *zc_reserve(u64 bytes, u64 align)
+{
+	char *base = mmap(NULL, bytes + align, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	u64 before;
+
+	if (base == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)base & (align - 1);
+	if (before)
+		munmap(base, before);
+	if (align - before)
+		munmap(base + before + bytes, align - before);
+	return base + before;
+}
+
+/* --- making them ------------------------------------------------------------ */
+
+struct zc_data_wish {
+	const char *dir;
+	u64 segment_bytes;
+	u64 page_bytes;
+	u32 segments;
+	u32 mode;
+	bool hugetlb;
+	bool transparent;
+	bool prefault;
+};
+
+/*
+ * Transparent huge pages of tmpfs are made at a fault in a mapping that asks for
+ * them.  Touch one; only if it came, go on.  Returns what was got, or -errno.
+ */
+static int zc_transparent_make(int fd, u64 bytes)
+{
+	char *address;
+	int kind = ZC_PAGES_SMALL, error = 0;
+
+	if (bytes < ZC_THP_BYTES)
+		return kind;
+	address = zc_reserve(bytes, ZC_THP_BYTES);
+	if (!address)
+		return kind;
+	if (mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 fd, 0) == MAP_FAILED || madvise(address, bytes, MADV_HUGEPAGE))
+		goto out;
+	error = zc_populate(address, ZC_THP_BYTES, ZC_LAYOUT_PAGE);
+	if (error || !zc_huge_mapped(address))
+		goto out;
+	error = zc_populate(address, bytes, ZC_LAYOUT_PAGE);
+	if (!error && zc_huge_mapped(address) >= bytes / 2)
+		kind = ZC_PAGES_TRANSPARENT;
+out:
+	munmap(address, bytes);
+	return error ? -error : kind;
+}
+
+static int zc_prefault(int fd, u64 bytes, u64 page_bytes)
+{
+	char *address = zc_reserve(bytes, page_bytes);
+	int error = ENOMEM;
+
+	if (!address)
+		return error;
+	if (mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 fd, 0) != MAP_FAILED)
+		error = zc_populate(address, bytes, page_bytes);
+	munmap(address, bytes);
+	return error;
+}
+
+/* One file; 0 or errno.  *kind: what it got. */
+static int zc_segment_make(int fd, const struct zc_data_wish *wish, u32 *kind)
+{
+	int got, error;
+
+	*kind = wish->hugetlb ? ZC_PAGES_HUGETLB : ZC_PAGES_SMALL;
+	if (ftruncate(fd, (off_t)wish->segment_bytes))
+		return errno;
+	if (wish->transparent) {
+		got = zc_transparent_make(fd, wish->segment_bytes);
+		if (got < 0)
+			return -got;
+		*kind = (u32)got;
+	}
+	error = zc_allocate(fd, 0, wish->segment_bytes);
+	if (!error && wish->prefault)
+		error = zc_prefault(fd, wish->segment_bytes, wish->page_bytes);
+	if (!error && fchmod(fd, wish->mode))
+		error = errno;
+	return error;
+}
+
+static zc_result_t zc_segments_make(struct zc_pool *pool,
+				    struct zc_data_wish *wish)
+{
+	struct zc_pool_header *h = pool->view.header;
+	u32 s, kind, worst = ZC_PAGES_HUGETLB;
+	char path[ZC_SHM_PATH];
+
+	/* Whoever finds our lock file after our death reads there what to delete. */
+	if (ftruncate(pool->lock_fd, 0) ||
+	    pwrite(pool->lock_fd, wish->dir, strlen(wish->dir), 0) !=
+		    (ssize_t)strlen(wish->dir))
+		return zc_fail_errno("cannot write to the lock file");
+	for (s = 0; s < wish->segments; s++) {
+		int fd, error;
+
+		if (!zc_shm_data_path(path, wish->dir, pool->creation_id, s))
+			return zc_fail(ZC_ERROR_INVALID, "%s is too long",
+				       wish->dir);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
+		if (fd < 0)
+			return zc_fail_errno("cannot create data file %s", path);
+		error = zc_segment_make(fd, wish, &kind);
+		close(fd);
+		if (error) {
+			errno = error;
+			return zc_fail_errno("cannot allocate %llu MiB of data memory in %s",
+					     (u64)wish->segments *
+						     wish->segment_bytes >> 20,
+					     wish->dir);
+		}
+		/* Not got once: do not try again. */
+		if (kind == ZC_PAGES_SMALL)
+			wish->transparent = false;
+		if (kind < worst)
+			worst = kind;
+		pool->view.segments[s].page_kind = kind;
+	}
+	h->page_kind = worst;
+	memset(h->data_dir, 0, sizeof(h->data_dir));
+	memcpy(h->data_dir, wish->dir, strlen(wish->dir));
+	return ZC_OK;
+}
+
+zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
+			       u64 segment_bytes, zc_huge_t huge, bool prefault,
+			       u32 mode)
+{
+	u64 bytes = segments * segment_bytes;
+	struct zc_hugetlbfs fs;
+	struct zc_data_wish wish = {
+		.segments = segments,
+		.segment_bytes = segment_bytes,
+		.prefault = prefault,
+		.mode = mode,
+	};
+	zc_result_t result;
+
+	if (huge == ZC_HUGE_TRY || huge == ZC_HUGE_REQUIRE) {
+		bool found = zc_hugetlbfs_find(&fs, segment_bytes);
+
+		if (!found && huge == ZC_HUGE_REQUIRE)
+			return zc_fail(ZC_ERROR_NO_MEMORY,
+				       "no writable hugetlbfs is mounted whose pages "
+				       "fit a segment of %llu KiB: mount one (mount -t "
+				       "hugetlbfs none /dev/hugepages), reserve pages "
+				       "with sysctl vm.nr_hugepages, or ask for larger "
+				       "segments", segment_bytes >> 10);
+		if (found && fs.free_bytes < bytes && huge == ZC_HUGE_REQUIRE)
+			return zc_fail(ZC_ERROR_NO_MEMORY,
+				       "%llu huge pages of %llu KiB are needed and %llu "
+				       "are free: reserve %llu with sysctl "
+				       "vm.nr_hugepages", bytes / fs.page_bytes,
+				       fs.page_bytes >> 10,
+				       fs.free_bytes / fs.page_bytes,
+				       bytes / fs.page_bytes);
+		if (found && fs.free_bytes >= bytes) {
+			wish.dir = fs.dir;
+			wish.page_bytes = fs.page_bytes;
+			wish.hugetlb = true;
+			result = zc_segments_make(pool, &wish);
+			if (result == ZC_OK || huge == ZC_HUGE_REQUIRE)
+				return result;
+			zc_log(ZC_LOG_INFO, "huge pages in %s: %s; trying without",
+			       fs.dir, zc_last_error());
+			zc_shm_data_unlink(fs.dir, pool->creation_id, geteuid());
+		}
+	}
+
+	result = zc_room_check(pool->dir, bytes);
+	if (result != ZC_OK)
+		return result;
+	wish.dir = pool->dir;
+	wish.page_bytes = ZC_LAYOUT_PAGE;
+	wish.hugetlb = false;
+	wish.transparent = huge != ZC_HUGE_NEVER;
+	return zc_segments_make(pool, &wish);
+}
+
+void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)
+{
+	char path[ZC_SHM_PATH];
+	struct stat st;
+	u32 s;
+
+	/* All numbers: whoever was killed at this left gaps. */
+	for (s = 0; s < ZC_MAX_SEGMENTS; s++)
+		if (zc_shm_data_path(path, dir, id, s) && !lstat(path, &st) &&
+		    S_ISREG(st.st_mode) && st.st_uid == owner && unlink(path))
+			zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path,
+			       strerror(errno));
+}
+
+/* --- mapping them ------------------------------------------------------------- */
+
+static u64 zc_segment_bytes(const struct zc_pool *pool)
+{
+	return (u64)pool->view.segment_granules << pool->view.granule_shift;
+}
+
+static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
+				  u32 page_kind)
+{
+	u64 bytes = zc_segment_bytes(pool);
+	char *address = pool->data + s * bytes;
+	char path[ZC_SHM_PATH];
+	struct stat st;
+	void *mapped;
+	int fd;
+
+	if (!zc_shm_data_path(path, dir, pool->creation_id, s))
+		return zc_fail(ZC_ERROR_CORRUPT_POOL,
+			       "the name of its data folder is too long");
+	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	if (fd < 0 && errno == EACCES) {
+		fd = open(path, O_RDONLY | ZC_SHM_OPEN);
+		if (fd >= 0)
+			pool->may_write = false;
+	}
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
+		return zc_fail(ZC_ERROR_CORRUPT_POOL,
+			       "data file %s is missing: remove pool %s and create it "
+			       "anew", path, pool->name);
+	if (fd < 0)
+		return zc_fail_errno("cannot open data file %s", path);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+	    (u64)st.st_size != bytes) {
+		close(fd);
+		return zc_fail(ZC_ERROR_CORRUPT_POOL,
+			       "data file %s is not a file of %llu bytes: remove pool "
+			       "%s and create it anew", path, bytes, pool->name);
+	}
+	mapped = mmap(address, bytes,
+		      pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		      MAP_SHARED | MAP_FIXED, fd, 0);
+	if (mapped == MAP_FAILED) {
+		zc_result_t result =
+			zc_fail_errno("cannot map data file %s", path);
+
+		close(fd);
+		return result;
+	}
+	close(fd);
+	madvise(address, bytes, MADV_DONTFORK);
+	if (page_kind == ZC_PAGES_TRANSPARENT)
+		madvise(address, bytes, MADV_HUGEPAGE);
+	return ZC_OK;
+}
+
+zc_result_t zc_shm_data_map_more(struct zc_pool *pool)
+{
+	struct zc_pool_header *h = pool->view.header;
+	char dir[ZC_PATH_BYTES];
+	zc_result_t result = ZC_OK;
+	u32 i;
+
+	/* Others may write it: a private copy, checked. */
+	for (i = 0; i < ZC_PATH_BYTES; i++)
+		dir[i] = (char)zc_load_relaxed(&h->data_dir[i]);
+	if (dir[0] != '/' || !memchr(dir, '\0', sizeof(dir)))
+		return zc_fail(ZC_ERROR_CORRUPT_POOL,
+			       "pool %s does not say where its data is: remove it and "
+			       "create it anew", pool->name);
+
+	pthread_mutex_lock(&pool->map_lock);
+	while (pool->segments_mapped < zc_segments(&pool->view)) {
+		u32 s = pool->segments_mapped;
+
+		result = zc_segment_map(pool, dir, s,
+					zc_load_relaxed(
+						&pool->view.segments[s].page_kind));
+		if (result != ZC_OK)
+			break;
+		zc_store_release(&pool->segments_mapped, s + 1);
+	}
+	pthread_mutex_unlock(&pool->map_lock);
+	return result;
+}
+
+zc_result_t zc_shm_data_map(struct zc_pool *pool)
+{
+	u64 bytes = zc_segment_bytes(pool);
+
+	pool->data_span = pool->view.max_segments * bytes;
+	pool->data = zc_reserve(pool->data_span,
+				bytes < ZC_ALIGN_MAX ? bytes : ZC_ALIGN_MAX);
+	if (!pool->data) {
+		pool->data_span = 0;
+		return zc_fail_errno("cannot reserve %llu MiB of addresses (ulimit -v?)",
+				     pool->view.max_segments * bytes >> 20);
+	}
+	madvise(pool->data, pool->data_span, MADV_DONTFORK);
+	return zc_shm_data_map_more(pool);
+}
+
+zc_result_t zc_shm_data_writable(struct zc_pool *pool)
+{
+	zc_result_t result = ZC_OK;
+
+	pthread_mutex_lock(&pool->map_lock);
+	if (!pool->may_write)
+		result = zc_fail(ZC_ERROR_PERMISSION,
+				 "you may not write the data files of pool %s: ask its "
+				 "owner for the permission", pool->name);
+	else if (!pool->data_writable &&
+		 mprotect(pool->data, pool->segments_mapped *
+			  zc_segment_bytes(pool), PROT_READ | PROT_WRITE))
+		result = zc_fail_errno("cannot make the data of pool %s writable",
+				       pool->name);
+	else
+		pool->data_writable = true;
+	pthread_mutex_unlock(&pool->map_lock);
+	return result;
+}

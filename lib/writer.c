@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * writer.c - becoming and ceasing to be a writer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/moves.h"
+#include "role.h"
+
+/*
+ * What an earlier writer of this slot left: head, unread blocks, deferred ones.
+ * It inherits nothing claimed: the reaper, or the leaver himself, returned that.
+ */
+static void zc_adopt(struct zc_writer *w)
+{
+	struct zc_view *v = &w->pool->view;
+	struct zc_deferred_entry *d = zc_deferred(v, w->id);
+	u32 entries = w->ring_mask + 1;
+	u32 nr, i;
+	u64 head, s, word;
+
+	head = zc_load_acquire(&w->area->head);
+	if (!head) {
+		head = 1;
+		zc_store_release(&w->area->head, head);
+	}
+	w->head = head;
+	w->tail = head;
+	/* A slot may have been entered past a head that nobody advanced yet only
+	 * if its writer died, and then the reaper has advanced it. */
+	for (s = head > entries ? head - entries : 1; s < head; s++) {
+		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];
+		u32 granule = zc_load_relaxed(&e->granule);
+
+		w->charge[s & w->ring_mask] = 0;
+		if (zc_load_acquire(&e->sequence) != s ||
+		    !zc_block_is(v, w->id, granule,
+				 zc_load_relaxed(&e->generation), s, &word))
+			continue;
+		if (w->tail == head)
+			w->tail = s;
+		w->charge[s & w->ring_mask] = zc_word_length(word);
+		w->used_granules += zc_word_length(word);
+	}
+	nr = zc_load_relaxed(&w->area->deferred_nr);
+	if (nr > v->deferred_entries)
+		nr = v->deferred_entries;
+	for (i = 0; i < nr; i++) {
+		s = zc_load_acquire(&d[i].sequence);	/* [D1] */
+		if (!s)
+			continue;
+		if (s < w->tail &&
+		    zc_block_is(v, w->id, zc_load_relaxed(&d[i].granule),
+				zc_load_relaxed(&d[i].generation), s, &word)) {
+			zc_store_relaxed(&d[i].bytes, zc_word_length(word));
+			w->used_granules += zc_word_length(word);
+			w->deferred_used++;
+		} else {
+			/* Gone, or still in the ring: the writer died between
+			 * deferring it and moving its tail. */
+			zc_store_release(&d[i].sequence, 0);
+		}
+	}
+	zc_store_release(&w->area->tail, w->tail);
+	zc_store_relaxed(&w->area->io_nr, 0);
+	zc_store_relaxed(&w->area->wanted_granules, 0);
+	w->credit = w->tail;	/* the first acquire looks */
+}
+
+static zc_result_t zc_writer_alloc(struct zc_pool *pool,
+				   const zc_writer_options_t *o,
+				   struct zc_writer **out)
+{
+	struct zc_view *v = &pool->view;
+	struct zc_writer *w;
+	u32 i;
+
+	w = aligned_alloc(ZC_CACHE_LINE,
+			  (sizeof(*w) + ZC_CACHE_LINE - 1) & ~(ZC_CACHE_LINE - 1UL));
+	if (!w)
+		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
+	memset(w, 0, sizeof(*w));
+	w->alive = zc_not_forked;
+	w->pool = pool;
+	w->ring_mask = v->ring_mask;
+	w->granule_shift = v->granule_shift;
+	w->descs = v->descs;
+	w->data = pool->data;
+	w->max_bytes = (u64)v->segment_granules << v->granule_shift;
+	w->timestamps = !o->no_timestamp;
+	w->fence_commits = !(pool->caps & ZC_CAP_MEMBARRIER);
+	w->footprint_granules = o->footprint_bytes >> v->granule_shift;
+	w->quota_granules = o->quota_bytes ? o->quota_bytes >> v->granule_shift :
+					     ~0ULL >> 1;
+	w->lag_limit = o->lag_limit ? o->lag_limit : (v->ring_mask + 1) / 4 * 3;
+	w->history = o->overwrite && !o->history ? 1 : o->history;
+	w->on_slow = o->overwrite ? ZC_SLOW_DROP_OLDEST : (u32)o->on_slow;
+	w->claims_nr = o->max_inflight ? o->max_inflight :
+					 (v->ring_mask + 1) / 2;
+	w->tickets_mask = ~0ULL;
+	w->tag = zc_timestamp() & 0xffffff;
+	w->claims = calloc(w->claims_nr, sizeof(*w->claims));
+	w->free_claims = calloc(w->claims_nr, sizeof(*w->free_claims));
+	w->charge = calloc(v->ring_mask + 1, sizeof(*w->charge));
+	if (!w->claims || !w->free_claims || !w->charge) {
+		free(w->claims);
+		free(w->free_claims);
+		free(w->charge);
+		free(w);
+		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
+	}
+	for (i = 0; i < w->claims_nr; i++)
+		w->free_claims[i] = w->claims_nr - 1 - i;
+	w->free_claims_nr = w->claims_nr;
+	*out = w;
+	return ZC_OK;
+}
+
+static void zc_writer_free(struct zc_writer *w)
+{
+	free(w->claims);
+	free(w->free_claims);
+	free(w->charge);
+	free(w->kept);
+	free(w);
+}
+
+/* Takes the slot of service @idx. */
+static zc_result_t zc_writer_take_slot(struct zc_writer *w, u32 idx,
+				       const char *service)
+{
+	struct zc_pool *pool = w->pool;
+	struct zc_view *v = &pool->view;
+	u64 *word = &v->writer_slots[idx].life;
+	u32 tries;
+
+	for (tries = 0; tries < 8; tries++) {
+		u64 life = zc_load_acquire(word);
+		u32 m = zc_life_member(life);
+
+		if (zc_life_state(life) == ZC_LIFE_IDLE) {
+			u32 inc = zc_life_incarnation(life) + 1;
+
+			if (zc_cas64(word, &life,
+				     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
+				w->incarnation = inc;
+				ZC_KILLPOINT(writer_slot);
+				return ZC_OK;
+			}
+			continue;
+		}
+		/* Dead, and nobody has seen it yet? */
+		if (m < ZC_MAX_MEMBERS && m != pool->member) {
+			u64 ml = zc_load_acquire(&v->members[m].life);
+
+			if (zc_life_state(ml) == ZC_LIFE_LIVE &&
+			    zc_live_proven_dead(pool, m, ml))
+				zc_member_declare_dead(v, m, ml, zc_timestamp());
+		}
+		zc_reap_all(pool);
+		if (zc_load_acquire(word) == life)
+			break;
+	}
+	return zc_fail(ZC_ERROR_BUSY,
+		       "service %s has a live writer already, or its dead one is still being reaped",
+		       service);
+}
+
+static zc_result_t zc_writer_options_check(const struct zc_view *v,
+					   zc_writer_options_t *to,
+					   const zc_writer_options_t *from)
+{
+	const zc_writer_options_t init = ZC_WRITER_OPTIONS_INIT;
+	zc_result_t result;
+
+	*to = init;
+	if (!from)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "options are needed: set .service");
+	result = zc_options_copy(to, sizeof(*to), from, from->sz,
+				 "zc_writer_options_t");
+	if (result)
+		return result;
+	if ((u32)to->on_slow > ZC_ON_SLOW_DISCONNECT)
+		return zc_fail(ZC_ERROR_INVALID, "on_slow is %d: unknown",
+			       (int)to->on_slow);
+	if (to->lag_limit > v->ring_mask)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "lag_limit is %u: it must be below the ring's %u entries",
+			       to->lag_limit, v->ring_mask + 1);
+	if (to->history >= v->ring_mask)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "history is %u: it must be below the ring's %u entries less one",
+			       to->history, v->ring_mask + 1);
+	if (to->max_inflight > v->ring_mask)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "max_inflight is %u: it must be below the ring's %u entries",
+			       to->max_inflight, v->ring_mask + 1);
+	if (to->max_inflight > ZC_HANDLE_INDEX_MASK)
+		to->max_inflight = ZC_HANDLE_INDEX_MASK;
+	return ZC_OK;
+}
+
+zc_result_t zc_writer_register(zc_pool_t *pool,
+			       const zc_writer_options_t *options,
+			       zc_writer_t **out)
+{
+	struct zc_service_name name;
+	zc_writer_options_t o;
+	struct zc_writer *w = NULL;
+	struct zc_writer_slot *slot;
+	const char *bad;
+	zc_result_t result;
+	u32 idx;
+	u64 word;
+
+	if (!pool || !out)
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
+			       pool ? "out" : "pool");
+	if (!zc_role_usable(zc_not_forked, &pool->evicted))
+		return zc_role_fail(pool, zc_not_forked);
+	result = zc_writer_options_check(&pool->view, &o, options);
+	if (result)
+		return result;
+	bad = zc_service_parse(&name, o.service);
+	if (bad)
+		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s",
+			       o.service ? o.service : "(null)", bad);
+	if (!pool->may_write)
+		return zc_fail(ZC_ERROR_PERMISSION,
+			       "pool %s was opened without write permission",
+			       pool->name);
+	result = zc_shm_data_writable(pool);
+	if (result)
+		return result;
+	result = zc_writer_alloc(pool, &o, &w);
+	if (result)
+		return result;
+	for (;;) {
+		result = zc_service_enter(pool, &name, &idx, &word);
+		if (result)
+			goto out_free;
+		result = zc_writer_take_slot(w, idx, o.service);
+		if (result)
+			goto out_free;
+		if (zc_service_unchanged(&pool->view, idx, word))
+			break;
+		/* The entry changed its name under us: not this one. */
+		zc_store_release(&pool->view.writer_slots[idx].life,
+				 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
+	}
+	w->id = idx;
+	w->area = zc_writer_area(&pool->view, idx);
+	w->ring = zc_ring(&pool->view, idx);
+	slot = w->slot = &pool->view.writer_slots[idx];
+	w->rotor = idx * (zc_segments(&pool->view) * ZC_STRIPES / ZC_MAX_WRITERS);
+	zc_adopt(w);
+	zc_store_relaxed(&slot->on_slow, w->on_slow);
+	zc_store_relaxed(&slot->flags,
+			 o.overwrite ? ZC_SERVICE_OVERWRITE : 0);
+	zc_store_relaxed(&slot->history, (u32)w->history);
+	zc_store_relaxed(&slot->lag_limit, (u32)w->lag_limit);
+	zc_store_relaxed(&slot->quota_bytes, o.quota_bytes);
+	zc_store_release(&slot->caps, pool->caps);
+	zc_store_release(&w->area->incarnation, w->incarnation);
+	ZC_KILLPOINT(writer_adopted);
+
+	pthread_mutex_lock(&pool->lock);
+	w->next = pool->writers;
+	pool->writers = w;
+	pthread_mutex_unlock(&pool->lock);
+	zc_event_emit(pool, ZC_EVENT_WRITER_JOINED, pool->member,
+		      ZC_OWNER_WRITER(idx), idx, ~0U, 0, 0);
+	zc_futex_wake((u32 *)&w->area->head);
+	zc_epoch_bump(pool);
+	*out = w;
+	return ZC_OK;
+
+out_free:
+	zc_writer_free(w);
+	return result;
+}
+
+static void zc_writer_leave(struct zc_writer *w)
+{
+	struct zc_pool *pool = w->pool;
+	u64 life = zc_life(w->incarnation, pool->member, ZC_LIFE_LIVE);
+	u32 i;
+
+	if (!zc_role_usable(w->alive, &pool->evicted))
+		return;		/* nothing here is ours any more */
+	for (i = 0; i < w->claims_nr; i++)
+		if (w->claims[i].handle)
+			zc_writer_give_back(w, w->claims[i].granule);
+	zc_kept_flush(w);
+	zc_cached_return(w);
+	ZC_KILLPOINT(writer_returning);
+	zc_store_release(&w->area->wanted_granules, 0);
+	zc_and64(&pool->view.header->waiting_writers, ~(1ULL << w->id));
+	zc_writer_publish_stats(w);
+	zc_cas64(&w->slot->life, &life,
+		 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
+	ZC_KILLPOINT(writer_left);
+	zc_event_emit(pool, ZC_EVENT_WRITER_LEFT, pool->member,
+		      ZC_OWNER_WRITER(w->id), w->id, ~0U, 0, 0);
+	zc_epoch_bump(pool);
+}
+
+void zc_writer_unregister(zc_writer_t *w)
+{
+	struct zc_writer **p;
+
+	if (!w)
+		return;
+	zc_store_release(&w->closed, 1);
+	if (*w->alive) {
+		pthread_mutex_lock(&w->pool->lock);
+		for (p = &w->pool->writers; *p; p = &(*p)->next)
+			if (*p == w) {
+				*p = w->next;
+				break;
+			}
+		pthread_mutex_unlock(&w->pool->lock);
+	}
+	zc_writer_leave(w);
+	zc_writer_free(w);
+}
+
+void zc_writer_publish_stats(struct zc_writer *w)
+{
+	zc_store_relaxed(&w->area->used_bytes,
+			 w->used_granules << w->granule_shift);
+	zc_store_relaxed(&w->area->stat_acquired, w->stat_acquired);
+	zc_store_relaxed(&w->area->stat_cancelled, w->stat_cancelled);
+	zc_store_relaxed(&w->area->stat_dropped, w->stat_dropped);
+	zc_store_relaxed(&w->area->stat_disconnected, w->stat_disconnected);
+	zc_store_relaxed(&w->area->stat_timeouts, w->stat_timeouts);
+	zc_store_relaxed(&w->area->stat_wakes, w->stat_wakes);
+	zc_store_relaxed(&w->area->stat_bytes, w->stat_bytes);
+}
+
+zc_result_t zc_writer_get_stats(const zc_writer_t *w, zc_writer_stats_t *stats)
+{
+	zc_writer_stats_t s = { 0 };
+
+	if (!w || !stats)
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
+			       w ? "stats" : "writer");
+	s.committed = w->stat_acquired - w->stat_cancelled - w->inflight;
+	s.committed_bytes = w->stat_bytes;
+	s.acquired = w->stat_acquired;
+	s.cancelled = w->stat_cancelled;
+	s.dropped = w->stat_dropped;
+	s.disconnected = w->stat_disconnected;
+	s.timeouts = w->stat_timeouts;
+	s.wakes = w->stat_wakes;
+	s.held_bytes = w->used_granules << w->granule_shift;
+	s.inflight = w->inflight;
+	s.next_sequence = w->head;
+	return zc_info_copy(stats, stats->sz, &s, sizeof(s));
+}
+
+uint32_t zc_writer_id(const zc_writer_t *w)
+{
+	return w ? w->id : ~0U;
+}

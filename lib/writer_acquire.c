@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * writer_acquire.c - get a block to fill.
+ *
+ * In order: blocks kept for reuse, the cached run and its right neighbour, the
+ * guide, the writer's own oldest, one CAS a candidate; then wait in slices.
+ */
+#include "core/moves.h"
+#include "role.h"
+
+/*
+ * A reader that is only a little behind is back sooner than a sleep ends: spin
+ * first, then sleep in slices that grow.
+ */
+#define ZC_WAIT_SPIN_NS 30000ULL
+#define ZC_WAIT_SLICE_MIN_NS 50000ULL
+#define ZC_WAIT_SLICE_MAX_NS 1000000ULL
+
+/* Why an attempt found nothing. */
+enum zc_lack {
+	ZC_LACK_NOTHING,
+	ZC_LACK_READERS,	/* ring or lag limit */
+	ZC_LACK_QUOTA,
+	ZC_LACK_MEMORY
+};
+
+static bool zc_has_credit(const struct zc_writer *w)
+{
+	return w->head + w->inflight < w->credit;
+}
+
+static zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
+				u64 bytes, zc_handle_t *out)
+{
+	u32 idx = w->free_claims[--w->free_claims_nr];
+	struct zc_claim *c = &w->claims[idx];
+
+	c->word = from->word;
+	c->granule = from->granule;
+	c->bytes = bytes;
+	c->size = bytes;
+	c->in_io = 0;
+	c->handle = ++w->tag << ZC_HANDLE_INDEX_BITS | idx;
+	w->inflight++;
+	w->stat_acquired++;
+	*out = c->handle;
+	return ZC_OK;
+}
+
+/* The last part of the pool is kept for the lower half of the ids. */
+static bool zc_reserved(const struct zc_writer *w, u32 n)
+{
+	const struct zc_view *v = &w->pool->view;
+	u64 total = zc_granules(v);
+	u32 i;
+
+	if (w->id < ZC_MAX_WRITERS / 2 ||
+	    zc_load_relaxed(&v->header->free_granules) >= total / 32 + n)
+		return false;
+	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
+		if (zc_life_state(zc_load_relaxed(
+			    &v->writer_slots[i].life)) == ZC_LIFE_LIVE)
+			return true;
+	return false;
+}
+
+static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
+			  struct zc_claim *c)
+{
+	if (zc_reserved(w, n) || !zc_writer_take(w, n, deep, &c->granule))
+		return false;
+	c->word = zc_load_relaxed(&w->descs[c->granule].word);
+	w->used_granules += n;
+	return true;
+}
+
+/* Blocks of services whose writers left: their readers may be done with them. */
+static void zc_reclaim_idle_slots(struct zc_writer *w)
+{
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		u32 s = w->idle_next++ % ZC_MAX_WRITERS;
+
+		if (s != w->id)
+			zc_idle_reclaim(&w->pool->view, s,
+					ZC_OWNER_WRITER(w->id), zc_membarrier,
+					512, &w->idle_cursor[s]);
+	}
+}
+
+static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
+			       struct zc_claim *c)
+{
+	u32 rounds;
+
+	if (zc_unlikely(!zc_has_credit(w))) {
+		zc_writer_reclaim(w, false);
+		if (!zc_has_credit(w) && zc_writer_push_slow(w, false))
+			zc_writer_reclaim(w, false);
+		if (!zc_has_credit(w))
+			return ZC_LACK_READERS;
+	}
+	if (zc_kept_pop(w, bin, n, c))
+		return ZC_LACK_NOTHING;
+	if (!zc_below_footprint(w, n)) {
+		zc_writer_reclaim(w, false);
+		if (zc_kept_pop(w, bin, n, c))
+			return ZC_LACK_NOTHING;
+	}
+	if (w->used_granules + n <= w->quota_granules &&
+	    zc_take_fresh(w, n, false, c))
+		return ZC_LACK_NOTHING;
+
+	/* Scarce: give back what is kept, take back what can be taken back. */
+	for (rounds = 0; rounds < 64; rounds++) {
+		u32 got = zc_writer_reclaim(w, rounds > 0);
+
+		if (zc_kept_pop(w, bin, n, c))
+			return ZC_LACK_NOTHING;
+		zc_kept_flush(w);
+		if (w->used_granules + n <= w->quota_granules &&
+		    zc_take_fresh(w, n, !got, c))
+			return ZC_LACK_NOTHING;
+		if (!got && rounds)
+			break;
+	}
+	zc_reclaim_idle_slots(w);
+	if (w->used_granules + n <= w->quota_granules &&
+	    zc_take_fresh(w, n, true, c))
+		return ZC_LACK_NOTHING;
+	if (zc_writer_push_slow(w, true)) {
+		zc_writer_reclaim(w, true);
+		zc_kept_flush(w);
+		if (w->used_granules + n <= w->quota_granules &&
+		    zc_take_fresh(w, n, true, c))
+			return ZC_LACK_NOTHING;
+	}
+	return w->used_granules + n > w->quota_granules ? ZC_LACK_QUOTA :
+							  ZC_LACK_MEMORY;
+}
+
+static zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, u64 bytes,
+				bool tried_once)
+{
+	const struct zc_view *v = &w->pool->view;
+	unsigned long long need = bytes;
+
+	w->stat_timeouts++;
+	switch (lack) {
+	case ZC_LACK_READERS:
+		if (w->blocked_by == ~0U)
+			return zc_fail(ZC_ERROR_TIMEOUT,
+				       "the ring is full: %llu blocks acquired and not committed",
+				       (unsigned long long)w->inflight);
+		return zc_fail(ZC_ERROR_TIMEOUT,
+			       "reader %u of this service is %llu messages behind: release or unregister it, or choose another on_slow",
+			       w->blocked_by,
+			       (unsigned long long)(w->head -
+				       zc_load_relaxed(&zc_reader_area(v, w->id,
+						w->blocked_by)->cursor)));
+	case ZC_LACK_QUOTA:
+		return zc_fail(tried_once ? ZC_ERROR_QUOTA : ZC_ERROR_TIMEOUT,
+			       "the writer's quota has no room for %llu bytes: readers still hold or have not read %llu bytes",
+			       need,
+			       (unsigned long long)w->used_granules
+				       << v->granule_shift);
+	default:
+		return zc_fail(tried_once ? ZC_ERROR_NO_MEMORY :
+					    ZC_ERROR_TIMEOUT,
+			       "the pool has no run of %llu bytes free (about %llu bytes are free): see `zerocore blocks %s`, make the pool larger, or give writers a quota",
+			       need,
+			       (unsigned long long)zc_load_relaxed(
+				       &v->header->free_granules)
+				       << v->granule_shift,
+			       w->pool->name);
+	}
+}
+
+/* One wait of acquire, from its first attempt to its last. */
+struct zc_wait {
+	u64 deadline;	/* 0: not waiting yet */
+	u64 spin_until;
+	u64 slice_ns;
+};
+
+/* Waits a slice for memory or readers; nobody spins on anybody for long. */
+static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
+			  struct zc_wait *wait)
+{
+	struct zc_pool_header *h = w->pool->view.header;
+	u32 seen = zc_load_acquire(&w->area->wait_word);
+	u64 now = zc_timestamp();
+	u64 until;
+
+	if (now < wait->spin_until) {
+		u32 i;
+
+		for (i = 0; i < 16; i++)
+			zc_pause();
+		return;
+	}
+	if (lack == ZC_LACK_MEMORY) {
+		zc_store_release(&w->area->wanted_granules, n);
+		zc_or64(&h->waiting_writers, 1ULL << w->id);
+	}
+	until = now + wait->slice_ns;
+	zc_futex_wait(&w->area->wait_word, seen,
+		      until < wait->deadline ? until : wait->deadline);
+	if (wait->slice_ns < ZC_WAIT_SLICE_MAX_NS)
+		wait->slice_ns *= 2;
+}
+
+static void zc_wait_end(struct zc_writer *w)
+{
+	struct zc_pool_header *h = w->pool->view.header;
+
+	if (zc_load_relaxed(&w->area->wanted_granules)) {
+		zc_store_release(&w->area->wanted_granules, 0);
+		zc_and64(&h->waiting_writers, ~(1ULL << w->id));
+	}
+}
+
+static zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
+				   u64 bytes, zc_handle_t *out, u64 timeout_ns)
+{
+	struct zc_wait wait = { 0, 0, ZC_WAIT_SLICE_MIN_NS };
+	struct zc_claim c;
+
+	for (;;) {
+		enum zc_lack lack = zc_attempt(w, n, bin, &c);
+
+		if (lack == ZC_LACK_NOTHING) {
+			if (zc_unlikely(wait.deadline))
+				zc_wait_end(w);
+			ZC_KILLPOINT(acquire_ready);
+			return zc_claim_out(w, &c, bytes, out);
+		}
+		if (!timeout_ns)
+			return zc_lack_fail(w, lack, bytes, true);
+		if (!wait.deadline) {
+			wait.deadline = zc_deadline(timeout_ns);
+			wait.spin_until = zc_deadline(ZC_WAIT_SPIN_NS);
+		}
+		if (zc_timestamp() >= wait.deadline) {
+			zc_wait_end(w);
+			return zc_lack_fail(w, lack, bytes, false);
+		}
+		zc_wait_slice(w, n, lack, &wait);
+		if (!zc_role_usable(w->alive, &w->closed))
+			return zc_role_fail(w->pool, w->alive);
+	}
+}
+
+zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
+				    zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	struct zc_claim c;
+	u32 n, bin;
+
+	if (zc_unlikely(!w || !out_handle))
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
+			       w ? "out_handle" : "writer");
+	if (zc_unlikely(!zc_role_usable(w->alive, &w->closed)))
+		return zc_role_fail(w->pool, w->alive);
+	if (zc_unlikely(bytes - 1 >= w->max_bytes))
+		return zc_fail(ZC_ERROR_SIZE,
+			       "a block has 1 to %llu bytes (one segment), not %zu",
+			       (unsigned long long)w->max_bytes, bytes);
+	if (zc_unlikely(!w->free_claims_nr))
+		return zc_fail(ZC_ERROR_BUSY,
+			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
+			       w->claims_nr);
+	n = zc_size_class(w, bytes, &bin);
+	if (zc_likely(zc_has_credit(w) && zc_kept_pop(w, bin, n, &c))) {
+		ZC_KILLPOINT(acquire_reused);
+		return zc_claim_out(w, &c, bytes, out_handle);
+	}
+	return zc_acquire_slow(w, n, bin, bytes, out_handle, timeout_ns);
+}

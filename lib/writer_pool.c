@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * writer_pool.c - where a writer's memory comes from, and goes.
+ *
+ * Kept blocks: reclaimed, still owned, by size class, first in first out, so
+ * that memory goes round.  The cached run: what was left of the last run that
+ * was claimed.  Both are FREE with owner, so that a reaper returns them.
+ * Everything else is found by stripe hints, guides and bounded walks: the cost
+ * does not grow with the pool.
+ */
+#include <stdlib.h>
+
+#include "core/moves.h"
+#include "role.h"
+
+/* Heads looked at in one search: it goes on where it stopped. */
+#define ZC_SEARCH_BUDGET 16384U
+
+u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin)
+{
+	/* Eight steps an octave: at most an eighth is rounded away. */
+	u32 e = 31 - __builtin_clz(n);
+	u32 step = 1u << (e - 3);
+
+	n = (n + step - 1) & ~(step - 1);
+	if (n > v->segment_granules)
+		n = v->segment_granules;
+	e = 31 - __builtin_clz(n);
+	*bin = 16 + (e - 4) * 8 + ((n >> (e - 3)) & 7);
+	return n;
+}
+
+void zc_writer_give_back(struct zc_writer *w, u32 granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 n = zc_word_length(zc_load_relaxed(&v->descs[granule].word));
+
+	zc_run_free(v, granule, ZC_OWNER_WRITER(w->id));
+	zc_offer(w->pool, granule, n);
+}
+
+bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word)
+{
+	struct zc_kept *k;
+	u32 bin, idx;
+	u32 n = zc_word_length(word);
+
+	if (zc_size_class(w, (u64)n << w->granule_shift, &bin) != n)
+		return false;
+	if (!w->kept_free) {
+		u32 cap = w->kept_cap ? w->kept_cap * 2 : 256;
+
+		k = realloc(w->kept, cap * sizeof(*k));
+		if (!k)
+			return false;
+		w->kept = k;
+		for (idx = w->kept_cap; idx < cap; idx++) {
+			k[idx].next = w->kept_free;
+			w->kept_free = idx + 1;
+		}
+		w->kept_cap = cap;
+	}
+	idx = w->kept_free;
+	k = &w->kept[idx - 1];
+	w->kept_free = k->next;
+	k->word = word;
+	k->granule = granule;
+	k->next = 0;
+	if (w->bins[bin].last)
+		w->kept[w->bins[bin].last - 1].next = idx;
+	else
+		w->bins[bin].first = idx;
+	w->bins[bin].last = idx;
+	w->kept_granules += n;
+	return true;
+}
+
+void zc_kept_flush(struct zc_writer *w)
+{
+	struct zc_claim c;
+	u32 bin;
+
+	for (bin = 0; bin < ZC_BINS; bin++)
+		while (w->bins[bin].first) {
+			u32 n = zc_word_length(
+				w->kept[w->bins[bin].first - 1].word);
+
+			zc_kept_pop(w, bin, n, &c);
+			w->used_granules -= n;
+			zc_writer_give_back(w, c.granule);
+		}
+}
+
+void zc_cached_return(struct zc_writer *w)
+{
+	if (w->cached) {
+		u32 granule = w->cached - 1;
+
+		w->cached = 0;
+		zc_writer_give_back(w, granule);
+	}
+}
+
+/* The rest of a run that was claimed for @n granules at @granule. */
+static void zc_keep_rest(struct zc_writer *w, u32 granule, u32 n)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 owner = ZC_OWNER_WRITER(w->id);
+	u32 length = zc_word_length(zc_load_relaxed(&v->descs[granule].word));
+	u32 cap = 16 * n, rest;
+	u64 total = zc_granules(v);
+
+	if (length == n)
+		return;
+	rest = zc_run_split(v, granule, n, owner);
+	length -= n;
+	if (cap < 65536U >> w->granule_shift)
+		cap = 65536U >> w->granule_shift;
+	if (cap > zc_run_room(v, rest))
+		cap = zc_run_room(v, rest);
+	if (w->cached ||
+	    zc_load_relaxed(&v->header->free_granules) < total / 16) {
+		zc_writer_give_back(w, rest);
+		return;
+	}
+	if (length > cap)
+		zc_writer_give_back(w, zc_run_split(v, rest, cap, owner));
+	w->cached = rest + 1;
+}
+
+/* Tries the run whose head may be at @granule. */
+static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 owner = ZC_OWNER_WRITER(w->id);
+	u64 word = zc_load_acquire(&v->descs[granule].word);
+	u32 length;
+
+	if (!zc_run_claim(v, granule, &word, owner))
+		return false;
+	length = zc_word_length(word);
+	if (length < n)
+		length = zc_run_grow(v, granule, n, owner);
+	if (length < n) {
+		zc_run_free(v, granule, owner);
+		return false;
+	}
+	zc_keep_rest(w, granule, n);
+	return true;
+}
+
+/* Searches one stripe; *heads is the budget. Corrects the hint. */
+static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
+			     u32 *granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 begin = stripe * v->stripe_granules;
+	u32 end = begin + v->stripe_granules;
+	u32 g = begin, free = 0;
+
+	while (g < end && *heads) {
+		u64 word = zc_load_acquire(&v->descs[g].word);
+
+		(*heads)--;
+		if (zc_word_state(word) == ZC_STATE_INSIDE)
+			return false;	/* lost, or inside a long run */
+		if (zc_word_state(word) == ZC_STATE_FREE &&
+		    zc_word_owner(word) == ZC_OWNER_NONE) {
+			if (zc_try_run(w, g, n)) {
+				*granule = g;
+				return true;
+			}
+			/* It may have grown: look again. */
+			word = zc_load_acquire(&v->descs[g].word);
+			if (zc_word_state(word) == ZC_STATE_INSIDE)
+				return false;
+			free += zc_word_length(word);
+		} else if (zc_word_state(word) == ZC_STATE_CLEAN &&
+			   zc_word_owner(word) == ZC_OWNER_ORPHAN &&
+			   zc_orphan_finish(v, g, word)) {
+			continue;
+		}
+		g += zc_word_length(word);
+	}
+	if (g >= end)
+		zc_store_relaxed(&v->segments[begin >> v->segment_shift]
+					  .free_hint[stripe % ZC_STRIPES],
+				 free < v->stripe_granules ?
+					 free : v->stripe_granules);
+	return false;
+}
+
+static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
+{
+	return zc_load_relaxed(&v->segments[stripe / ZC_STRIPES]
+					.free_hint[stripe % ZC_STRIPES]);
+}
+
+static bool zc_search_small(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 stripes = zc_segments(v) * ZC_STRIPES;
+	u32 heads = ZC_SEARCH_BUDGET;
+	u32 i;
+
+	for (i = 0; i < stripes && heads; i++) {
+		u32 s = w->rotor < stripes ? w->rotor : 0;
+
+		w->rotor = s;
+		if ((deep || zc_stripe_hint(v, s) >= n) &&
+		    zc_search_stripe(w, s, n, &heads, granule))
+			return true;
+		w->rotor = s + 1;
+	}
+	return false;
+}
+
+/* A run longer than a stripe starts on one and is joined from free runs. */
+static bool zc_search_large(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 need = (n + v->stripe_granules - 1) / v->stripe_granules;
+	u32 segments = zc_segments(v);
+	u32 i;
+
+	for (i = 0; i < segments; i++) {
+		u32 segment = (w->rotor / ZC_STRIPES + i) % segments;
+		u32 first = 0;
+
+		while (first + need <= ZC_STRIPES) {
+			u32 s = segment * ZC_STRIPES + first;
+			u32 k = 0;
+
+			/* All but the last must be free as a whole. */
+			while (!deep && k < n / v->stripe_granules &&
+			       zc_stripe_hint(v, s + k) >= v->stripe_granules)
+				k++;
+			if (!deep && k < n / v->stripe_granules) {
+				first += k + 1;
+				continue;
+			}
+			if (zc_try_run(w, s * v->stripe_granules, n)) {
+				*granule = s * v->stripe_granules;
+				w->rotor = s + need;
+				return true;
+			}
+			first++;
+		}
+	}
+	return false;
+}
+
+bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 owner = ZC_OWNER_WRITER(w->id);
+	u32 i;
+
+	if (w->cached) {
+		u32 g = w->cached - 1;
+		u32 length = zc_word_length(zc_load_relaxed(&v->descs[g].word));
+
+		if (length < n && n <= v->stripe_granules)
+			length = zc_run_grow(v, g, n, owner);
+		if (length >= n) {
+			w->cached = 0;
+			if (length > n)
+				w->cached = zc_run_split(v, g, n, owner) + 1;
+			*granule = g;
+			return true;
+		}
+		if (deep || n <= v->stripe_granules)
+			zc_cached_return(w);
+	}
+	for (i = 0; i < ZC_GUIDES; i++) {
+		u64 g = zc_load_relaxed(&w->area->guide[i]);
+
+		if (!g)
+			continue;
+		g = zc_exchange64(&w->area->guide[i], 0);
+		if (g && g - 1 < zc_granules(v) && zc_try_run(w, g - 1, n)) {
+			*granule = (u32)(g - 1);
+			return true;
+		}
+	}
+	if (n <= v->stripe_granules)
+		return zc_search_small(w, n, deep, granule);
+	return zc_search_large(w, n, deep, granule);
+}
+
+void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
+{
+	struct zc_view *v = &pool->view;
+	u64 waiting = zc_load_relaxed(&v->header->waiting_writers);
+	u32 i;
+
+	if (zc_likely(!waiting))
+		return;
+	/* The lowest id that waits is served first; others see it by and by. */
+	while (waiting) {
+		u32 w = __builtin_ctzll(waiting);
+		struct zc_writer_area *area;
+		u32 wanted;
+
+		waiting &= waiting - 1;
+		if (w >= ZC_MAX_WRITERS)
+			return;
+		area = zc_writer_area(v, w);
+		wanted = zc_load_relaxed(&area->wanted_granules);
+		if (!wanted)
+			continue;
+		for (i = 0; i < ZC_GUIDES; i++) {
+			u64 none = 0;
+
+			if (zc_cas64(&area->guide[i], &none, granule + 1ULL))
+				break;
+		}
+		zc_fetch_add32(&area->wait_word, 1);
+		zc_futex_wake(&area->wait_word);
+		if (wanted <= granules)
+			return;
+	}
+}

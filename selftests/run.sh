@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# run.sh - run test programs and say what failed
+#
+# Each program prints TAP on stdout.  It passes when it says so completely: its
+# plan is there, as many points as planned, none `not ok`, exit status 0.  What
+# crashes, hangs, or is silent has failed, whatever else it printed.
+#
+# The last line is `N passed, N failed`, with `, N skipped` when something was;
+# points are counted, and a program that failed beside its points counts as one.
+# Exit status: 0 all passed, 1 something failed or nothing ran, 2 usage.
+set -u
+
+usage()
+{
+	cat <<-END
+	usage: run.sh [-j JOBS] [-t SECONDS] [-l LOGDIR] [-o WORD] PROGRAM...
+	       PROGRAM   one word each; arguments after blanks: 'build/tests/unit --tap=-'
+	       -j JOBS   how many at a time (1)
+	       -t SECS   how long each may take (300)
+	       -l DIR    where the output of each is kept (build/log)
+	       -o WORD   only those whose name contains WORD
+	END
+}
+
+jobs=1
+limit_s=300
+logs=build/log
+only=
+while getopts j:t:l:o:h option; do
+	case $option in
+	j) jobs=$OPTARG ;;
+	t) limit_s=$OPTARG ;;
+	l) logs=$OPTARG ;;
+	o) only=$OPTARG ;;
+	h) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+state=$(mktemp -d) || exit 2
+mkdir -p "$logs" || exit 2
+rm -f "$logs/summary"
+
+# Those that were started lead process groups of their own: a ^C at the terminal
+# does not reach them.
+cleanup()
+{
+	local file pid
+
+	for pid in $(jobs -p); do
+		kill "$pid" 2>/dev/null
+	done
+	for file in "$state"/*.pid; do
+		[ -e "$file" ] && kill -KILL -- "-$(cat "$file")" 2>/dev/null
+	done
+	for file in "$state"/*.dir; do
+		[ -e "$file" ] && rm -rf -- "$(cat "$file")"
+	done
+	rm -rf -- "$state"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# A make that calls us must not hand its job server to a make that a test calls.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-die_after_fork=0:second_deadlock_stack=1}
+
+# ThreadSanitizer of 2022 gives up where the kernel randomises more address bits
+# than it knew; where personality() is refused, it gets its chance as it is.
+fixed_addresses=()
+setarch -R true 2>/dev/null && fixed_addresses=(setarch -R)
+
+shm=/dev/shm
+[ -d $shm ] && [ -w $shm ] || shm=${TMPDIR:-/tmp}
+
+# name_of COMMAND...: build/asan/tests/conformance/test_pool -> asan/conformance/test_pool
+name_of()
+{
+	local name=${1#"$PWD/"}
+
+	name=${name#./}
+	name=${name#/}
+	name=${name#build/}
+	name=${name#selftests/}
+	name=${name/#tests\//}
+	name=${name/\/tests\///}
+	echo "${name%.sh}"
+}
+
+# The points of a log: passed, failed, skipped, points, plan (or -), bailed.
+count()
+{
+	awk '
+		/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1
+			if (plan == 0 && toupper($0) ~ /# *SKIP/) skipped++ }
+		/^not ok($|[ \t])/ { points++; failed++; next }
+		/^ok($|[ \t])/ { points++
+			if (toupper($0) ~ /# *SKIP/) skipped++; else passed++ }
+		/^Bail out!/ { bailed = 1 }
+		END { print passed + 0, failed + 0, skipped + 0, points + 0,
+			planned ? plan : "-", bailed + 0 }' "$1"
+}
+
+# end_rest GROUP FOLDER: kill who is left of a program, stopped ones too: its
+# process group, and whoever has its pool folder in the environment.
+end_rest()
+{
+	local pid
+
+	kill -KILL -- "-$1" 2>/dev/null
+	while IFS=/ read -r _ _ pid _; do
+		kill -KILL "$pid" 2>/dev/null
+	done < <(grep -slFz "ZEROCORE_DIR=$2" /proc/[0-9]*/environ)
+}
+
+# add LINES: to the text of run_one, which is printed at once
+add()
+{
+	[ -z "$1" ] || text+=$'\n'$1
+}
+
+# run_one INDEX COMMAND...: run it, judge it, leave the counts in INDEX.count
+run_one()
+{
+	local index=$1 name log dir pid rc began_s took_s why='' text verdict
+	local passed failed skipped points plan bailed
+	local slow=1
+	local -a prefix=()
+
+	shift
+	name=$(name_of "$@")
+	log=$logs/${name//\//-}.log
+	case $name in
+	asan/*) slow=4 ;;
+	tsan/*) slow=8 prefix=("${fixed_addresses[@]}") ;;
+	esac
+
+	# Pools that a killed test leaves behind go with this folder.  Tests that
+	# drop their rights must get in.
+	dir=$(mktemp -d "$shm/zc-test.XXXXXX") && chmod 1777 "$dir" || exit 1
+	echo "$dir" >"$state/$index.dir"
+
+	began_s=$SECONDS
+	ZEROCORE_DIR=$dir ZC_TEST_SLOW=${ZC_TEST_SLOW:-$slow} \
+		timeout -k 10 "$limit_s" "${prefix[@]}" "$@" \
+		</dev/null >"$log" 2>"$state/$index.err" &
+	pid=$!
+	echo "$pid" >"$state/$index.pid"
+	wait "$pid"
+	rc=$?
+	took_s=$((SECONDS - began_s))
+	end_rest "$pid" "$dir"
+	rm -rf -- "$dir"
+	rm -f "$state/$index.pid" "$state/$index.dir"
+
+	read -r passed failed skipped points plan bailed < <(count "$log")
+	if [ "$rc" = 124 ] || { [ "$rc" = 137 ] && [ "$took_s" -ge "$limit_s" ]; }; then
+		why="still ran after $limit_s s"
+	elif [ "$rc" = 126 ] || [ "$rc" = 127 ]; then
+		why="cannot be run (exit status $rc)"
+	elif [ "$rc" = 77 ] && [ "$points" = 0 ] && [ "$plan" = - ]; then
+		skipped=1
+	elif [ "$rc" -gt 128 ] && kill -l $((rc - 128)) >/dev/null 2>&1; then
+		why="died of SIG$(kill -l $((rc - 128)))"
+	elif [ "$bailed" = 1 ]; then
+		why="bailed out"
+	elif [ "$plan" = - ]; then
+		why="printed no plan (exit status $rc)"
+	elif [ "$plan" != "$points" ]; then
+		why="planned $plan, reported $points (exit status $rc)"
+	elif [ "$rc" != 0 ] && [ "$failed" = 0 ]; then
+		why="exit status $rc"
+	fi
+	[ -z "$why" ] || failed=$((failed + 1))
+	echo "$passed $failed $skipped" >"$state/$index.count"
+
+	verdict=pass
+	[ "$failed" = 0 ] || verdict=FAIL
+	[ "$failed" = 0 ] && [ "$passed" = 0 ] && verdict=skip
+	text="$verdict  $name: $passed passed"
+	[ "$failed" = 0 ] || text+=", $failed failed"
+	[ "$skipped" = 0 ] || text+=", $skipped skipped"
+	text+=" ($took_s s)"
+	if [ -s "$state/$index.err" ]; then
+		{ echo '--- stderr ---'; cat "$state/$index.err"; } >>"$log"
+	fi
+	if [ "$failed" != 0 ]; then
+		[ -z "$why" ] || text+=$'\n'"      $why"
+		add "$(grep -aE '^not ok' "$log" | sed 's/^/      /')"
+		if [ -s "$log" ]; then
+			text+=$'\n'"      the end of $log:"
+			add "$(tail -n 40 "$log" | sed 's/^/      | /')"
+		fi
+	elif [ "$skipped" != 0 ]; then
+		add "$(grep -aiE '^(ok|1\.\.0).*# *skip' "$log" | sed 's/^/      /')"
+	fi
+	# One write a program: two at a time do not mix.
+	printf '%s\n' "$text"
+}
+
+index=0
+running=0
+for program in "$@"; do
+	read -r -a command <<<"$program"
+	[ ${#command[@]} -gt 0 ] || continue
+	case $(name_of "${command[@]}") in *"$only"*) ;; *) continue ;; esac
+	case ${command[0]} in */*) ;; *) command[0]=./${command[0]} ;; esac
+	if [ "$running" -ge "$jobs" ]; then
+		wait -n
+		running=$((running - 1))
+	fi
+	index=$((index + 1))
+	run_one "$index" "${command[@]}" &
+	running=$((running + 1))
+done
+wait
+
+passed=0 failed=0 skipped=0
+for ((i = 1; i <= index; i++)); do
+	if read -r p f s 2>/dev/null <"$state/$i.count"; then
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	else
+		echo "run.sh: the judge of program $i died" >&2
+		failed=$((failed + 1))
+	fi
+done
+
+[ "$passed" != 0 ] || [ "$failed" != 0 ] || echo 'run.sh: nothing ran' >&2
+summary="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || summary+=", $skipped skipped"
+echo "$summary" | tee "$logs/summary"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

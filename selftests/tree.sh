@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# tree.sh - what must hold of the sources themselves: who may include whom,
+# licences, sizes, and scripts that shellcheck likes
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf -- "$tmp"' EXIT
+number=0
+failures=0
+
+# none NAME < <(COMMAND): a point that holds when nothing comes in on stdin
+none()
+{
+	number=$((number + 1))
+	if [ -z "$(tee "$tmp/out")" ]; then
+		echo "ok $number - tree_$1"
+	else
+		echo "not ok $number - tree_$1"
+		sed 's/^/# /' "$tmp/out"
+		failures=$((failures + 1))
+	fi
+}
+
+# What belongs to the project: what git knows or would add, or all but build/.
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+	git ls-files --cached --others --exclude-standard
+else
+	find . \( -path ./build -o -path ./.git \) -prune -o -type f -printf '%P\n'
+fi | sort -u | while IFS= read -r file; do
+	[ -e "$file" ] && printf '%s\n' "$file"
+done >"$tmp/files"
+grep -E '\.[ch]$' "$tmp/files" >"$tmp/c"
+while IFS= read -r file; do
+	case $(head -c 64 "$file" | head -n 1 | tr -d '\0') in
+	'#!'*sh) printf '%s\n' "$file" ;;
+	esac
+done <"$tmp/files" >"$tmp/scripts"
+
+top_level()
+{
+	cut -d/ -f1 "$tmp/files" | sort -u |
+		grep -vE '^(\..*|Kbuild|Makefile|README\.md|LICENSES?)$' |
+		grep -vxE 'kmod|lib|include|tools|selftests|Documentation'
+}
+
+# A licence on the first lines of every file, and the one of its folder.
+licences()
+{
+	local file line want
+
+	grep -vE '^(LICENSE|LICENSES/.*|README\.md|Documentation/.*\.md)$' "$tmp/files" |
+	while IFS= read -r file; do
+		line=$(head -n 3 "$file" | grep -a SPDX-License-Identifier)
+		case $file in
+		kmod/*|Kbuild) want='GPL-2.0' ;;
+		include/uapi/*) want='GPL-2.0 WITH Linux-syscall-note OR MIT' ;;
+		*) want='MIT OR LGPL-2.1' ;;
+		esac
+		[[ $line == *"$want"* ]] || echo "$file: '$want' is not on its first lines"
+	done
+}
+
+# includes FOLDER ALLOWED: what the objects of FOLDER were really made of, by the
+# compiler's own lists, against the folders that they may include.
+includes()
+{
+	local folder=$1 allowed=$2 source file list
+
+	grep "^$folder/.*\.c$" "$tmp/files" | while IFS= read -r source; do
+		for list in build build/alt build/asan build/tsan build/kill; do
+			list=$list/obj/${source%.c}.d
+			[ -e "$list" ] || continue
+			# Without the phony rules, one a header.
+			sed '/^[^ ]*:$/d; s/\\$//' "$list" | tr -s ' \n' '\n' | sed 1d |
+			grep -E '^(lib|include|tools|selftests|kmod)/' |
+			while IFS= read -r file; do
+				while [[ $file =~ [^/]+/\.\./ ]]; do
+					file=${file/"${BASH_REMATCH[0]}"/}
+				done
+				grep -qE "^($allowed)" <<<"$file" ||
+					echo "$source includes $file"
+			done
+		done
+	done | sort -u
+}
+
+# Freestanding: the kernel compiles it, too, so what it calls is its own, or what
+# a compiler may call anyway.
+core_calls()
+{
+	grep -E '^lib/core/.*\.c$' "$tmp/files" | while IFS= read -r source; do
+		nm -uP "build/obj/${source%.c}.o" | cut -d' ' -f1 |
+			grep -vxE 'zc_.*|mem(cpy|set|move|cmp)|_GLOBAL_OFFSET_TABLE_' |
+			sed "s|^|$source calls |"
+	done
+}
+
+source_includes() { xargs -r grep -nE '#[[:space:]]*include.*\.c[">]' /dev/null <"$tmp/c"; }
+
+lengths()
+{
+	local file lines
+
+	while IFS= read -r file; do
+		lines=$(wc -l <"$file")
+		[ "$lines" -le 640 ] || echo "$file: $lines lines; split it by noun"
+	done < <(cat "$tmp/c" "$tmp/scripts")
+}
+
+unfinished()
+{
+	grep -v '^selftests/tree\.sh$' "$tmp/files" |
+		xargs -r grep -nIE '\<(TODO|FIXME|XXX|TBD)\>' /dev/null
+}
+
+blanks()
+{
+	local file
+
+	grep -E '\.([chS]|sh|pml|map|in|rst)$|^(Makefile|Kbuild|\.ci/run)$' "$tmp/files" |
+	while IFS= read -r file; do
+		grep -nE '[[:blank:]]+$|'$'\r' "$file" | sed "s|^|$file: blank at the end of line |"
+		[ -z "$(tail -c 1 "$file" | tr -d '\n')" ] || echo "$file: no newline at its end"
+	done
+}
+
+scripts_run()
+{
+	local file
+
+	while IFS= read -r file; do
+		[ -x "$file" ] || echo "$file: chmod +x"
+	done <"$tmp/scripts"
+}
+
+manual_pages()
+{
+	grep -E '^Documentation/man/.*\.[1-8]$' "$tmp/files" |
+		xargs -r mandoc -T lint -W warning | grep -vE 'STYLE:|missing date|cannot parse date'
+}
+
+none top_level_is_as_agreed < <(top_level)
+none licences_are_on_each_file < <(licences)
+none core_includes_only_itself < <(includes lib/core 'lib/core/|include/uapi/')
+none library_includes_no_tool_or_test < <(includes lib 'lib/|include/')
+none tools_include_public_headers < <(includes tools 'tools/|include/zerocore/')
+none conformance_includes_public_headers < <(
+	includes selftests/conformance 'selftests/conformance/|include/')
+none device_includes_public_headers < <(
+	includes selftests/device 'selftests/(device|conformance)/|include/')
+none core_is_freestanding < <(core_calls)
+none no_source_is_included < <(source_includes)
+none files_are_short < <(lengths)
+none nothing_is_left_unfinished < <(unfinished)
+none no_blanks_at_line_ends < <(blanks)
+none scripts_are_executable < <(scripts_run)
+none manual_pages_are_sound < <(manual_pages)
+while IFS= read -r script; do
+	none "shellcheck_likes $script" < <(shellcheck -- "$script" 2>&1)
+done <"$tmp/scripts"
+
+echo "1..$number"
+[ "$failures" = 0 ]

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# deps.sh - see to it that the packages that a target needs are there
+#
+# Usage: tools/deps.sh SET...      SET: build, clang, demo, check
+#
+# Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
+# no network and no root.  Something is: root installs it, anybody else gets
+# the sentence that says how.  DEPS=no leaves all this out, for those who have
+# the tools from elsewhere.
+set -eu
+
+[ "${DEPS:-yes}" != no ] || exit 0
+
+# Metapackages, never a version: the distribution decides which one.
+want=
+for set in "$@"; do
+	case $set in
+	build)
+		want="$want gcc libc6-dev pkg-config libjson-c-dev libssl-dev"
+		;;
+	clang)
+		want="$want clang"
+		;;
+	demo)
+		want="$want util-linux"
+		;;
+	check)
+		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
+		want="$want mandoc shellcheck util-linux valgrind python3"
+		;;
+	*)
+		echo "deps.sh: no set is called '$set': build, clang, demo, check" >&2
+		exit 2
+		;;
+	esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	# Not Debian: the names differ, so only look for what is run first.
+	for tool in gcc pkg-config; do
+		command -v "$tool" >/dev/null && continue
+		echo "deps.sh: $tool is missing; install what Debian calls:$want" >&2
+		exit 1
+	done
+	exit 0
+fi
+
+missing=
+for package in $want; do
+	status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
+	case "$status $missing " in
+	installed*) ;;
+	*" $package "*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "deps.sh: packages are missing; install them by:" >&2
+	echo "  sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+
+# What dpkg says by the screenful matters only where it went wrong.
+echo "  APT     $missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+if ! {
+	apt-get update
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing
+} </dev/null >"$log" 2>&1; then
+	cat "$log" >&2
+	echo "deps.sh: apt-get failed; install these by hand:$missing" >&2
+	exit 1
+fi
