@@ -351,11 +351,17 @@ static bool zc_defect_again(const struct zc_check_pass *before,
 static void zc_check_confirm(struct zc_check_pass *p,
 			     const struct zc_check_pass *before)
 {
+	bool structure = false;
 	u32 i, kept = 0;
 
 	for (i = 0; i < p->defects_nr; i++)
-		if (zc_defect_again(before, &p->defects[i]))
+		if (zc_defect_again(before, &p->defects[i])) {
+			structure |= p->defects[i].kind <= ZC_DEFECT_LENGTH;
 			p->defects[kept++] = p->defects[i];
+		}
+	/* Else it was the walk that was lost, in a pool in motion. */
+	if (!structure)
+		p->report.lost = 0;
 	/* More than were noted: only where all that were noted are true. */
 	if (kept < p->defects_nr || p->defects_nr < ZC_DEFECTS_MAX)
 		p->defects_all = kept;

@@ -213,9 +213,15 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
 	return ZC_EVENT_AGAIN;
 }
 
-/* A death may be told more than once: by all who reaped at the same time. */
+/*
+ * A death may be told more than once: by all who reaped at the same time.  And
+ * nobody needs to be told that he joined himself.
+ */
 static bool zc_event_told(struct zc_pool *pool, const struct zc_event_record *r)
 {
+	if (r->type == ZC_EVENT_MEMBER_JOINED && r->member == pool->member &&
+	    r->incarnation == zc_life_incarnation(pool->life))
+		return true;
 	if (r->type != ZC_EVENT_MEMBER_DIED || r->member >= ZC_MAX_MEMBERS)
 		return false;
 	if (pool->event_died[r->member] == r->incarnation)

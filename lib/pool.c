@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "role.h"
 #include "shm.h"
 
 #define ZC_OPEN_TRIES 16
@@ -70,24 +71,15 @@ static zc_result_t zc_options_read(const zc_pool_options_t *in,
 				   zc_pool_options_t *out)
 {
 	static const zc_pool_options_t defaults = ZC_POOL_OPTIONS_INIT;
-	const char *bytes = (const char *)in;
-	size_t i, sz;
+	zc_result_t result;
 
 	*out = defaults;
 	if (!in)
 		return ZC_OK;
-	sz = in->sz;
-	if (sz < offsetof(zc_pool_options_t, segment_bytes) || sz > 1 << 20)
-		return zc_fail(ZC_ERROR_INVALID, "pool options: .sz must be set, start "
-			       "from ZC_POOL_OPTIONS_INIT");
-	/* A newer caller's options that we do not know must be unused. */
-	for (i = sizeof(*out); i < sz; i++)
-		if (bytes[i])
-			return zc_fail(ZC_ERROR_NOT_SUPPORTED,
-				       "pool options: byte %zu is set, which this "
-				       "library (%s) does not know", i, zc_version());
-	memcpy(out, in, sz < sizeof(*out) ? sz : sizeof(*out));
-	out->sz = sizeof(*out);
+	result = zc_options_copy(out, sizeof(*out), in, in->sz,
+				 "zc_pool_options_t");
+	if (result)
+		return result;
 	if ((unsigned int)out->huge > ZC_HUGE_REQUIRE)
 		return zc_fail(ZC_ERROR_INVALID, "pool options: .huge is none of "
 			       "ZC_HUGE_*");

@@ -107,7 +107,7 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 	h->granule = granule;
 	h->in_io = 0;
 	h->handle = ++r->tag << ZC_HANDLE_INDEX_BITS | idx;
-	r->received++;
+	zc_store_relaxed(&r->area->stat_received, ++r->received);
 	*out = h->handle;
 	if (hint) {
 		const char *p = h->data;
@@ -236,12 +236,6 @@ static void zc_fence_if_wanted(struct zc_reader *r)
 	}
 }
 
-static void zc_reader_publish_stats(struct zc_reader *r)
-{
-	zc_store_relaxed(&r->area->stat_received, r->received);
-	zc_store_relaxed(&r->area->stat_sleeps, r->sleeps);
-}
-
 static zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
 				zc_handle_t *out, uint64_t timeout_ns)
 {
@@ -274,8 +268,7 @@ static zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
 			return zc_fail(ZC_ERROR_TIMEOUT, "no message came");
 		if (zc_timestamp() < spin_until)
 			continue;
-		r->sleeps++;
-		zc_reader_publish_stats(r);
+		zc_store_relaxed(&r->area->stat_sleeps, ++r->sleeps);
 		zc_reader_sleep(r, deadline);
 	}
 }

@@ -65,8 +65,14 @@ zc_result_t zc_service_enter(struct zc_pool *pool,
 			return zc_fail(ZC_ERROR_SLOTS,
 				       "all %u services of pool %s are in use",
 				       ZC_MAX_WRITERS, pool->name);
-		if (i < 0)
+		if (i < 0) {
+			/* Rivals may abort each other: drift apart. */
+			u32 spins = (pool->member * 7 + tries * 13) % 64;
+
+			while (spins--)
+				zc_pause();
 			continue;
+		}
 		result = zc_shm_control_allocate(
 			pool,
 			(u64)((char *)zc_writer_area(v, i) -

@@ -229,6 +229,8 @@ bool zc_below_footprint(struct zc_writer *w, u32 granules);
 /* Applies on_slow to whoever stands in the way; true: try again. */
 bool zc_writer_push_slow(struct zc_writer *w, bool memory);
 void zc_writer_publish_stats(struct zc_writer *w);
+/* At leaving: deferred blocks that are CLEAN become everybody's to end. */
+void zc_deferred_leave(struct zc_writer *w);
 
 /* --- writer_commit.c -------------------------------------------------------- */
 void zc_writer_wake(struct zc_writer *w, u64 sequence);

@@ -65,6 +65,7 @@ static void zc_adopt(struct zc_writer *w)
 	zc_store_release(&w->area->tail, w->tail);
 	zc_store_relaxed(&w->area->io_nr, 0);
 	zc_store_relaxed(&w->area->wanted_granules, 0);
+	zc_and64(&v->header->waiting_writers, ~(1ULL << w->id));
 	w->credit = w->tail;	/* the first acquire looks */
 }
 
@@ -295,6 +296,7 @@ static void zc_writer_leave(struct zc_writer *w)
 			zc_writer_give_back(w, w->claims[i].granule);
 	zc_kept_flush(w);
 	zc_cached_return(w);
+	zc_deferred_leave(w);
 	ZC_KILLPOINT(writer_returning);
 	zc_store_release(&w->area->wanted_granules, 0);
 	zc_and64(&pool->view.header->waiting_writers, ~(1ULL << w->id));

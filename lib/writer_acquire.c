@@ -74,8 +74,8 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 	return true;
 }
 
-/* Blocks of services whose writers left: their readers may be done with them. */
-static void zc_reclaim_idle_slots(struct zc_writer *w)
+/* Other topics' blocks that their readers are done with. */
+static void zc_reclaim_others(struct zc_writer *w)
 {
 	u32 i;
 
@@ -83,7 +83,7 @@ static void zc_reclaim_idle_slots(struct zc_writer *w)
 		u32 s = w->idle_next++ % ZC_MAX_WRITERS;
 
 		if (s != w->id)
-			zc_idle_reclaim(&w->pool->view, s,
+			zc_slot_reclaim(&w->pool->view, s,
 					ZC_OWNER_WRITER(w->id), zc_membarrier,
 					512, &w->idle_cursor[s]);
 	}
@@ -112,8 +112,9 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 	    zc_take_fresh(w, n, false, c))
 		return ZC_LACK_NOTHING;
 
-	/* Scarce: give back what is kept, take back what can be taken back. */
-	for (rounds = 0; rounds < 64; rounds++) {
+	/* Scarce: give back what is kept, take back what can be taken back.  Each
+	 * round but the first takes back something, or is the last. */
+	for (rounds = 0;; rounds++) {
 		u32 got = zc_writer_reclaim(w, rounds > 0);
 
 		if (zc_kept_pop(w, bin, n, c))
@@ -125,7 +126,7 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 		if (!got && rounds)
 			break;
 	}
-	zc_reclaim_idle_slots(w);
+	zc_reclaim_others(w);
 	if (w->used_granules + n <= w->quota_granules &&
 	    zc_take_fresh(w, n, true, c))
 		return ZC_LACK_NOTHING;

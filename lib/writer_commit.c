@@ -50,6 +50,8 @@ static void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 	}
 	w->tickets_nr = nr;
 	w->tickets_mask = mask;
+	/* A reader that joined has a lag limit, too: the next acquire looks. */
+	w->credit = 0;
 }
 
 static void zc_wake_readers(struct zc_writer *w)
@@ -148,6 +150,7 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	w->charge[seq & w->ring_mask] = zc_word_length(c->word);
 	w->head = seq + 1;
 	w->stat_bytes += c->bytes;
+	zc_store_relaxed(&w->area->stat_bytes, w->stat_bytes);
 	/* [C4] the entry before the head; pairs with [C4] in sleep and join. */
 	zc_store_release(&w->area->head, seq + 1);
 	ZC_KILLPOINT(commit_head);
@@ -174,7 +177,7 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 			       "the block is still in I/O: call zc_writer_io_end() first");
 	ZC_KILLPOINT(cancel_begin);
 	n = zc_word_length(c->word);
-	w->stat_cancelled++;
+	zc_store_relaxed(&w->area->stat_cancelled, ++w->stat_cancelled);
 	if (!zc_kept_push(w, c->granule, c->word)) {
 		w->used_granules -= n;
 		zc_writer_give_back(w, c->granule);

@@ -13,7 +13,7 @@
 #include "core/moves.h"
 #include "role.h"
 
-/* Heads looked at in one search: it goes on where it stopped. */
+/* Heads looked at in one search. */
 #define ZC_SEARCH_BUDGET 16384U
 
 u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin)
@@ -136,6 +136,9 @@ static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
 	u64 word = zc_load_acquire(&v->descs[granule].word);
 	u32 length;
 
+	/* A run that does not start on a stripe ends with it. */
+	if (granule % v->stripe_granules && zc_run_room(v, granule) < n)
+		return false;
 	if (!zc_run_claim(v, granule, &word, owner))
 		return false;
 	length = zc_word_length(word);
@@ -149,6 +152,24 @@ static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
 	return true;
 }
 
+/* The first head at or after a stripe's start: a long run may reach into it. */
+static u32 zc_first_head(const struct zc_view *v, u32 begin)
+{
+	u32 g = begin;
+	u32 back;
+
+	for (back = 0; back < ZC_STRIPES; back++) {
+		u64 word = zc_load_acquire(&v->descs[g].word);
+
+		if (zc_word_state(word) != ZC_STATE_INSIDE)
+			return g < begin ? g + zc_word_length(word) : g;
+		if (!(g & (v->segment_granules - 1)))
+			break;
+		g -= v->stripe_granules;
+	}
+	return begin + v->stripe_granules;
+}
+
 /* Searches one stripe; *heads is the budget. Corrects the hint. */
 static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 			     u32 *granule)
@@ -156,7 +177,7 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 	struct zc_view *v = &w->pool->view;
 	u32 begin = stripe * v->stripe_granules;
 	u32 end = begin + v->stripe_granules;
-	u32 g = begin, free = 0;
+	u32 g = zc_first_head(v, begin), free = 0;
 
 	while (g < end && *heads) {
 		u64 word = zc_load_acquire(&v->descs[g].word);
@@ -196,7 +217,7 @@ static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
 					.free_hint[stripe % ZC_STRIPES]);
 }
 
-static bool zc_search_small(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+static bool zc_search_small(struct zc_writer *w, u32 n, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 stripes = zc_segments(v) * ZC_STRIPES;
@@ -207,10 +228,44 @@ static bool zc_search_small(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 		u32 s = w->rotor < stripes ? w->rotor : 0;
 
 		w->rotor = s;
-		if ((deep || zc_stripe_hint(v, s) >= n) &&
+		if (zc_stripe_hint(v, s) >= n &&
 		    zc_search_stripe(w, s, n, &heads, granule))
 			return true;
 		w->rotor = s + 1;
+	}
+	return false;
+}
+
+/*
+ * When the hints lead nowhere: every head, a bounded number at a time, from
+ * where the last search stopped. Also ends orphans.
+ */
+static bool zc_search_deep(struct zc_writer *w, u32 n, u32 *granule)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 heads = ZC_SEARCH_BUDGET;
+	bool again = true;
+	u64 word;
+	u32 g;
+
+	while (heads--) {
+		if (!zc_walk_step(v, &w->deep, &g, &word)) {
+			w->deep = (struct zc_walk){ 0 };
+			if (!again)
+				return false;
+			again = false;
+			continue;
+		}
+		if (zc_word_state(word) == ZC_STATE_CLEAN &&
+		    zc_word_owner(word) == ZC_OWNER_ORPHAN &&
+		    zc_orphan_finish(v, g, word))
+			word = zc_load_acquire(&v->descs[g].word);
+		if (zc_word_state(word) == ZC_STATE_FREE &&
+		    zc_word_owner(word) == ZC_OWNER_NONE &&
+		    zc_try_run(w, g, n)) {
+			*granule = g;
+			return true;
+		}
 	}
 	return false;
 }
@@ -283,9 +338,10 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 			return true;
 		}
 	}
-	if (n <= v->stripe_granules)
-		return zc_search_small(w, n, deep, granule);
-	return zc_search_large(w, n, deep, granule);
+	if (n <= v->stripe_granules ? zc_search_small(w, n, granule) :
+				      zc_search_large(w, n, deep, granule))
+		return true;
+	return deep && zc_search_deep(w, n, granule);
 }
 
 void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)

@@ -85,7 +85,7 @@ static bool zc_defer(struct zc_writer *w, u32 granule, u32 generation,
 	zc_store_relaxed(&d[i].generation, generation);
 	zc_store_relaxed(&d[i].bytes, charge);
 	/* [D1] the entry before its sequence, and before the ring slot is used
-	 * again; pairs with [D1] in zc_idle_reclaim() and zc_adopt(). */
+	 * again; pairs with [D1] in zc_slot_reclaim() and zc_adopt(). */
 	zc_store_release(&d[i].sequence, sequence);
 	if (i >= zc_load_relaxed(&w->area->deferred_nr))
 		zc_store_release(&w->area->deferred_nr, i + 1);
@@ -134,12 +134,38 @@ gone:
 	return true;
 }
 
-static u32 zc_reclaim_deferred(struct zc_writer *w, bool keep)
+void zc_deferred_leave(struct zc_writer *w)
 {
 	struct zc_view *v = &w->pool->view;
 	struct zc_deferred_entry *d = zc_deferred(v, w->id);
 	u32 nr = zc_load_relaxed(&w->area->deferred_nr);
-	u32 budget = 16, done = 0, i;
+	u32 i;
+
+	for (i = 0; i < nr && i < v->deferred_entries; i++) {
+		u32 granule = zc_load_relaxed(&d[i].granule);
+		u64 word;
+
+		if (!zc_load_relaxed(&d[i].sequence) ||
+		    granule >= zc_granules(v))
+			continue;
+		word = zc_load_acquire(&w->descs[granule].word);
+		if (zc_word_state(word) != ZC_STATE_CLEAN ||
+		    zc_word_owner(word) != ZC_OWNER_WRITER(w->id) ||
+		    zc_word_generation(word) != zc_load_relaxed(&d[i].generation))
+			continue;
+		zc_move_orphan(&w->descs[granule].word, word);
+		word = zc_load_acquire(&w->descs[granule].word);
+		if (zc_word_owner(word) == ZC_OWNER_ORPHAN)
+			zc_orphan_finish(v, granule, word);
+	}
+}
+
+static u32 zc_reclaim_deferred(struct zc_writer *w, bool keep, u32 budget)
+{
+	struct zc_view *v = &w->pool->view;
+	struct zc_deferred_entry *d = zc_deferred(v, w->id);
+	u32 nr = zc_load_relaxed(&w->area->deferred_nr);
+	u32 done = 0, i;
 
 	if (nr > v->deferred_entries)
 		nr = v->deferred_entries;
@@ -180,11 +206,11 @@ static void zc_note_fenced(struct zc_writer *w)
 /* How far the writer may go before it has to look at its readers again. */
 static void zc_set_credit(struct zc_writer *w, const struct zc_snapshot *snap)
 {
-	u64 room = snap->limit + w->lag_limit;
+	u64 room = snap->lag_from + w->lag_limit;
 
 	w->blocked_by = snap->slowest;
 	w->credit = w->tail + w->ring_mask;
-	if (snap->slowest != ~0U && room < w->credit)
+	if (room < w->credit)
 		w->credit = room;
 }
 
@@ -224,7 +250,7 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
 
 	zc_writer_publish_stats(w);
 	if (w->deferred_used)
-		done = zc_reclaim_deferred(w, keep);
+		done = zc_reclaim_deferred(w, keep, starving ? 256 : 16);
 	zc_look(w, &snap);
 	limit = snap.limit;
 	if (w->history && !starving) {
@@ -248,9 +274,10 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
 		u64 word;
 
 		if (zc_holds_test(&holds, s)) {
-			if (zc_block_is(v, w->id, granule, generation, s,
-					&word) &&
-			    !zc_defer(w, granule, generation, s, charge))
+			if (!zc_block_is(v, w->id, granule, generation, s,
+					 &word))
+				w->used_granules -= charge;
+			else if (!zc_defer(w, granule, generation, s, charge))
 				break;
 			continue;
 		}
@@ -304,11 +331,13 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	struct zc_floor *f = &w->area->floor[r];
 	u32 incarnation = zc_life_incarnation(zc_load_acquire(&rs->life));
 	u64 floor = zc_load_acquire(&f->floor);
-	u64 cursor = 0;
+	u64 from = 0;
 
 	if (zc_load_acquire(&ra->incarnation) == incarnation)
-		cursor = zc_load_acquire(&ra->cursor);
-	if (cursor >= target || floor >= target ||
+		from = zc_load_acquire(&ra->cursor);
+	if (from && from < zc_load_relaxed(&ra->join))
+		from = zc_load_relaxed(&ra->join);
+	if (from >= target || floor >= target ||
 	    zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
 	if (w->fence_commits && !zc_load_acquire(&ra->fencing)) {
@@ -316,7 +345,8 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 		zc_store_release(&f->fence_wanted, 1);
 		return false;
 	}
-	if (w->on_slow == ZC_SLOW_DISCONNECT) {
+	/* A joiner that does not get on is no slow reader: floor it, uncounted. */
+	if (w->on_slow == ZC_SLOW_DISCONNECT && from) {
 		zc_store_release(&f->cut_incarnation, incarnation);
 		ZC_KILLPOINT(cut_stored);
 		w->stat_disconnected++;
@@ -327,10 +357,10 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	}
 	while (floor < target)
 		if (zc_cas64(&f->floor, &floor, target)) {
-			u64 from = cursor > floor ? cursor : floor;
-
 			ZC_KILLPOINT(floor_raised);
-			w->stat_dropped += target - (from ? from : 1);
+			if (from)
+				w->stat_dropped += target -
+					(from > floor ? from : floor);
 			return true;
 		}
 	return false;
@@ -344,7 +374,9 @@ bool zc_writer_push_slow(struct zc_writer *w, bool memory)
 	u64 target;
 	u32 mask;
 
-	if (w->on_slow == ZC_SLOW_BLOCK)
+	/* Scarce memory may be anybody's fault: it cuts nobody off. */
+	if (w->on_slow == ZC_SLOW_BLOCK ||
+	    (memory && w->on_slow == ZC_SLOW_DISCONNECT))
 		return false;
 	zc_look(w, &snap);
 	if (snap.slowest == ~0U || snap.limit >= w->head)

@@ -13,7 +13,7 @@
  * | resize  | FREE, w       | FREE, w       | w: split, merge   | store | yes |
  * | absorb  | FREE, w       | INSIDE        | w: merge          | store | yes |
  * | commit  | FREE, w       | USING, w      | w                 | store | no  |
- * | reclaim | USING, w      | CLEAN, x      | w, or x if w idle | CAS   | no  |
+ * | reclaim | USING, w      | CLEAN, x      | w; if w idle any  | CAS   | no  |
  * | keep    | CLEAN, w      | FREE, w       | w                 | store | yes |
  * | done    | CLEAN, x      | FREE, none    | x                 | store | yes |
  * | reap    | FREE, dead    | FREE, none    | any reaper        | CAS   | yes |

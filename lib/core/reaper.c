@@ -266,60 +266,88 @@ static void zc_reap_count(const struct zc_view *v, u32 owner, u64 word)
 		 (u64)zc_word_length(word) << v->granule_shift);
 }
 
-/* One run of a dead owner. */
-static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
-			u32 granule, u64 word)
+/* A CLEAN block of a dead owner: free, or an orphan while somebody holds it. */
+static bool zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
+			  u32 granule, u64 word)
+{
+	struct zc_block_desc *d = &v->descs[granule];
+	u64 sequence = zc_load_relaxed(&d->sequence);
+	u32 writer = zc_load_relaxed(&d->writer);
+
+	zc_fence_full();	/* [R4] CLEAN before the holds */
+	if (writer < ZC_MAX_WRITERS && zc_sequence_held(v, writer, sequence)) {
+		if (!zc_move_orphan(&d->word, word))
+			return false;
+		ZC_KILLPOINT(reap_orphan);
+		return true;
+	}
+	zc_run_normalise(v, granule, word);
+	if (!zc_move_reap(&d->word, word))
+		return false;
+	zc_reap_count(v, zc_word_owner(word), word);
+	zc_hint_add(v, granule, zc_word_length(word));
+	reaper->blocks++;
+	ZC_KILLPOINT(reap_freed);
+	return true;
+}
+
+/*
+ * One step with one run.  Returns false when the word changed under us: another
+ * reaper was here, and may have died half way, so the same word is looked at
+ * again (death_commit.pml).
+ */
+static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
+			 u32 granule, u64 word)
 {
 	struct zc_block_desc *d = &v->descs[granule];
 	u32 owner = zc_word_owner(word);
-	u64 sequence = zc_load_relaxed(&d->sequence);
-	u32 writer = zc_load_relaxed(&d->writer);
 	u64 life;
 
+	if (!(reaper->owners >> owner & 1))
+		return true;
 	/* The word was loaded; now: is its owner's slot still the one that died? */
 	life = zc_load_acquire(zc_owner_life(v, owner));
 	if (zc_life_state(life) != ZC_LIFE_REAPING ||
 	    zc_life_incarnation(life) != reaper->incarnation[owner])
-		return;
+		return true;
 	switch (zc_word_state(word)) {
 	case ZC_STATE_FREE:
 		zc_run_normalise(v, granule, word);
-		if (zc_move_reap(&d->word, word)) {
-			zc_reap_count(v, owner, word);
-			zc_hint_add(v, granule, zc_word_length(word));
-			reaper->blocks++;
-		}
-		ZC_KILLPOINT(reap_claimed);
-		return;
-	case ZC_STATE_USING:
-		if (owner > ZC_MAX_WRITERS ||
-		    sequence < reaper->head[owner - 1])
-			return;		/* published: it stays readable */
-		if (!zc_move_reclaim(&d->word, &word, owner))
-			return;
-		zc_add64(&v->members[zc_life_member(life) % ZC_MAX_MEMBERS]
-				  .lost_blocks, 1);
-		ZC_KILLPOINT(reap_clean);
-		break;
-	case ZC_STATE_CLEAN:
-		break;
-	default:
-		return;
-	}
-	/* CLEAN of a dead owner.  [R4] CLEAN before the holds. */
-	zc_fence_full();
-	if (writer < ZC_MAX_WRITERS && zc_sequence_held(v, writer, sequence)) {
-		zc_move_orphan(&d->word, word);
-		ZC_KILLPOINT(reap_orphan);
-		return;
-	}
-	zc_run_normalise(v, granule, word);
-	if (zc_move_reap(&d->word, word)) {
+		if (!zc_move_reap(&d->word, word))
+			return false;
 		zc_reap_count(v, owner, word);
 		zc_hint_add(v, granule, zc_word_length(word));
 		reaper->blocks++;
+		ZC_KILLPOINT(reap_claimed);
+		return true;
+	case ZC_STATE_USING:
+		if (owner > ZC_MAX_WRITERS ||
+		    zc_load_relaxed(&d->sequence) < reaper->head[owner - 1])
+			return true;	/* published: it stays readable */
+		if (!zc_move_reclaim(&d->word, &word, owner))
+			return false;
+		zc_add64(&v->members[zc_life_member(life) % ZC_MAX_MEMBERS]
+				  .lost_blocks, 1);
+		ZC_KILLPOINT(reap_clean);
+		return zc_reap_clean(v, reaper, granule, word);
+	case ZC_STATE_CLEAN:
+		return zc_reap_clean(v, reaper, granule, word);
+	default:
+		return true;
 	}
-	ZC_KILLPOINT(reap_freed);
+}
+
+static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
+			u32 granule, u64 word)
+{
+	u32 tries;
+
+	/* A dead owner's run changes at most four times: USING, CLEAN, free. */
+	for (tries = 0; tries < 8; tries++) {
+		if (zc_reap_step(v, reaper, granule, word))
+			return;
+		word = zc_load_acquire(&v->descs[granule].word);
+	}
 }
 
 /* Is any role of member @m left? */
@@ -360,6 +388,10 @@ static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
 		    zc_life_state(life) != ZC_LIFE_REAPING ||
 		    zc_life_incarnation(life) != inc)
 			continue;
+		/* A hint that an adopter sets again when it waits, too. */
+		if (owner <= ZC_MAX_WRITERS)
+			zc_and64(&v->header->waiting_writers,
+				 ~(1ULL << (owner - 1)));
 		zc_cas64(word, &life, zc_life(inc, 0, ZC_LIFE_IDLE));
 		ZC_KILLPOINT(reap_writer);
 	}
@@ -367,8 +399,10 @@ static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
 		u64 *word = &v->members[m].life;
 		u64 life = zc_load_acquire(word);
 
-		if (zc_life_state(life) != ZC_LIFE_REAPING ||
-		    zc_member_has_roles(v, m))
+		if (zc_life_state(life) != ZC_LIFE_REAPING)
+			continue;
+		zc_service_reap(v, m);
+		if (zc_member_has_roles(v, m))
 			continue;
 		/*
 		 * Told before the slot is free: whoever dies in between leaves

@@ -26,6 +26,7 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 	snap->active = mask;
 	snap->unfenced = 0;
 	snap->limit = head;
+	snap->lag_from = head;
 	snap->slowest = ~0U;
 	while (mask) {
 		u32 r = __builtin_ctz(mask);
@@ -69,6 +70,9 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			snap->limit = from;
 			snap->slowest = r;
 		}
+		/* Lag counts from join: a joiner has none yet. */
+		if (from && from < snap->lag_from)
+			snap->lag_from = from;
 	}
 	ZC_KILLPOINT(reclaim_snapshot);
 }
@@ -169,8 +173,8 @@ bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 	return true;
 }
 
-/* One published block of a slot without writer. Returns its granules. */
-static u32 zc_idle_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
+/* One published block of another's topic. Returns its granules. */
+static u32 zc_slot_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 		       u32 generation, u64 sequence)
 {
 	u32 granules;
@@ -181,6 +185,11 @@ static u32 zc_idle_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 			      &word))
 		return 0;
 	granules = zc_word_length(word);
+	if (owner == ZC_OWNER_ORPHAN) {
+		/* A caller without a role: nobody's, so anybody may end it. */
+		zc_fence_full();	/* [R4] */
+		return zc_orphan_finish(v, granule, word) ? granules : 0;
+	}
 	/* [R4] CLEAN before the holds; pairs with [R4] in the hazard path of
 	 * zc_reader_poll_block(): hold before the word is looked at. */
 	zc_fence_full();
@@ -194,26 +203,33 @@ static u32 zc_idle_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 	return granules;
 }
 
-u64 zc_idle_reclaim(const struct zc_view *v, u32 w, u32 owner,
+u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		    bool (*may_fence)(void), u32 budget, u64 *cursor)
 {
 	struct zc_writer_area *wa = zc_writer_area(v, w);
 	struct zc_ring_entry *ring = zc_ring(v, w);
 	struct zc_deferred_entry *deferred = zc_deferred(v, w);
+	u64 history = zc_load_relaxed(&v->writer_slots[w].history);
 	u64 life = zc_load_acquire(&v->writer_slots[w].life);
 	u64 head, oldest, s, freed = 0;
 	u32 entries = v->ring_mask + 1;
 	struct zc_snapshot snap;
 	u32 i, nr;
 
-	if (zc_life_state(life) != ZC_LIFE_IDLE)
-		return 0;
+	if (zc_life_state(life) == ZC_LIFE_REAPING)
+		return 0;	/* its head may still be advanced */
 	head = zc_load_acquire(&wa->head);
 	if (head <= 1)
 		return 0;
 	zc_snapshot_take(v, w, head, NULL, &snap);
 	if (snap.unfenced && !(may_fence && may_fence()))
 		return 0;
+	/* A live writer's history is its own to give up. */
+	if (zc_life_state(life) == ZC_LIFE_LIVE && history) {
+		history = head > history ? head - history : 1;
+		if (snap.limit > history)
+			snap.limit = history;
+	}
 	oldest = head > entries ? head - entries : 1;
 	if (*cursor < oldest || *cursor >= snap.limit)
 		*cursor = oldest;
@@ -221,7 +237,7 @@ u64 zc_idle_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		struct zc_ring_entry *e = &ring[s & v->ring_mask];
 
 		if (zc_load_acquire(&e->sequence) == s)
-			freed += zc_idle_one(v, w, owner,
+			freed += zc_slot_one(v, w, owner,
 					     zc_load_relaxed(&e->granule),
 					     zc_load_relaxed(&e->generation),
 					     s);
@@ -233,7 +249,7 @@ u64 zc_idle_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	for (i = 0; i < nr && budget; i++, budget--) {
 		s = zc_load_acquire(&deferred[i].sequence);
 		if (s && s < snap.limit)
-			freed += zc_idle_one(
+			freed += zc_slot_one(
 				v, w, owner,
 				zc_load_relaxed(&deferred[i].granule),
 				zc_load_relaxed(&deferred[i].generation), s);

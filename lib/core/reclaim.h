@@ -13,6 +13,7 @@ struct zc_snapshot {
 	u32 active;		/* readers that take part */
 	u32 unfenced;		/* whose floor was raised, not fenced by us */
 	u64 limit;		/* no required reader needs anything below */
+	u64 lag_from;		/* the same without those that are joining */
 	u32 slowest;		/* reader that sets @limit, or ~0 */
 };
 
@@ -85,16 +86,17 @@ bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
 		 u64 sequence, u64 *word);
 
 /**
- * zc_idle_reclaim() - take back what the readers of a writerless slot are done with
+ * zc_slot_reclaim() - take back what the readers of somebody else's topic are done with
  * @v: the pool
- * @w: the slot; nothing happens unless it is IDLE
- * @owner: the caller, who is alive
+ * @w: the slot, with or without a writer; a writer that is idle, or stopped,
+ *	must not pin what everybody has read
+ * @owner: the caller, who is alive, or ZC_OWNER_ORPHAN for one without a role
  * @may_fence: calls membarrier; NULL: not available
  * @budget: ring and deferred entries to look at
  * @cursor: private position, kept between calls
  * Return: granules that came back.
  */
-u64 zc_idle_reclaim(const struct zc_view *v, u32 w, u32 owner,
+u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		    bool (*may_fence)(void), u32 budget, u64 *cursor);
 
 /* Ring and deferred array hold nothing any more: the slot may change service. */

@@ -109,6 +109,15 @@ int zc_service_find(const struct zc_view *v, const struct zc_service_name *name,
 	return -1;
 }
 
+/* Nobody reads what a service without roles has left: give it back. */
+static void zc_service_drain(const struct zc_view *v, u32 i)
+{
+	u64 cursor = 0;
+
+	zc_slot_reclaim(v, i, ZC_OWNER_ORPHAN, NULL,
+			v->ring_mask + 1 + v->deferred_entries, &cursor);
+}
+
 /* A free entry becomes CLAIMING of @member. */
 static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 			    u64 *word)
@@ -143,6 +152,8 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 			used |= zc_life_state(zc_load_acquire(
 					&zc_reader_slot(v, i, r)->life)) !=
 				ZC_LIFE_IDLE;
+		if (!used)
+			zc_service_drain(v, i);
 		if (!used &&
 		    zc_life_state(zc_load_acquire(&slot->life)) == ZC_LIFE_IDLE &&
 		    zc_slot_empty(v, i) &&
@@ -259,7 +270,10 @@ void zc_service_reap(const struct zc_view *v, u32 m)
 		u64 *entry = &v->writer_slots[i].service;
 		u64 w = zc_load_acquire(entry);
 
-		if (zc_service_member(w) != m)
+		/* The word was loaded; now: is that member still the dead one? */
+		if (zc_service_member(w) != m ||
+		    zc_life_state(zc_load_acquire(&v->members[m].life)) !=
+			    ZC_LIFE_REAPING)
 			continue;
 		switch (zc_service_state(w)) {
 		case ZC_SERVICE_CLAIMING:

@@ -69,7 +69,7 @@ int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
  */
 bool zc_service_unchanged(const struct zc_view *v, u32 idx, u64 word);
 
-/* By a reaper: entries that dead member @m was about to claim. */
+/* By a reaper: entries that member @m, if REAPING, was about to claim. */
 void zc_service_reap(const struct zc_view *v, u32 m);
 
 #endif /* ZC_CORE_SERVICE_H */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * sleep.pml - no wake is lost: ticket, membarrier, futex
+ *
+ * Stands for: lib/sleep.c (the sleeper and the writer's compare), called from
+ * zc_writer_commit_block() in lib/writer_commit.c, and the reaper's wake in
+ * lib/core/reaper.c.
+ *
+ * The writer's stores (ring entry, head) sit in a store buffer that drains in order
+ * at any time; its load of the ticket does not wait for them. The reader's
+ * membarrier returns at a moment when that buffer is empty. FUTEX_WAKE is a full
+ * barrier before it looks for waiters (smp_mb() in futex_hb_waiters_pending()): the
+ * protocol needs that, see wake_no_barrier. The futex word is head, and
+ * the reader expects its own cursor. A sleep may end by itself (at most SPURIOUS times: a signal, a slice). Slices are not modelled
+ * otherwise: a wake that is lost is lost for ever.
+ *
+ * The rule: the ticket is the sequence waited for; on return it is 0; each return
+ * to sleep stores it, calls membarrier and looks again. The writer wakes, and burns
+ * the ticket, when ticket <= the committed sequence and it is not the burned one.
+ *
+ * DEATH: the writer dies after any step (its buffer drains: the kernel's exit is a
+ * barrier); a reaper advances head over what is in the ring, then wakes.
+ *
+ * no_second_look passes: after the membarrier the futex's own comparison of head
+ * with the cursor is the second look. A sleeper without that comparison needs it.
+ *
+ * Asserted: when nothing can move any more, nobody sleeps beside a message.
+ *
+ * @variant base            quick pass
+ * @variant spurious        quick pass      -DSPURIOUS=2
+ * @variant expect_head     quick fail:lost -DMUT_EXPECT_HEAD
+ * @variant ticket_kept     quick fail:lost -DSPURIOUS=2 -DMUT_NOT_RESTORED
+ * @variant no_membarrier   quick fail:lost -DMUT_NO_MEMBARRIER
+ * @variant no_second_look  quick pass      -DSPURIOUS=2 -DDEATH -DMUT_NO_SECOND_LOOK
+ * @variant burn_any        quick fail:lost -DMUT_BURN_ANY
+ * @variant wake_no_barrier quick fail:lost -DMUT_WAKE_NO_BARRIER
+ * @variant death           quick pass      -DSPURIOUS=2 -DDEATH
+ * @variant reaper_no_wake  quick fail:lost -DDEATH -DMUT_REAPER_NO_WAKE
+ */
+#ifndef NM
+#define NM	3		/* messages */
+#endif
+#ifndef SPURIOUS
+#define SPURIOUS	0	/* how many sleeps may end by themselves */
+#endif
+
+mtype = { ENTRY, HEAD };
+
+byte entry = 0;			/* the highest sequence in the ring */
+byte head = 1;			/* the next sequence; the futex word */
+byte ticket = 0;		/* in the reader's region */
+bool asleep = false;		/* the reader is in the futex queue */
+bool writer_ended = false, reaper_ended = false;
+byte cursor = 1;
+chan buf = [4] of { mtype, byte };	/* the writer's store buffer */
+
+#ifdef MUT_BURN_ANY
+#define COVERED(t, s)	true
+#else
+#define COVERED(t, s)	((t) <= (s))
+#endif
+
+#ifdef DEATH
+#define DIE	if :: true -> goto died :: true fi
+#else
+#define DIE	skip
+#endif
+
+active proctype Buffer()
+{
+	mtype k = ENTRY;
+	byte v;
+end:
+	do
+	:: atomic {
+		buf?k, v;
+		if :: k == ENTRY -> entry = v :: else -> head = v fi;
+		k = ENTRY; v = 0
+	}
+	od
+}
+
+active proctype Writer()
+{
+	byte n = 1, seen = 0, t;
+
+	do
+	:: n <= NM ->
+		buf!ENTRY(n);
+		DIE;
+		buf!HEAD(n + 1);
+		DIE;
+		t = ticket;
+		DIE;
+		if
+		:: t != 0 && t != seen && COVERED(t, n) ->
+			seen = t;
+#ifndef MUT_WAKE_NO_BARRIER
+			empty(buf);
+#endif
+			asleep = false		/* FUTEX_WAKE */
+		:: else
+		fi;
+		t = 0;
+		n++
+	:: else -> break
+	od;
+died:	empty(buf);
+	writer_ended = true
+}
+
+#ifdef DEATH
+active proctype Reaper()
+{
+	byte h;
+
+	writer_ended;
+	h = head;
+	do
+	:: entry >= h ->
+		atomic { if :: head == h -> head = h + 1 :: else fi };
+		h = head
+	:: else -> break
+	od;
+#ifndef MUT_REAPER_NO_WAKE
+	if :: ticket != 0 -> asleep = false :: else fi;
+#endif
+	reaper_ended = true
+}
+#endif
+
+active proctype Reader()
+{
+	byte expect, spurious = 0;
+	bool stored = false;
+
+	do
+	:: cursor <= NM ->
+		if
+		:: entry >= cursor -> atomic { cursor++; stored = false }
+		:: else ->
+#ifdef MUT_NOT_RESTORED
+			if :: !stored -> ticket = cursor; stored = true :: else fi;
+#else
+			ticket = cursor;
+#endif
+#ifndef MUT_NO_MEMBARRIER
+			empty(buf);
+#endif
+			if
+#ifndef MUT_NO_SECOND_LOOK
+			:: entry >= cursor -> skip
+			:: else ->
+#else
+			:: true ->
+#endif
+#ifdef MUT_EXPECT_HEAD
+				expect = head;
+#else
+				expect = cursor;
+#endif
+				/* futex wait: compare and queue are one step */
+				atomic { if :: head == expect -> asleep = true :: else fi; expect = 0 };
+end:
+				if
+				:: !asleep
+				:: atomic { asleep && spurious < SPURIOUS -> asleep = false; spurious++ }
+				fi
+			fi;
+			ticket = 0
+		fi
+	:: else -> break
+	od
+}
+
+/* when nothing else can move */
+active proctype Monitor()
+{
+	bool lost;
+
+	timeout;
+	lost = asleep && entry >= cursor;
+	assert(!lost)
+}
