@@ -269,6 +269,14 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 			/* It may have died before there was a pidfd of it. */
 			declared |= zc_watch_judge(pool, m);
 		}
+		/*
+		 * A pidfd tells of the end of a process, not of an exec in it:
+		 * whose stamps have stopped is asked for its lock.
+		 */
+		if (w->kind == ZC_WATCH_PIDFD &&
+		    now - zc_load_relaxed(&pool->view.members[m].alive_ns) >
+			    3 * ZC_STAMP_NS)
+			declared |= zc_watch_judge(pool, m);
 		zc_suspect(pool, m, life, now);
 	}
 	return declared;

@@ -14,8 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/service.h"
-#include "core/word.h"
+#include "core/reclaim.h"
 #include "internal.h"
 
 #define ZC_DEFECTS_MAX 512U
@@ -36,6 +35,8 @@ enum zc_defect_kind {
 	ZC_DEFECT_USING_SEQUENCE,
 	ZC_DEFECT_USING_UNPUBLISHED,
 	ZC_DEFECT_USING_LEAKED,
+	/* From here on @where is a slot. */
+	ZC_DEFECT_SWALLOWED,
 	ZC_DEFECT_ROLE_MEMBER,
 	ZC_DEFECT_MASK,
 	ZC_DEFECT_LIFE,
@@ -57,6 +58,8 @@ static const char *const zc_defect_texts[] = {
 		"and never published",
 	[ZC_DEFECT_USING_LEAKED] = "it is committed, but neither in its writer's ring "
 		"nor deferred: nobody will take it back",
+	[ZC_DEFECT_SWALLOWED] = "its ring and deferred array name more committed "
+		"blocks than there are: some lie inside of other runs",
 	[ZC_DEFECT_ROLE_MEMBER] = "a role belongs to a member that is not there",
 	[ZC_DEFECT_MASK] = "a reader that is not there is in an active mask",
 	[ZC_DEFECT_LIFE] = "a life word has a state that does not exist",
@@ -74,6 +77,7 @@ struct zc_check_pass {
 	struct zc_defect defects[ZC_DEFECTS_MAX];
 	u32 defects_nr;
 	u64 defects_all;	/* also those that were not noted */
+	u64 published[ZC_MAX_WRITERS];	/* committed blocks met on the way */
 };
 
 static void zc_defect(struct zc_check_pass *p, enum zc_defect_kind kind,
@@ -151,10 +155,48 @@ static void zc_check_using(struct zc_check_pass *p, u32 granule, u64 word)
 		/* In the middle of its commit, or of being reaped. */
 		if (zc_life_state(life) == ZC_LIFE_IDLE)
 			zc_defect(p, ZC_DEFECT_USING_UNPUBLISHED, granule, word);
-	} else if (!zc_block_known(v, w, sequence, granule,
-				   zc_word_generation(word), live)) {
+	} else if (zc_block_known(v, w, sequence, granule,
+				  zc_word_generation(word), live)) {
+		p->published[w]++;
+	} else {
 		zc_defect(p, ZC_DEFECT_USING_LEAKED, granule, word);
 	}
+}
+
+/* The other way round: whatever ring and deferred array name was met. */
+static void zc_check_rings(struct zc_check_pass *p, u32 w)
+{
+	const struct zc_view *v = p->v;
+	struct zc_writer_area *a = zc_writer_area(v, w);
+	struct zc_deferred_entry *d = zc_deferred(v, w);
+	u64 head, tail, s, word, named = 0;
+	u32 i, nr;
+
+	/* No writer yet: nothing is committed, its region not allocated. */
+	if (!zc_life_incarnation(zc_load_acquire(&v->writer_slots[w].life)))
+		return;
+	head = zc_load_acquire(&a->head);
+	tail = zc_load_acquire(&a->tail);
+	s = head > v->ring_mask ? head - v->ring_mask - 1 : 1;
+	if (s < tail)
+		s = tail;
+	for (; s < head; s++) {
+		struct zc_ring_entry *e = &zc_ring(v, w)[s & v->ring_mask];
+
+		named += zc_load_acquire(&e->sequence) == s &&
+			 zc_block_is(v, w, zc_load_relaxed(&e->granule),
+				     zc_load_relaxed(&e->generation), s, &word);
+	}
+	nr = zc_load_acquire(&a->deferred_nr);
+	for (i = 0; i < nr && i < v->deferred_entries; i++) {
+		s = zc_load_acquire(&d[i].sequence);
+		named += s && s < tail &&
+			 zc_block_is(v, w, zc_load_relaxed(&d[i].granule),
+				     zc_load_relaxed(&d[i].generation), s, &word);
+	}
+	/* With the head, so that it is not "the same again" in motion. */
+	if (named > p->published[w])
+		zc_defect(p, ZC_DEFECT_SWALLOWED, w, head);
 }
 
 /* Is the role LIVE, or just being reaped? */
@@ -260,9 +302,12 @@ static void zc_check_segment(struct zc_check_pass *p, u32 segment)
 	zc_check_report_t report = p->report;
 	u32 defects_nr = p->defects_nr, tries;
 	u64 defects_all = p->defects_all;
+	u64 published[ZC_MAX_WRITERS];
 
+	memcpy(published, p->published, sizeof(published));
 	for (tries = 0; zc_check_segment_once(p, segment) &&
 	     tries < ZC_SEGMENT_TRIES; tries++) {
+		memcpy(p->published, published, sizeof(published));
 		p->report = report;
 		p->defects_nr = defects_nr;
 		p->defects_all = defects_all;
@@ -330,6 +375,8 @@ static void zc_check_pass(struct zc_check_pass *p, struct zc_pool *pool)
 	zc_check_slots(p);
 	for (s = 0; s < segments; s++)
 		zc_check_segment(p, s);
+	for (s = 0; s < ZC_MAX_WRITERS; s++)
+		zc_check_rings(p, s);
 }
 
 static bool zc_defect_again(const struct zc_check_pass *before,
@@ -375,8 +422,8 @@ static void zc_check_describe(const struct zc_check_pass *p, char text[256])
 	text[0] = '\0';
 	if (!p->defects_nr)
 		return;
-	if (d->kind >= ZC_DEFECT_ROLE_MEMBER)
-		snprintf(text, 256, "slot %llu (life 0x%llx): %s", d->where,
+	if (d->kind >= ZC_DEFECT_SWALLOWED)
+		snprintf(text, 256, "slot %llu (0x%llx): %s", d->where,
 			 d->word, zc_defect_texts[d->kind]);
 	else
 		snprintf(text, 256,

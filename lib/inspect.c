@@ -14,6 +14,7 @@
 #include "shm.h"
 
 #define ZC_BLOCK_TRIES 8
+#define ZC_INFO_RUNS_MAX 1000000U
 
 static zc_result_t zc_inspect_check(zc_pool_t *pool, const void *out)
 {
@@ -67,13 +68,36 @@ static void zc_count_roles(const struct zc_view *v, zc_pool_info_t *i)
 	}
 }
 
+/*
+ * The header's count is a hint that drifts with deaths.  So count, unless the
+ * pool is in very many pieces.
+ */
+static u64 zc_free_granules(const struct zc_view *v)
+{
+	u64 total = zc_granules(v), sum = 0, seen = 0, word;
+	struct zc_walk walk = { 0 };
+	u32 granule, runs;
+
+	for (runs = 0; runs < ZC_INFO_RUNS_MAX; runs++) {
+		if (!zc_walk_step(v, &walk, &granule, &word))
+			return sum;
+		if (granule < seen)
+			continue;
+		seen = (u64)granule + zc_word_length(word);
+		if (zc_word_state(word) == ZC_STATE_FREE &&
+		    zc_word_owner(word) == ZC_OWNER_NONE)
+			sum += zc_word_length(word);
+	}
+	sum = zc_load_relaxed(&v->header->free_granules);
+	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
+}
+
 zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 {
 	zc_result_t result = zc_inspect_check(pool, info);
 	const struct zc_pool_header *h;
 	const struct zc_view *v;
 	zc_pool_info_t i = { 0 };
-	u64 free_granules;
 
 	if (result != ZC_OK)
 		return result;
@@ -105,13 +129,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.ring_entries = v->ring_mask + 1;
 	i.max_holds = v->max_holds;
 	zc_count_roles(v, &i);
-	free_granules = zc_load_relaxed(&h->free_granules);
-	/* A hint: it may be off, but not beyond what there is. */
-	if ((int64_t)free_granules < 0)
-		free_granules = 0;
-	if (free_granules > zc_granules(v))
-		free_granules = zc_granules(v);
-	i.free_bytes = free_granules << v->granule_shift;
+	i.free_bytes = zc_free_granules(v) << v->granule_shift;
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }

@@ -56,8 +56,7 @@ struct zc_pool {
 	pthread_mutex_t lock;		/* roles */
 	struct zc_writer *writers;	/* (under @lock) */
 	struct zc_reader *readers;	/* (under @lock) */
-	pthread_mutex_t map_lock;	/* leaf: @data_writable, @segments_mapped */
-	u32 segments_mapped;
+	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 
 	u64 event_cursor;		/* zc_pool_next_event() */
 	u64 event_hole_ns;		/* when a hole was first seen, 0: none */

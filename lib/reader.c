@@ -21,7 +21,7 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	if (!r)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	memset(r, 0, sizeof(*r));
-	r->alive = zc_not_forked;
+	r->alive = pool->alive;
 	r->pool = pool;
 	r->data = pool->data;
 	r->granules = zc_granules(v);
@@ -94,6 +94,7 @@ static void zc_reader_region_init(struct zc_reader *r)
 		zc_store_relaxed(zc_hold_slot(a, i), 0);
 	zc_store_relaxed(&a->join, 0);
 	zc_store_relaxed(&a->ticket, 0);
+	zc_store_relaxed(&a->feed_ticket, 0);
 	zc_store_relaxed(&a->overflow_high, 0);
 	zc_store_relaxed(&a->io_nr, 0);
 	zc_store_relaxed(&a->stat_received, 0);
@@ -229,8 +230,9 @@ static zc_result_t zc_reader_enter(struct zc_reader *r,
 		if (!result && zc_service_unchanged(v, idx, word))
 			return ZC_OK;
 		/* No memory, or the entry changed its name under us. */
-		zc_store_release(&zc_reader_slot(v, idx, i)->life,
-				 zc_life(r->incarnation, 0, ZC_LIFE_IDLE));
+		word = zc_life(r->incarnation, pool->member, ZC_LIFE_LIVE);
+		zc_cas64(&zc_reader_slot(v, idx, i)->life, &word,
+			 zc_life(r->incarnation, 0, ZC_LIFE_IDLE));
 		if (result)
 			return result;
 	}
@@ -249,8 +251,8 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 	if (!pool || !out)
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       pool ? "out" : "pool");
-	if (!zc_role_usable(zc_not_forked, &pool->evicted))
-		return zc_role_fail(pool, zc_not_forked);
+	if (!zc_role_usable(pool->alive, &pool->evicted))
+		return zc_role_fail(pool, pool->alive);
 	result = zc_reader_options_check(&pool->view, &o, options);
 	if (result)
 		return result;

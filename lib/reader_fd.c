@@ -32,7 +32,7 @@ static void *zc_feed(void *arg)
 				zc_log(ZC_LOG_WARN, "eventfd: %m");
 		}
 		/* The next commit is that of sequence @head. */
-		zc_store_release(&r->area->ticket, head);
+		zc_store_release(&r->area->feed_ticket, head);
 		until = zc_timestamp() + ZC_FEED_SLICE_NS;
 		if (!zc_membarrier())
 			until = zc_timestamp() + 1000000;

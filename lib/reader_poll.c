@@ -250,8 +250,7 @@ static zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
 			return ZC_OK;
 		case ZC_POLL_FAILED:
 			return result;
-		case ZC_POLL_AGAIN:
-			continue;
+		case ZC_POLL_AGAIN:	/* a writer that laps us is no message */
 		case ZC_POLL_EMPTY:
 			break;
 		}

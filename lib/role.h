@@ -70,10 +70,13 @@ struct zc_writer {
 	/* Readers as of tickets_mask. */
 	u64 tickets_mask;
 	u32 tickets_nr;
-	u64 *tickets[ZC_MAX_READERS_PER];
-	u64 burnt[ZC_MAX_READERS_PER];
-	u32 wake_misses;
-	u32 wake_skip;
+	struct zc_sleeper {
+		struct zc_reader_area *area;
+		u64 burnt;	/* last ticket that was woken */
+		u64 feed_burnt;
+		u32 misses;	/* wakes on end that found nobody */
+		u32 skip;
+	} tickets[ZC_MAX_READERS_PER];
 
 	u64 tail;
 	u32 *charge;		/* granules of the block in each ring slot */
@@ -88,6 +91,7 @@ struct zc_writer {
 	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
 	u32 cached;		/* run of mine to split from, granule + 1 */
 	u32 rotor;		/* stripe where the next search begins */
+	u32 recount;		/* stripe whose hint is looked after next */
 	struct zc_walk deep;	/* bounded walk when nothing else helped */
 	u64 idle_cursor[ZC_MAX_WRITERS];
 	u32 idle_next;
@@ -215,6 +219,8 @@ void zc_kept_flush(struct zc_writer *w);
 /* A block of exactly @granules from the pool, owned by @w. */
 bool zc_writer_take(struct zc_writer *w, u32 granules, bool deep, u32 *granule);
 void zc_cached_return(struct zc_writer *w);
+/* Counts what is free in one more stripe. */
+void zc_recount(struct zc_writer *w);
 /* Gives an owned run, FREE or CLEAN, back to everybody, and says so. */
 void zc_writer_give_back(struct zc_writer *w, u32 granule);
 /* After memory went back to everybody: tell who waits for it. */
@@ -231,9 +237,6 @@ bool zc_writer_push_slow(struct zc_writer *w, bool memory);
 void zc_writer_publish_stats(struct zc_writer *w);
 /* At leaving: deferred blocks that are CLEAN become everybody's to end. */
 void zc_deferred_leave(struct zc_writer *w);
-
-/* --- writer_commit.c -------------------------------------------------------- */
-void zc_writer_wake(struct zc_writer *w, u64 sequence);
 
 /* --- sleep.c ------------------------------------------------------------------ */
 

@@ -281,7 +281,7 @@ zc_result_t zc_shm_data_map_more(struct zc_pool *pool)
 	struct zc_pool_header *h = pool->view.header;
 	char dir[ZC_PATH_BYTES];
 	zc_result_t result = ZC_OK;
-	u32 i;
+	u32 i, published;
 
 	/* Others may write it: a private copy, checked. */
 	for (i = 0; i < ZC_PATH_BYTES; i++)
@@ -292,15 +292,18 @@ zc_result_t zc_shm_data_map_more(struct zc_pool *pool)
 			       "create it anew", pool->name);
 
 	pthread_mutex_lock(&pool->map_lock);
-	while (pool->segments_mapped < zc_segments(&pool->view)) {
-		u32 s = pool->segments_mapped;
+	published = zc_load_acquire(&h->segments);
+	if (published > pool->view.max_segments)
+		published = pool->view.max_segments;
+	while (pool->view.segments_mapped < published) {
+		u32 s = pool->view.segments_mapped;
 
 		result = zc_segment_map(pool, dir, s,
 					zc_load_relaxed(
 						&pool->view.segments[s].page_kind));
 		if (result != ZC_OK)
 			break;
-		zc_store_release(&pool->segments_mapped, s + 1);
+		zc_store_release(&pool->view.segments_mapped, s + 1);
 	}
 	pthread_mutex_unlock(&pool->map_lock);
 	return result;
@@ -310,6 +313,7 @@ zc_result_t zc_shm_data_map(struct zc_pool *pool)
 {
 	u64 bytes = zc_segment_bytes(pool);
 
+	pool->view.segments_mapped = 0;
 	pool->data_span = pool->view.max_segments * bytes;
 	pool->data = zc_reserve(pool->data_span,
 				bytes < ZC_ALIGN_MAX ? bytes : ZC_ALIGN_MAX);
@@ -332,7 +336,7 @@ zc_result_t zc_shm_data_writable(struct zc_pool *pool)
 				 "you may not write the data files of pool %s: ask its "
 				 "owner for the permission", pool->name);
 	else if (!pool->data_writable &&
-		 mprotect(pool->data, pool->segments_mapped *
+		 mprotect(pool->data, pool->view.segments_mapped *
 			  zc_segment_bytes(pool), PROT_READ | PROT_WRITE))
 		result = zc_fail_errno("cannot make the data of pool %s writable",
 				       pool->name);

@@ -124,9 +124,9 @@ zc_result_t zc_room_check(const char *dir, u64 bytes)
 	/* A tmpfs without a limit has 0 blocks. */
 	if (fs.f_blocks && left < bytes)
 		return zc_fail(ZC_ERROR_NO_MEMORY,
-			       "%llu MiB are needed in %s and %llu MiB are free: "
+			       "%llu KiB are needed in %s and %llu KiB are free: "
 			       "remove pools, ask for less, or make that file system "
-			       "larger", bytes >> 20, dir, left >> 20);
+			       "larger", bytes >> 10, dir, left >> 10);
 	if (kind.f_type != TMPFS_MAGIC && kind.f_type != RAMFS_MAGIC)
 		return ZC_OK;
 
@@ -136,16 +136,16 @@ zc_result_t zc_room_check(const char *dir, u64 bytes)
 		available += swap;
 	if (available < bytes + ZC_ROOM_SPARE)
 		return zc_fail(ZC_ERROR_NO_MEMORY,
-			       "%llu MiB are needed and this machine has %llu MiB of "
+			       "%llu KiB are needed and this machine has %llu KiB of "
 			       "memory available: remove pools or ask for less",
-			       (bytes + ZC_ROOM_SPARE) >> 20, available >> 20);
+			       (bytes + ZC_ROOM_SPARE) >> 10, available >> 10);
 	available = zc_cgroup_room();
 	if (available < bytes + ZC_ROOM_SPARE)
 		return zc_fail(ZC_ERROR_NO_MEMORY,
-			       "%llu MiB are needed and the limit of this container "
-			       "or service (memory.max) leaves %llu MiB: raise it or "
+			       "%llu KiB are needed and the limit of this container "
+			       "or service (memory.max) leaves %llu KiB: raise it or "
 			       "ask for less",
-			       (bytes + ZC_ROOM_SPARE) >> 20, available >> 20);
+			       (bytes + ZC_ROOM_SPARE) >> 10, available >> 10);
 	return ZC_OK;
 }
 

@@ -3,8 +3,8 @@
  * sleep.c - waiting for a message without a cost to the writer.
  *
  * The sleeper stores its ticket (the sequence that it waits for), calls
- * membarrier, looks again, sleeps on the writer's head while that still is its
- * cursor.  The writer stores its head, and behind a compiler barrier loads the
+ * membarrier, loads the writer's head, looks again, sleeps while the head still
+ * is what it was.  The writer stores its head, and behind a compiler barrier loads the
  * tickets.  Each return to sleep does all of it again.  A reader that cannot
  * call membarrier sleeps in slices of 1 ms; every other sleep is a loop of slices
  * of at most 100 ms, so that nothing hangs on a lost wake.
@@ -45,15 +45,23 @@ static void zc_ticket_store(struct zc_reader *r)
 void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
 {
 	bool blind;
+	u64 head;
 
 	zc_ticket_store(r);
 	ZC_KILLPOINT(sleep_ticket);
 	blind = !zc_membarrier();
 	zc_fence_full();
+	/*
+	 * [C4] head before the look: a commit that the look misses stores a head
+	 * after this one, so that the futex refuses to sleep, or finds our
+	 * ticket.  Not the cursor: a writer that was stopped between entry and
+	 * head leaves the head behind it, and we would never sleep.
+	 */
+	head = zc_load_acquire(&r->writer_area->head);
 	ZC_KILLPOINT(sleep_look);
 	if (zc_reader_ready(r))
 		return;
-	zc_futex_wait((u32 *)&r->writer_area->head, (u32)r->cursor,
+	zc_futex_wait((u32 *)&r->writer_area->head, (u32)head,
 		      zc_slice(deadline_ns, blind));
 }
 
@@ -100,12 +108,14 @@ static void zc_wait_slice_any(zc_reader_t *const *readers, u32 nr,
 	for (i = 0; i < nr; i++) {
 		zc_ticket_store(readers[i]);
 		words[i] = (u32 *)&readers[i]->writer_area->head;
-		expected[i] = (u32)readers[i]->cursor;
 	}
 	words[nr] = epoch;
 	expected[nr] = seen;
 	blind = !zc_membarrier();
 	zc_fence_full();
+	for (i = 0; i < nr; i++)	/* [C4] head before the look */
+		expected[i] = (u32)zc_load_acquire(
+			&readers[i]->writer_area->head);
 	if (zc_any_ready(readers, nr, &i))
 		return;
 	if (zc_futex_waitv(words, expected, nr + 1,

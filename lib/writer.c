@@ -82,7 +82,7 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	if (!w)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	memset(w, 0, sizeof(*w));
-	w->alive = zc_not_forked;
+	w->alive = pool->alive;
 	w->pool = pool;
 	w->ring_mask = v->ring_mask;
 	w->granule_shift = v->granule_shift;
@@ -219,8 +219,8 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	if (!pool || !out)
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       pool ? "out" : "pool");
-	if (!zc_role_usable(zc_not_forked, &pool->evicted))
-		return zc_role_fail(pool, zc_not_forked);
+	if (!zc_role_usable(pool->alive, &pool->evicted))
+		return zc_role_fail(pool, pool->alive);
 	result = zc_writer_options_check(&pool->view, &o, options);
 	if (result)
 		return result;
@@ -248,8 +248,9 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 		if (zc_service_unchanged(&pool->view, idx, word))
 			break;
 		/* The entry changed its name under us: not this one. */
-		zc_store_release(&pool->view.writer_slots[idx].life,
-				 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
+		word = zc_life(w->incarnation, pool->member, ZC_LIFE_LIVE);
+		zc_cas64(&pool->view.writer_slots[idx].life, &word,
+			 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
 	}
 	w->id = idx;
 	w->area = zc_writer_area(&pool->view, idx);

@@ -48,7 +48,7 @@ static zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
 }
 
 /* The last part of the pool is kept for the lower half of the ids. */
-static bool zc_reserved(const struct zc_writer *w, u32 n)
+static bool zc_reserved(struct zc_writer *w, u32 n)
 {
 	const struct zc_view *v = &w->pool->view;
 	u64 total = zc_granules(v);
@@ -59,8 +59,11 @@ static bool zc_reserved(const struct zc_writer *w, u32 n)
 		return false;
 	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
 		if (zc_life_state(zc_load_relaxed(
-			    &v->writer_slots[i].life)) == ZC_LIFE_LIVE)
+			    &v->writer_slots[i].life)) == ZC_LIFE_LIVE) {
+			/* The count is a hint: it must not deny for ever. */
+			zc_recount(w);
 			return true;
+		}
 	return false;
 }
 
@@ -94,11 +97,15 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 {
 	u32 rounds;
 
-	if (zc_unlikely(!zc_has_credit(w))) {
-		zc_writer_reclaim(w, false);
-		if (!zc_has_credit(w) && zc_writer_push_slow(w, false))
-			zc_writer_reclaim(w, false);
-		if (!zc_has_credit(w))
+	/* A reader may move while we look: then it is no push that helps. */
+	for (rounds = 0; zc_unlikely(!zc_has_credit(w)); rounds++) {
+		/* A full ring has no room for history either. */
+		zc_writer_reclaim(w, rounds > 0);
+		if (zc_has_credit(w))
+			break;
+		if (!zc_writer_push_slow(w, false) && rounds)
+			return ZC_LACK_READERS;
+		if (rounds == 8)
 			return ZC_LACK_READERS;
 	}
 	if (zc_kept_pop(w, bin, n, c))
@@ -273,6 +280,10 @@ zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
 	n = zc_size_class(w, bytes, &bin);
+	if (zc_unlikely(n > w->quota_granules))
+		return zc_fail(ZC_ERROR_QUOTA,
+			       "a block of %zu bytes is more than this writer's whole quota",
+			       bytes);
 	if (zc_likely(zc_has_credit(w) && zc_kept_pop(w, bin, n, &c))) {
 		ZC_KILLPOINT(acquire_reused);
 		return zc_claim_out(w, &c, bytes, out_handle);

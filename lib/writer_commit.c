@@ -41,12 +41,12 @@ static void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 	u32 nr = 0;
 
 	while (bits) {
-		u32 r = __builtin_ctz(bits);
+		struct zc_sleeper *s = &w->tickets[nr++];
 
+		*s = (struct zc_sleeper){ 0 };
+		s->area = zc_reader_area(&w->pool->view, w->id,
+					 __builtin_ctz(bits));
 		bits &= bits - 1;
-		w->burnt[nr] = 0;
-		w->tickets[nr++] =
-			&zc_reader_area(&w->pool->view, w->id, r)->ticket;
 	}
 	w->tickets_nr = nr;
 	w->tickets_mask = mask;
@@ -54,25 +54,47 @@ static void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 	w->credit = 0;
 }
 
-static void zc_wake_readers(struct zc_writer *w)
+/*
+ * A reader that stores tickets and never sleeps must not buy a system call a
+ * message.  One that does sleep misses now and then, because it saw the message
+ * before it slept, but not a thousand times on end.
+ */
+static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 {
-	/*
-	 * A reader that stores tickets and never sleeps must not buy a system
-	 * call a message.  One that does sleep misses now and then, because it
-	 * saw the message before it slept, but not a thousand times on end.
-	 */
-	if (zc_unlikely(w->wake_misses >= ZC_WAKE_MISSES)) {
-		if (w->wake_skip) {
-			w->wake_skip--;
-			return;
+	u64 ticket = zc_load_relaxed(&s->area->ticket);
+	u64 feed = zc_load_relaxed(&s->area->feed_ticket);
+	bool poller = ticket && ticket <= sequence && ticket != s->burnt;
+	bool feeder = feed && feed <= sequence && feed != s->feed_burnt;
+
+	if (zc_likely(!poller && !feeder))
+		return false;
+	if (zc_unlikely(s->misses >= ZC_WAKE_MISSES)) {
+		if (s->skip) {
+			s->skip--;
+			return false;	/* not burnt: the next commit asks again */
 		}
-		w->wake_skip = 63;
+		s->skip = 63;
 	}
+	if (poller)
+		s->burnt = ticket;
+	if (feeder)
+		s->feed_burnt = feed;
+	return true;
+}
+
+static void zc_wake_readers(struct zc_writer *w, u32 wanted)
+{
+	bool found = zc_futex_wake((u32 *)&w->area->head) > 0;
+
 	w->stat_wakes++;
-	if (zc_futex_wake((u32 *)&w->area->head) > 0)
-		w->wake_misses = 0;
-	else if (w->wake_misses < ZC_WAKE_MISSES)
-		w->wake_misses++;
+	for (; wanted; wanted &= wanted - 1) {
+		struct zc_sleeper *s = &w->tickets[__builtin_ctz(wanted)];
+
+		if (found)
+			s->misses = 0;
+		else if (s->misses < ZC_WAKE_MISSES)
+			s->misses++;
+	}
 }
 
 /*
@@ -80,9 +102,9 @@ static void zc_wake_readers(struct zc_writer *w)
  * either it saw this commit, or the load here sees its ticket.  The ticket is the
  * sequence waited for: only a commit that covers it burns it.
  */
-void zc_writer_wake(struct zc_writer *w, u64 sequence)
+static inline void zc_writer_wake(struct zc_writer *w, u64 sequence)
 {
-	bool wake = false;
+	u32 wanted = 0;
 	u64 mask;
 	u32 i;
 
@@ -94,17 +116,10 @@ void zc_writer_wake(struct zc_writer *w, u64 sequence)
 	mask = zc_load_relaxed(&w->slot->active);
 	if (zc_unlikely(mask != w->tickets_mask))
 		zc_tickets_refresh(w, mask);
-	for (i = 0; i < w->tickets_nr; i++) {
-		u64 ticket = zc_load_relaxed(w->tickets[i]);
-
-		if (zc_unlikely(ticket && ticket <= sequence &&
-				ticket != w->burnt[i])) {
-			w->burnt[i] = ticket;
-			wake = true;
-		}
-	}
-	if (zc_unlikely(wake))
-		zc_wake_readers(w);
+	for (i = 0; i < w->tickets_nr; i++)
+		wanted |= (u32)zc_sleeper_wants(&w->tickets[i], sequence) << i;
+	if (zc_unlikely(wanted))
+		zc_wake_readers(w, wanted);
 }
 
 zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)

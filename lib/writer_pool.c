@@ -15,6 +15,8 @@
 
 /* Heads looked at in one search. */
 #define ZC_SEARCH_BUDGET 16384U
+/* Long runs tried in one search: each may join and part many pieces. */
+#define ZC_LARGE_TRIES 64U
 
 u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin)
 {
@@ -118,7 +120,9 @@ static void zc_keep_rest(struct zc_writer *w, u32 granule, u32 n)
 		cap = 65536U >> w->granule_shift;
 	if (cap > zc_run_room(v, rest))
 		cap = zc_run_room(v, rest);
-	if (w->cached ||
+	if (cap > total / 256)
+		cap = (u32)(total / 256);
+	if (w->cached || !cap ||
 	    zc_load_relaxed(&v->header->free_granules) < total / 16) {
 		zc_writer_give_back(w, rest);
 		return;
@@ -204,11 +208,29 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 		g += zc_word_length(word);
 	}
 	if (g >= end)
-		zc_store_relaxed(&v->segments[begin >> v->segment_shift]
-					  .free_hint[stripe % ZC_STRIPES],
-				 free < v->stripe_granules ?
-					 free : v->stripe_granules);
+		zc_hint_set(v, stripe, free);
 	return false;
+}
+
+void zc_recount(struct zc_writer *w)
+{
+	struct zc_view *v = &w->pool->view;
+	u32 stripe = w->recount++ % (zc_segments(v) * ZC_STRIPES);
+	u32 begin = stripe * v->stripe_granules;
+	u32 end = begin + v->stripe_granules;
+	u32 g = zc_first_head(v, begin), free = 0;
+
+	while (g < end) {
+		u64 word = zc_load_acquire(&v->descs[g].word);
+
+		if (zc_word_state(word) == ZC_STATE_INSIDE)
+			return;
+		if (zc_word_state(word) == ZC_STATE_FREE &&
+		    zc_word_owner(word) == ZC_OWNER_NONE)
+			free += zc_word_length(word);
+		g += zc_word_length(word);
+	}
+	zc_hint_set(v, stripe, free);
 }
 
 static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
@@ -271,29 +293,32 @@ static bool zc_search_deep(struct zc_writer *w, u32 n, u32 *granule)
 }
 
 /* A run longer than a stripe starts on one and is joined from free runs. */
-static bool zc_search_large(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+static bool zc_search_large(struct zc_writer *w, u32 n, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 need = (n + v->stripe_granules - 1) / v->stripe_granules;
+	u32 whole = n / v->stripe_granules;
 	u32 segments = zc_segments(v);
+	u32 tries = ZC_LARGE_TRIES;
 	u32 i;
 
-	for (i = 0; i < segments; i++) {
+	for (i = 0; i < segments && tries; i++) {
 		u32 segment = (w->rotor / ZC_STRIPES + i) % segments;
 		u32 first = 0;
 
-		while (first + need <= ZC_STRIPES) {
+		while (first + need <= ZC_STRIPES && tries) {
 			u32 s = segment * ZC_STRIPES + first;
 			u32 k = 0;
 
 			/* All but the last must be free as a whole. */
-			while (!deep && k < n / v->stripe_granules &&
+			while (k < whole &&
 			       zc_stripe_hint(v, s + k) >= v->stripe_granules)
 				k++;
-			if (!deep && k < n / v->stripe_granules) {
+			if (k < whole) {
 				first += k + 1;
 				continue;
 			}
+			tries--;
 			if (zc_try_run(w, s * v->stripe_granules, n)) {
 				*granule = s * v->stripe_granules;
 				w->rotor = s + need;
@@ -339,7 +364,7 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 		}
 	}
 	if (n <= v->stripe_granules ? zc_search_small(w, n, granule) :
-				      zc_search_large(w, n, deep, granule))
+				      zc_search_large(w, n, granule))
 		return true;
 	return deep && zc_search_deep(w, n, granule);
 }

@@ -25,7 +25,7 @@ static bool zc_may_keep(const struct zc_writer *w, bool starving)
 static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 {
 	u64 bytes = 128ULL * granules << w->granule_shift;
-	u64 most = zc_granules(&w->pool->view) / 32 << w->granule_shift;
+	u64 most = zc_granules(&w->pool->view) / 128 << w->granule_shift;
 
 	if ((u64)granules << w->granule_shift >= 2048 && bytes < (8u << 20))
 		bytes = 8u << 20;
@@ -52,6 +52,13 @@ bool zc_below_footprint(struct zc_writer *w, u32 granules)
 	return w->used_granules + granules <= zc_footprint(w, granules);
 }
 
+/* What the quota is charged with; numbers from shared memory may be wrong. */
+static void zc_discharge(struct zc_writer *w, u64 granules)
+{
+	w->used_granules -= granules < w->used_granules ? granules :
+							  w->used_granules;
+}
+
 /* A block is CLEAN, mine, and held by nobody. */
 static inline void zc_finish(struct zc_writer *w, u32 granule, u64 word,
 			     bool keep)
@@ -64,7 +71,7 @@ static inline void zc_finish(struct zc_writer *w, u32 granule, u64 word,
 		if (zc_kept_push(w, granule, word))
 			return;
 	}
-	w->used_granules -= n;
+	zc_discharge(w, n);
 	zc_writer_give_back(w, granule);
 }
 
@@ -129,7 +136,7 @@ static bool zc_deferred_one(struct zc_writer *w, struct zc_deferred_entry *d,
 	zc_store_release(&d->sequence, 0);
 	return true;
 gone:
-	w->used_granules -= zc_load_relaxed(&d->bytes);
+	zc_discharge(w, zc_load_relaxed(&d->bytes));
 	zc_store_release(&d->sequence, 0);
 	return true;
 }
@@ -276,14 +283,14 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
 		if (zc_holds_test(&holds, s)) {
 			if (!zc_block_is(v, w->id, granule, generation, s,
 					 &word))
-				w->used_granules -= charge;
+				zc_discharge(w, charge);
 			else if (!zc_defer(w, granule, generation, s, charge))
 				break;
 			continue;
 		}
 		if (!zc_block_reclaim(v, w->id, granule, generation, s,
 				      ZC_OWNER_WRITER(w->id), &word)) {
-			w->used_granules -= charge;	/* somebody else did */
+			zc_discharge(w, charge);	/* somebody else did */
 			continue;
 		}
 		clean[nr].word = word;
@@ -306,7 +313,7 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
 				      clean[i].sequence, clean[i].charge)) {
 				zc_move_orphan(&w->descs[clean[i].granule].word,
 					       clean[i].word);
-				w->used_granules -= clean[i].charge;
+				zc_discharge(w, clean[i].charge);
 			}
 			continue;
 		}

@@ -73,7 +73,8 @@ ZC_API zc_result_t zc_writer_register(zc_pool_t *pool,
 
 /**
  * zc_writer_unregister() - leave; claimed blocks go back
- * @writer: NULL: nothing happens. Published messages stay readable.
+ * @writer: NULL: nothing happens. Published messages stay readable. Blocks in
+ *	I/O are given back, too: let the I/O end first.
  */
 ZC_API void zc_writer_unregister(zc_writer_t *writer);
 

@@ -34,6 +34,11 @@ static inline bool zc_cas64(u64 *p, u64 *expected, u64 desired)
 	return try_cmpxchg(p, expected, desired);
 }
 
+static inline bool zc_cas32(u32 *p, u32 *expected, u32 desired)
+{
+	return try_cmpxchg(p, expected, desired);
+}
+
 static inline void zc_add64(u64 *p, u64 v)
 {
 	atomic64_add(v, (atomic64_t *)p);
@@ -45,6 +50,11 @@ static inline u64 zc_fetch_add64(u64 *p, u64 v)
 }
 
 static inline u64 zc_exchange64(u64 *p, u64 v)
+{
+	return xchg(p, v);
+}
+
+static inline u32 zc_exchange32(u32 *p, u32 v)
 {
 	return xchg(p, v);
 }
@@ -121,6 +131,12 @@ static inline bool zc_cas64(u64 *p, u64 *expected, u64 desired)
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+static inline bool zc_cas32(u32 *p, u32 *expected, u32 desired)
+{
+	return __atomic_compare_exchange_n(p, expected, desired, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 static inline void zc_add64(u64 *p, u64 v)
 {
 	__atomic_fetch_add(p, v, __ATOMIC_RELAXED);
@@ -129,6 +145,11 @@ static inline void zc_add64(u64 *p, u64 v)
 static inline u64 zc_fetch_add64(u64 *p, u64 v)
 {
 	return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+}
+
+static inline u32 zc_exchange32(u32 *p, u32 v)
+{
+	return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
 }
 
 static inline u64 zc_exchange64(u64 *p, u64 v)

@@ -119,6 +119,7 @@ static bool zc_reap_readers(const struct zc_view *v, u32 m,
 			struct zc_reader_area *ra;
 			u64 life = zc_load_acquire(&rs->life);
 			u64 idle, mask, hazard;
+			u32 cut;
 
 			if (zc_life_state(life) != ZC_LIFE_LIVE ||
 			    zc_life_member(life) != m)
@@ -127,19 +128,20 @@ static bool zc_reap_readers(const struct zc_view *v, u32 m,
 			 * version tells a stale reaper that time has passed. */
 			mask = zc_load_acquire(&slot->active);
 			hazard = zc_load_acquire(&slot->hazard);
+			floor = &zc_writer_area(v, w)->floor[r];
+			cut = zc_load_acquire(&floor->cut_incarnation);
 			if (zc_load_acquire(&rs->life) != life ||
 			    !zc_member_reaping(v, m))
 				continue;
 			ra = zc_reader_area(v, w, r);
-			floor = &zc_writer_area(v, w)->floor[r];
 			if (zc_mask_bits(mask) >> r & 1 &&
 			    zc_load_acquire(&ra->incarnation) ==
 				    zc_life_incarnation(life) &&
 			    zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
 					   ops)) {
 				/* Nothing is required of it; holds count. */
-				zc_store_release(&floor->cut_incarnation,
-						 zc_life_incarnation(life));
+				zc_cas32(&floor->cut_incarnation, &cut,
+					 zc_life_incarnation(life));
 				all = false;
 				continue;
 			}
@@ -343,7 +345,7 @@ static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
 	u32 tries;
 
 	/* A dead owner's run changes at most four times: USING, CLEAN, free. */
-	for (tries = 0; tries < 8; tries++) {
+	for (tries = 0; tries < 8 && zc_run_sane(v, granule, word); tries++) {
 		if (zc_reap_step(v, reaper, granule, word))
 			return;
 		word = zc_load_acquire(&v->descs[granule].word);
@@ -441,6 +443,8 @@ bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
 	}
 walked:
 	reaper->walking = false;
+	if (reaper->walk.skipped)
+		return false;	/* not everything was seen: not a pass */
 	zc_reap_finish(v, reaper, ops);
 	return !zc_reap_wanted(v);
 }

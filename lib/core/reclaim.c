@@ -142,6 +142,7 @@ bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
 	if (zc_word_state(value) != ZC_STATE_USING ||
 	    zc_word_owner(value) != ZC_OWNER_WRITER(w) ||
 	    zc_word_generation(value) != generation ||
+	    !zc_run_sane(v, (u32)granule, value) ||
 	    zc_load_relaxed(&d->sequence) != sequence)
 		return false;
 	*word = value;
@@ -164,7 +165,8 @@ bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 	u32 w = zc_load_relaxed(&d->writer);
 	u64 sequence = zc_load_relaxed(&d->sequence);
 
-	if (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence))
+	if (!zc_run_sane(v, granule, word) ||
+	    (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence)))
 		return false;
 	zc_run_normalise(v, granule, word);
 	if (!zc_move_reap(&d->word, word))

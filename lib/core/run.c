@@ -41,14 +41,16 @@ bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
 			return true;
 		}
 		/* Lost: somebody merged here.  Back to a stripe head. */
-		if (++walk->lost > ZC_WALK_LOST_MAX)
+		if (++walk->lost > ZC_WALK_LOST_MAX) {
+			walk->skipped++;
 			goto next_segment;
+		}
 		if (walk->pos % stripe)
 			walk->pos -= walk->pos % stripe;
 		else if (walk->pos)
 			walk->pos -= stripe;
 		else
-			goto next_segment;	/* corrupt: a first granule inside */
+			walk->lost = ZC_WALK_LOST_MAX;	/* corrupt: give it up */
 		continue;
 next_segment:
 		walk->segment++;
@@ -89,12 +91,18 @@ void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules)
 	zc_hint_change(v, granule, granules, false);
 }
 
-/* A length that stays inside the segment, whatever the word says. */
-static bool zc_run_sane(const struct zc_view *v, u32 granule, u64 word)
+void zc_hint_set(const struct zc_view *v, u32 stripe, u32 free)
 {
-	u32 pos = granule & (v->segment_granules - 1);
+	u32 *hint = &v->segments[stripe / ZC_STRIPES]
+			     .free_hint[stripe % ZC_STRIPES];
+	u32 old = zc_load_relaxed(hint);
 
-	return zc_word_length(word) <= v->segment_granules - pos;
+	if (free > v->stripe_granules)
+		free = v->stripe_granules;
+	if (old == free)
+		return;
+	old = zc_exchange32(hint, free);
+	zc_add64(&v->header->free_granules, (u64)(long long)(int)(free - old));
 }
 
 bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
@@ -174,6 +182,8 @@ void zc_run_free(const struct zc_view *v, u32 granule, u32 owner)
 	u64 w = zc_load_relaxed(head);
 	u32 length = zc_word_length(w);
 
+	if (!zc_run_sane(v, granule, w))
+		return;		/* somebody wrote over it: nothing is lost but it */
 	if (zc_word_state(w) == ZC_STATE_CLEAN &&
 	    length > zc_run_room(v, granule))
 		zc_move_keep(head, w, owner);

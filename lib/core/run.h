@@ -13,6 +13,7 @@ struct zc_walk {
 	u32 segment;
 	u32 pos;		/* granule within the segment */
 	u32 lost;		/* times that the way was lost, in this segment */
+	u32 skipped;		/* segments that were given up */
 };
 
 /* How often a walk may lose its way in one segment before it gives that up. */
@@ -88,8 +89,18 @@ static inline u32 zc_run_room(const struct zc_view *v, u32 granule)
  */
 void zc_run_normalise(const struct zc_view *v, u32 granule, u64 word);
 
+/* A length that stays inside the segment: to be asked of every word loaded. */
+static inline bool zc_run_sane(const struct zc_view *v, u32 granule, u64 word)
+{
+	u32 pos = granule & (v->segment_granules - 1);
+
+	return zc_word_length(word) <= v->segment_granules - pos;
+}
+
 /* Bookkeeping of what is free: hints, nothing more. */
 void zc_hint_add(const struct zc_view *v, u32 granule, u32 granules);
 void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules);
+/* A stripe was counted: hints drift when somebody dies between move and count. */
+void zc_hint_set(const struct zc_view *v, u32 stripe, u32 free);
 
 #endif /* ZC_CORE_RUN_H */

@@ -34,6 +34,7 @@ void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
 	v->deferred_entries = g->deferred_entries;
 	v->writer_area_bytes = g->writer_area_bytes;
 	v->reader_area_bytes = g->reader_area_bytes;
+	v->segments_mapped = g->max_segments;
 }
 
 /*

@@ -33,6 +33,8 @@ struct zc_view {
 	u32 deferred_entries;
 	u64 writer_area_bytes;
 	u64 reader_area_bytes;
+	/* Segments whose data is mapped here; the others do not exist for us. */
+	u32 segments_mapped;
 };
 
 /* Fills the pointers and numbers in from a geometry that was validated. */
@@ -81,12 +83,13 @@ static inline u64 *zc_hold_slot(struct zc_reader_area *a, u32 idx)
 	       (idx - ZC_FAST_HOLDS);
 }
 
-/* Segments that have been published. */
+/* Segments that have been published, and that we have. */
 static inline u32 zc_segments(const struct zc_view *v)
 {
 	u32 n = zc_load_acquire(&v->header->segments);
+	u32 most = zc_load_relaxed(&v->segments_mapped);
 
-	return n < v->max_segments ? n : v->max_segments;
+	return n < most ? n : most;
 }
 
 /* Granules of all published segments: every valid granule is below. */

@@ -322,7 +322,8 @@ struct zc_writer_area {
  * @cursor: next sequence to read; 0: not known yet, everything is required
  * @hold: sequences held, 0: none
  * @join: first sequence required of it
- * @ticket: sequence waited for, 0: it does not sleep
+ * @ticket: sequence waited for, 0: it never slept
+ * @feed_ticket: the same, of the thread that feeds its event descriptor
  * @incarnation: whose values these are; another: counts as cursor 0
  * @fencing: not 0: it makes a full fence at each poll
  * @overflow_high: holds ever used beyond ZC_FAST_HOLDS, grows only
@@ -340,7 +341,8 @@ struct zc_reader_area {
 	__u32	fencing;
 	__u32	overflow_high;
 	__u32	io_nr;
-	__u64	reserved0[4];
+	__u64	feed_ticket;
+	__u64	reserved0[3];
 	__u64	stat_received;
 	__u64	stat_lost;
 	__u64	stat_sleeps;
