@@ -1,0 +1,501 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# cli.sh - the command zerocore: arguments, exit codes, JSON, real files there
+# and back
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+zc=${ZEROCORE:-$PWD/build/bin/zerocore}
+examples=${ZEROCORE_EXAMPLES:-$PWD/build/examples}
+tmp=$(mktemp -d) || exit 1
+own_dir=
+if [ -z "${ZEROCORE_DIR:-}" ]; then
+	own_dir=$(mktemp -d /dev/shm/zc-cli.XXXXXX) || exit 1
+	export ZEROCORE_DIR=$own_dir
+fi
+children=()
+cleanup()
+{
+	local pid
+
+	for pid in "${children[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	rm -rf -- "$tmp" ${own_dir:+"$own_dir"}
+}
+trap cleanup EXIT
+
+number=0
+failures=0
+svc=test/cli/data
+pool=cli
+
+# point NAME STATUS: 0 is good
+point()
+{
+	number=$((number + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $number - cli_$1"
+	else
+		echo "not ok $number - cli_$1"
+		sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5
+		sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
+		failures=$((failures + 1))
+	fi
+}
+skip() { number=$((number + 1)); echo "ok $number - cli_$1 # SKIP $2"; }
+
+# run ARG...: the command; output to $tmp/out and $tmp/err, exit status to $rc
+run()
+{
+	timeout 60 "$zc" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	rc=$?
+}
+
+# says STATUS WORDS ARG...: it ends with STATUS and WORDS on stderr
+says()
+{
+	local status=$1 words=$2
+
+	shift 2
+	run "$@"
+	[ $rc = "$status" ] && grep -qe "^zerocore.*$words" "$tmp/err" && return 0
+	echo "# zerocore $*: exit status $rc, wanted $status and '$words'"
+	return 1
+}
+
+# until_true COMMAND...: look again until it holds, at most 20 s
+until_true()
+{
+	local end=$((SECONDS + 20))
+
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.01
+	done
+}
+
+# start NAME ARG...: in the background; pid in $child, output in $tmp/NAME.*
+start()
+{
+	local name=$1
+
+	shift
+	# What an earlier one of that name said must not be taken for its own.
+	: >"$tmp/$name.err"
+	"$zc" "$@" >"$tmp/$name.out" 2>"$tmp/$name.err" </dev/null &
+	child=$!
+	children+=("$child")
+}
+reading() { grep -qs 'reading .* as reader' "$tmp/$1.err"; }
+
+# lines_are_json FILE: each line is an object
+lines_are_json()
+{
+	[ -s "$1" ] && python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    assert isinstance(json.loads(line), dict), line
+' "$1"
+}
+
+# --- words -------------------------------------------------------------------
+
+verbs='pool create|pool list|pool info|pool check|pool remove|pub|sub|blocks|service list|reader list|member list|events'
+good=0
+IFS='|' read -r -a list <<<"$verbs"
+for verb in "${list[@]}"; do
+	read -r -a words <<<"$verb"
+	run "${words[@]}" --help
+	[ $rc = 0 ] && grep -q Examples "$tmp/out" && [ ! -s "$tmp/err" ] || good=1
+done
+for verb in pool service reader member bench ''; do
+	run $verb --help
+	[ $rc = 0 ] && grep -q Examples "$tmp/out" || good=1
+done
+point help_has_examples $good
+
+good=0
+for verb in "${list[@]}"; do
+	read -r -a words <<<"$verb"
+	says 2 "unrecognized option.*--no-such" "${words[@]}" --no-such || good=1
+done
+says 2 "unrecognized option" --no-such || good=1
+point unknown_flag_is_usage $good
+
+good=0
+says 2 "no command .nonsense" nonsense || good=1
+says 2 "no .pool nonsense" pool nonsense || good=1
+run; [ $rc = 2 ] && [ ! -s "$tmp/out" ] && [ -s "$tmp/err" ] || good=1
+run pool; [ $rc = 2 ] && [ ! -s "$tmp/out" ] || good=1
+point unknown_command_is_usage $good
+
+good=0
+for verb in "pool create" "pool info" "pool check" "pool remove" blocks events \
+	"service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
+	read -r -a words <<<"$verb"
+	says 2 "say " "${words[@]}" || good=1
+done
+says 2 "too many" sub $pool a/b/c d || good=1
+says 2 "goes without" pub $pool a/b/c --stdin --files /etc || good=1
+point missing_argument_is_usage $good
+
+good=0
+for size in 64X -1 1.5M '' K 99999999999T 18446744073709551616 '1 M' 0x10; do
+	says 2 "no size" pool create $pool "--bytes=$size" || good=1
+done
+for time in 5x -1 '' s 1e400 'for ever'; do
+	says 2 "no duration" sub $pool a/b/c "--timeout=$time" || good=1
+done
+says 2 "no number" sub $pool a/b/c --count=-1 || good=1
+says 2 "at least 1" sub $pool a/b/c --count=0 || good=1
+says 2 "none of block, drop, disconnect" pub $pool a/b/c --stdin --on-slow x || good=1
+says 2 "none of try" pool create $pool --huge maybe || good=1
+says 2 "write 0600" pool create $pool --mode 999 || good=1
+says 2 "none of sequence" sub $pool a/b/c --print sequence,colour || good=1
+[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+point bad_values_are_usage $good
+
+good=0
+for name in .hidden -x a/b ../x 'a b' '' "$(printf 'x%.0s' {1..49})"; do
+	says 1 . pool create -- "$name" || good=1
+	says 1 . pool info -- "$name" || good=1
+done
+[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+point bad_pool_name_is_refused $good
+
+good=0
+for verb in "pool info" "pool check" "pool remove" blocks events "service list" \
+	"reader list" "member list"; do
+	read -r -a words <<<"$verb"
+	says 1 "nowhere" "${words[@]}" nowhere || good=1
+	[ ! -s "$tmp/out" ] || good=1
+done
+says 1 nowhere sub nowhere a/b/c || good=1
+says 1 nowhere pub nowhere a/b/c --files /etc/passwd || good=1
+point missing_pool_is_named $good
+
+run pool list >/dev/null
+"$zc" pool list >/dev/full 2>"$tmp/err"
+[ $? = 1 ] && grep -q 'cannot write to stdout' "$tmp/err"
+point full_stdout_is_an_error $?
+
+# Each option that --help shows is in the manual.
+good=0
+for verb in "${list[@]}" bench; do
+	read -r -a words <<<"$verb"
+	case $verb in
+	pool*) page=zerocore-pool ;;
+	pub | sub | blocks | bench) page=zerocore-$verb ;;
+	*) page=zerocore ;;
+	esac
+	run "${words[@]}" --help
+	while IFS= read -r option; do
+		case $option in --help | --usage | --version | --json) continue ;; esac
+		grep -q -- "Fl .*-${option#--}\>" "Documentation/man/$page.1" || {
+			echo "# $page.1 lacks $option"
+			good=1
+		}
+	done < <(grep -oE '^ +(-., )?--[a-z0-9-]+' "$tmp/out" | grep -oE -- '--.*')
+done
+point manual_has_each_option $good
+
+# --- pools -------------------------------------------------------------------
+
+run pool create $pool --bytes 16M --segment 4M --json
+[ $rc = 0 ] && grep -q '"bytes":16777216,' "$tmp/out" && grep -q '"segments":4,' "$tmp/out"
+point pool_create $?
+says 1 . pool create $pool
+point pool_exists_is_refused $?
+run pool list
+[ $rc = 0 ] && grep -q "^$pool  *16 MiB" "$tmp/out" && run pool list -q && [ "$(cat "$tmp/out")" = $pool ]
+point pool_list $?
+run pool info $pool
+[ $rc = 0 ] && grep -q 'in 4 segments of 4 MiB' "$tmp/out"
+point pool_info $?
+run pool check $pool
+[ $rc = 0 ] && grep -q 'clean$' "$tmp/out"
+point pool_check_of_a_new_pool_is_clean $?
+
+# --- files there and back ------------------------------------------------------
+
+mkdir "$tmp/in" "$tmp/in/folder" "$tmp/copy"
+for size in 0 1 63 64 65 511 512 513 4096 65536 300001 1000000; do
+	head -c $size /dev/urandom >"$tmp/in/file-$size"
+done
+head -c 1000 /dev/urandom >"$tmp/in/with a blank"
+head -c 1000 /dev/urandom >"$tmp/in/with\\backslash"
+head -c 1000 /dev/urandom >"$tmp/in/"$'with\nnewline'
+head -c 1000 /dev/urandom >"$tmp/in/"$'bad utf8 \xff\xc0'
+head -c 1000 /dev/urandom >"$tmp/in/folder/not published"
+ln -s file-1 "$tmp/in/link"
+find "$tmp/in" -maxdepth 1 -type f -print0 | LC_ALL=C sort -z >"$tmp/names"
+xargs -0 sha256sum <"$tmp/names" >"$tmp/expected"
+files=$(tr -cd '\0' <"$tmp/names" | wc -c)
+
+start a sub $pool $svc --sha256 --timeout 20
+a=$child
+start b sub $pool $svc --output "$tmp/copy" --json --timeout 20
+b=$child
+run pub $pool $svc --files "$tmp/in" --wait-readers 2 --timeout 20 --json
+good=$rc
+cp "$tmp/out" "$tmp/pub.json"
+wait "$a" || good=1
+wait "$b" || good=1
+point files_arrive $good
+diff "$tmp/expected" "$tmp/a.out" >"$tmp/out" 2>&1
+point files_have_the_digests_of_sha256sum $?
+good=0
+while IFS= read -r -d '' name; do
+	cmp -s "$name" "$tmp/copy/${name##*/}" || good=1
+done <"$tmp/names"
+[ "$(find "$tmp/copy" -type f -printf x | wc -c)" = "$files" ] || good=1
+point files_are_saved_as_they_are $good
+grep -q "\"files\":$files,.*\"copies\":0,\"skipped\":0," "$tmp/pub.json" &&
+	tail -n 1 "$tmp/b.out" | grep -q '"type":"summary".*"copies":0,.*"whole":true'
+point files_are_not_copied $?
+
+start a sub $pool $svc --sha256 --timeout 20
+a=$child
+until_true reading a
+timeout 60 "$zc" pub $pool $svc --files-from - --null --repeat 3 --timeout 20 \
+	--rate 1000 --progress <"$tmp/names" >"$tmp/out" 2>"$tmp/err"
+good=$?
+wait "$a" || good=1
+cat "$tmp/expected" "$tmp/expected" "$tmp/expected" | cmp -s - "$tmp/a.out" || good=1
+grep -q 'copies made in user space: 0' "$tmp/out" || good=1
+grep -q 'messages/s.*GiB/s.*blocks in use' "$tmp/err" || good=1
+point files_from_a_list_repeated $good
+
+head -c 5M /dev/zero >"$tmp/large"
+start a sub $pool $svc --sha256 --timeout 20
+a=$child
+until_true reading a
+run pub $pool $svc --files "$tmp/large" /dev/null "$tmp/in/file-1" --timeout 20
+good=1
+wait "$a" && [ $rc = 1 ] && grep -q '^zerocore: .*large skipped: ' "$tmp/err" &&
+	grep -q '/dev/null skipped: not a regular file' "$tmp/err" &&
+	[ "$(wc -l <"$tmp/a.out")" = 1 ] && good=0
+point unfit_files_are_skipped $good
+
+# --- lines, history, topics ------------------------------------------------------
+
+printf 'one\n\nthree\nno newline' >"$tmp/lines"
+timeout 60 "$zc" pub $pool test/cli/lines --stdin --end --history 10 <"$tmp/lines" >"$tmp/out"
+good=$?
+grep -q 'copies made in user space: 4' "$tmp/out" || good=1
+run sub $pool test/cli/lines --history 10 --print text --timeout 20 --quiet
+[ $rc = 0 ] && [ ! -s "$tmp/err" ] || good=1
+{ cat "$tmp/lines"; echo; } | cmp -s - "$tmp/out" || good=1
+point lines_reach_a_late_joiner $good
+
+run sub $pool test/cli/lines --history 10 --count 2 --print sequence,size --timeout 20
+[ $rc = 0 ] && [ "$(wc -l <"$tmp/out")" = 2 ] && grep -qE '^[0-9]+ [0-9]+$' "$tmp/out"
+point count_ends_it $?
+says 1 'no message within' sub $pool test/cli/nobody --timeout 50ms
+point timeout_is_a_failure $?
+
+timeout 60 "$zc" pub $pool test/cli/last --stdin --overwrite --history 3 \
+	< <(seq 1 5000) >"$tmp/out" 2>"$tmp/err"
+good=$?
+run sub $pool test/cli/last --history 3 --count 3 --print text --timeout 20
+[ $rc = 0 ] && [ "$(cat "$tmp/out")" = $'4998\n4999\n5000' ] || good=1
+point overwrite_keeps_the_last $good
+
+# --- who holds what, deaths --------------------------------------------------------
+
+start events events $pool --json
+events=$child
+until_true grep -qs watching "$tmp/events.err"
+start holder sub $pool test/cli/held --hold 5 --print none --timeout 60
+holder=$child
+until_true reading holder
+mkfifo "$tmp/feed"
+timeout 60 "$zc" pub $pool test/cli/held --stdin <"$tmp/feed" >"$tmp/pub.out" 2>"$tmp/pub.err" &
+pub=$!
+exec 7>"$tmp/feed"
+seq 1 9 >&7
+until_true grep -qs 'holding 5 blocks' "$tmp/holder.err"
+held_by() { [ "$(timeout 60 "$zc" blocks $pool --json | grep -c '"held_by":[^]]*"pid":'"$1"'}')" = "$2" ]; }
+until_true held_by "$holder" 5
+point blocks_show_who_holds_them $?
+run blocks $pool
+grep -q "using.*test/cli/held.*($holder)" "$tmp/out"
+point blocks_table $?
+run blocks $pool --summary
+[ $rc = 0 ] && grep -q '^held by readers  *5 ' "$tmp/out"
+point blocks_summary $?
+run reader list $pool
+grep -qE "test/cli/held +[0-9]+ +$holder +reliable" "$tmp/out" && run member list $pool &&
+	grep -qE " $holder +[0-9]+ +live" "$tmp/out" && run service list $pool &&
+	grep -qE 'test/cli/held +live' "$tmp/out"
+point lists_show_the_processes $?
+
+says 1 . pub $pool test/cli/held --files "$tmp/in/file-1" --timeout 20
+point second_writer_is_refused $?
+
+if command -v python3 >/dev/null; then
+	good=0
+	for verb in "pool info" "pool check" blocks "blocks --all" "blocks --summary" \
+		"service list" "reader list" "member list"; do
+		read -r -a words <<<"$verb"
+		run "${words[@]}" $pool --json
+		lines_are_json "$tmp/out" || { echo "# zerocore $verb"; good=1; }
+	done
+	run pool list --json
+	lines_are_json "$tmp/out" || good=1
+	lines_are_json "$tmp/pub.json" && lines_are_json "$tmp/b.out" || good=1
+	point json_is_valid $good
+else
+	skip json_is_valid "no python3"
+fi
+
+{ kill -KILL "$holder" && wait "$holder"; } 2>/dev/null
+died() { grep -qs "\"type\":3,.*\"pid\":$holder," "$tmp/events.out"; }
+until_true died
+good=$?
+until_true held_by "$holder" 0 || good=1
+seq 10 12 >&7
+exec 7>&-
+wait "$pub" || good=1
+kill -TERM "$events"
+wait "$events" || good=1
+command -v python3 >/dev/null && { lines_are_json "$tmp/events.out" || good=1; }
+point death_is_told_and_gives_back $good
+
+# --- a full pool ---------------------------------------------------------------
+
+start slow sub $pool test/cli/full --print none --timeout 60
+slow=$child
+until_true reading slow
+kill -STOP "$slow"
+says 1 "no block of .* for" pub $pool test/cli/full --files "$tmp/in" --repeat 0 --timeout 200ms
+point full_pool_is_told $?
+says 1 "no block of .* for" pub $pool test/cli/full --files "$tmp/in" --timeout 0 --repeat 0
+point full_pool_at_once $?
+{ kill -KILL "$slow" && wait "$slow"; } 2>/dev/null
+run pub $pool test/cli/full --files "$tmp/in" --timeout 20
+point death_makes_room $rc
+
+# What a slow reader gets: --lag below what is published while it is stopped.
+start a sub $pool test/cli/slow --print none --json --timeout 20
+a=$child
+until_true reading a
+kill -STOP "$a"
+run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow drop --timeout 20 --json
+good=$rc
+grep -q '"dropped":[1-9]' "$tmp/out" || good=1
+kill -CONT "$a"
+wait "$a" || good=1
+grep -q '"type":"summary".*"gaps":0,"lost":[1-9].*"ended":true' "$tmp/a.out" || good=1
+point slow_reader_loses_its_oldest $good
+start a sub $pool test/cli/slow --print none --timeout 20
+a=$child
+until_true reading a
+kill -STOP "$a"
+run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow disconnect --timeout 20 --json
+good=$rc
+grep -q '"disconnected":1' "$tmp/out" || good=1
+kill -CONT "$a"
+wait "$a"
+[ $? = 1 ] && grep -q '^zerocore: test/cli/slow: .' "$tmp/a.err" || good=1
+point slow_reader_is_cut_off $good
+
+start a sub $pool $svc --print none --timeout 20
+a=$child
+start p pub $pool $svc --files "$tmp/in" --repeat 0 --wait-readers 1 --json
+p=$child
+until_true grep -qs 'reading' "$tmp/a.err"
+moving() { timeout 60 "$zc" reader list $pool --json | grep "\"pid\":$a," | grep -qv '"received":0,'; }
+until_true moving
+kill -INT "$p"
+wait "$p"
+[ $? = 1 ] && grep -q 'stopped by a signal' "$tmp/p.err" && wait "$a"
+point interrupt_ends_the_stream $?
+
+# --- permission -------------------------------------------------------------------
+
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	cp "$zc" "$tmp/zerocore"
+	chmod 755 "$tmp" "$ZEROCORE_DIR"
+	setpriv --reuid 65534 --regid 65534 --clear-groups \
+		timeout 60 "$tmp/zerocore" pool info $pool >"$tmp/out" 2>"$tmp/err"
+	[ $? = 1 ] && grep -qi '^zerocore: .*permi' "$tmp/err"
+	point foreign_pool_is_refused $?
+	setpriv --reuid 65534 --regid 65534 --clear-groups \
+		timeout 60 "$tmp/zerocore" pool create other >"$tmp/out" 2>"$tmp/err"
+	[ $? = 1 ] && grep -qi '^zerocore: .*permi' "$tmp/err"
+	point foreign_folder_is_refused $?
+else
+	skip foreign_pool_is_refused "needs root and setpriv"
+	skip foreign_folder_is_refused "needs root and setpriv"
+fi
+
+# --- examples, completion ------------------------------------------------------------
+
+good=0
+timeout 60 "$examples/publisher" $pool hello world >"$tmp/out" 2>"$tmp/err" || good=1
+timeout 60 "$examples/subscriber" $pool >"$tmp/out" 2>"$tmp/err" || good=1
+[ "$(tr -d '\0' <"$tmp/out")" = $'hello\nworld' ] || good=1
+timeout 60 "$examples/publisher" nowhere x 2>"$tmp/err" && good=1
+grep -q '^publisher: .' "$tmp/err" || good=1
+point examples_work $good
+
+# completes WORD... : what completion offers for the last word
+completes()
+{
+	# shellcheck disable=SC2016 # for the inner shell
+	bash -c 'source tools/completion/zerocore.bash
+		COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+		_zerocore; printf "%s\n" "${COMPREPLY[@]}"' bash "$zc" "$@"
+}
+good=0
+[ "$(completes pu)" = pub ] || good=1
+[ "$(completes pool cr)" = create ] || good=1
+[ "$(completes pool create --pref)" = --prefault ] || good=1
+[ "$(completes blocks cl)" = $pool ] || good=1
+[ "$(completes sub $pool test/cli/la)" = test/cli/last ] || good=1
+[ "$(completes pub $pool a/b/c --on-slow dr)" = drop ] || good=1
+point completion $good
+
+# --- a damaged pool -------------------------------------------------------------------
+
+# The last bytes of the control file are the descriptors, 64 bytes a granule.  The
+# last run is made longer than what is left: length - 1 is in bytes 1 to 3.
+run pool create damaged --bytes 4M --segment 4M
+control=$ZEROCORE_DIR/zerocore.damaged.pool
+if [ -e "$control" ]; then
+	last=$(($(stat -c %s "$control") - (4 << 20) / 512 / 64 * 64))
+	printf '\0\xff\x03\0\1\0\0\0' |
+		dd "of=$control" bs=1 seek=$last conv=notrunc status=none
+	run pool check damaged
+	[ $rc = 3 ] && grep -q 'DEFECTS$' "$tmp/out" && grep -q 'defects, the first: ' "$tmp/out"
+	point defects_have_their_exit_status $?
+	truncate -s 100 "$control"
+	good=0
+	says 1 'pool damaged .*truncated' pool info damaged || good=1
+	run pool list
+	[ $rc = 0 ] && grep -q '^damaged .*truncated' "$tmp/out" || good=1
+	point truncated_pool_is_named $good
+else
+	skip defects_have_their_exit_status "not on plain shared memory"
+	skip truncated_pool_is_named "not on plain shared memory"
+fi
+run pool remove damaged
+point damaged_pool_can_be_removed $rc
+
+# --- the end ------------------------------------------------------------------------
+
+run pool check $pool
+[ $rc = 0 ] && grep -q 'at rest, clean' "$tmp/out"
+point pool_is_clean_in_the_end $?
+
+run pool remove $pool
+good=$rc
+says 1 . pool info $pool || good=1
+[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+point pool_remove_leaves_nothing $good
+
+echo "1..$number"
+[ "$failures" = 0 ]

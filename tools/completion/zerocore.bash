@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+# shellcheck shell=bash
+#
+# zerocore.bash - bash completion for the command zerocore
+
+# The option names of a command, from its own --help.
+_zerocore_options()
+{
+	"$1" "${@:2}" --help 2>/dev/null |
+		grep -oE -- '(^|[ ,])--[a-z0-9-]+' | tr -d ' ,' | sort -u
+}
+
+_zerocore()
+{
+	local command=${COMP_WORDS[0]} cur prev noun verb words='' first
+	local nouns='pool pub sub blocks service reader member events bench help'
+
+	COMPREPLY=()
+	cur=${COMP_WORDS[COMP_CWORD]}
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	noun=${COMP_WORDS[1]-}
+	verb=${COMP_WORDS[2]-}
+
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$nouns --help --version" -- "$cur")
+		return
+	fi
+
+	# What stands behind an option.
+	case $prev in
+	--huge) words='try never transparent require' ;;
+	--backend) words='auto shm device' ;;
+	--on-slow) words='block drop disconnect' ;;
+	--print) words='sequence size age name hex text none' ;;
+	--state | -s)
+		[ "$noun" != blocks ] || words='free claimed using clean'
+		;;
+	--payload) words='touch whole' ;;
+	--files | -f | --files-from | --output | -o)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		compopt -o filenames 2>/dev/null
+		return
+		;;
+	esac
+	if [ -n "$words" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		return
+	fi
+
+	# Where the pool's name is expected.
+	first=2
+	case $noun in
+	pool | service | reader | member)
+		first=3
+		if [ "$COMP_CWORD" = 2 ]; then
+			words=list
+			[ "$noun" != pool ] || words='create list info check remove'
+			mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
+			return
+		fi
+		;;
+	bench)
+		if [ "$COMP_CWORD" = 2 ]; then
+			words=$("$command" bench --help 2>/dev/null |
+				sed -n 's/^  \([a-z]\{1,\}\)  .*/\1/p')
+			mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
+			return
+		fi
+		;;
+	help)
+		mapfile -t COMPREPLY < <(compgen -W "$nouns" -- "$cur")
+		return
+		;;
+	esac
+
+	if [[ $cur == -* ]]; then
+		words=$noun
+		[ "$first" = 2 ] || words="$noun $verb"
+		# shellcheck disable=SC2086 # a list of words
+		words=$(_zerocore_options "$command" $words)
+	elif [ "$COMP_CWORD" = "$first" ]; then
+		case $noun$verb in
+		poolcreate | poollist) ;;
+		*) words=$("$command" pool list --quiet 2>/dev/null) ;;
+		esac
+	elif [ "$COMP_CWORD" = 3 ] && [[ $noun == [ps]ub ]]; then
+		words=$("$command" service list "$verb" --json 2>/dev/null |
+			sed -n 's/^{"service":"\([^"]*\)".*/\1/p')
+	elif [ "$noun" = pub ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		compopt -o filenames 2>/dev/null
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _zerocore zerocore

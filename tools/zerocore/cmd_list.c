@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * cmd_list.c - zerocore service list, reader list, member list.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "directory.h"
+
+static const char *writer_state_name(uint32_t state)
+{
+	static const char *const names[] = { "none", "live", "reaping" };
+
+	return state < 3 ? names[state] : "unknown";
+}
+
+static const char *on_slow_name(uint32_t on_slow)
+{
+	static const char *const names[] = { "block", "drop", "disconnect" };
+
+	return on_slow < 3 ? names[on_slow] : "unknown";
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	const char **pool_name = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num)
+			argp_error(state, "`%s' is too many", arg);
+		*pool_name = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "say the POOL");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_child children[] = { { &cli_json_argp, 0, NULL, 0 },
+					      { 0 } };
+
+/* Parse, open, let @list print, close. */
+static int list(const struct argp *argp, int argc, char **argv,
+		int (*run)(zc_pool_t *pool))
+{
+	const char *pool_name = NULL;
+	zc_result_t result;
+	zc_pool_t *pool;
+	int status;
+
+	cli_parse(argp, argc, argv, &pool_name);
+	result = zc_pool_open(pool_name, &pool);
+	if (result)
+		return cli_fail_pool(result, pool_name);
+	status = run(pool);
+	zc_pool_close(pool);
+	return status;
+}
+
+/* service list */
+
+static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
+			void *ctx)
+{
+	struct json_object *o;
+	char name[200];
+	char size[CLI_TEXT];
+
+	(void)pool;
+	(void)ctx;
+	if (!cli_json) {
+		printf("%-32s %-8s %7u %-10s %7u %10llu %10llu %11s %8llu\n",
+		       cli_printable(info->service, name, sizeof(name)),
+		       writer_state_name(info->writer_state), info->writer_pid,
+		       info->overwrite ? "overwrite" :
+					 on_slow_name(info->on_slow),
+		       info->readers, (unsigned long long)info->oldest_sequence,
+		       (unsigned long long)info->next_sequence,
+		       cli_format_bytes(info->used_bytes, size),
+		       (unsigned long long)info->dropped);
+		return CLI_OK;
+	}
+	o = json_object_new_object();
+	cli_json_string(o, "service", info->service);
+	cli_json_u64(o, "index", info->index);
+	cli_json_string(o, "writer", writer_state_name(info->writer_state));
+	cli_json_u64(o, "writer_pid", info->writer_pid);
+	cli_json_string(o, "on_slow", on_slow_name(info->on_slow));
+	cli_json_bool(o, "overwrite", info->overwrite);
+	cli_json_u64(o, "history", info->history);
+	cli_json_u64(o, "lag_limit", info->lag_limit);
+	cli_json_u64(o, "readers", info->readers);
+	json_object_object_add(o, "reader_indexes",
+			       cli_json_mask(info->reader_mask));
+	cli_json_u64(o, "quota_bytes", info->quota_bytes);
+	cli_json_u64(o, "used_bytes", info->used_bytes);
+	cli_json_u64(o, "next_sequence", info->next_sequence);
+	cli_json_u64(o, "oldest_sequence", info->oldest_sequence);
+	cli_json_u64(o, "committed_bytes", info->committed_bytes);
+	cli_json_u64(o, "dropped", info->dropped);
+	cli_json_u64(o, "disconnected", info->disconnected);
+	cli_json_u64(o, "timeouts", info->timeouts);
+	cli_json_u64(o, "wakes", info->wakes);
+	cli_json_line(o);
+	return CLI_OK;
+}
+
+static int services(zc_pool_t *pool)
+{
+	if (!cli_json)
+		printf("%-32s %-8s %7s %-10s %7s %10s %10s %11s %8s\n",
+		       "SERVICE", "WRITER", "PID", "ON SLOW", "READERS",
+		       "OLDEST", "NEXT", "HELD", "DROPPED");
+	return directory_each_service(pool, show_service, NULL);
+}
+
+static int service_list(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse, "POOL", "List the services of a pool."
+		"\v"
+		"Examples:\n"
+		"  zerocore service list demo\n"
+		"  zerocore service list demo --json\n",
+		children, NULL, NULL
+	};
+
+	return list(&argp, argc, argv, services);
+}
+
+int cmd_service(int argc, char **argv)
+{
+	static const struct cli_verb verbs[] = {
+		{ "list", "services, writers, sequences", service_list },
+		{ NULL, NULL, NULL }
+	};
+
+	return cli_dispatch("service", verbs,
+			    "  zerocore service list demo\n", argc, argv);
+}
+
+/* reader list */
+
+static int show_reader(zc_pool_t *pool, const zc_reader_info_t *info, void *ctx)
+{
+	const char *service = ctx;
+	struct json_object *o;
+	char name[200];
+
+	(void)pool;
+	if (!cli_json) {
+		printf("%-32s %6u %7u %-12s %10llu %8llu %6u %10llu %8llu\n",
+		       cli_printable(service, name, sizeof(name)), info->index,
+		       info->pid,
+		       info->disconnected ? "disconnected" :
+		       info->best_effort ? "best effort" : "reliable",
+		       (unsigned long long)info->cursor,
+		       (unsigned long long)info->lag, info->holds,
+		       (unsigned long long)info->received,
+		       (unsigned long long)info->lost);
+		return CLI_OK;
+	}
+	o = json_object_new_object();
+	cli_json_string(o, "service", service);
+	cli_json_u64(o, "reader", info->index);
+	cli_json_u64(o, "member", info->member);
+	cli_json_u64(o, "pid", info->pid);
+	cli_json_bool(o, "best_effort", info->best_effort);
+	cli_json_bool(o, "disconnected", info->disconnected);
+	cli_json_u64(o, "cursor", info->cursor);
+	cli_json_u64(o, "lag", info->lag);
+	cli_json_u64(o, "holds", info->holds);
+	cli_json_u64(o, "oldest_hold", info->oldest_hold);
+	cli_json_u64(o, "received", info->received);
+	cli_json_u64(o, "lost", info->lost);
+	cli_json_line(o);
+	return CLI_OK;
+}
+
+static int show_readers(zc_pool_t *pool, const zc_service_info_t *info,
+			void *ctx)
+{
+	char service[sizeof(info->service)];
+
+	(void)ctx;
+	memcpy(service, info->service, sizeof(service));
+	return directory_each_reader(pool, info->index, show_reader, service);
+}
+
+static int readers(zc_pool_t *pool)
+{
+	if (!cli_json)
+		printf("%-32s %6s %7s %-12s %10s %8s %6s %10s %8s\n", "SERVICE",
+		       "READER", "PID", "KIND", "CURSOR", "LAG", "HOLDS",
+		       "RECEIVED", "LOST");
+	return directory_each_service(pool, show_readers, NULL);
+}
+
+static int reader_list(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse, "POOL",
+		"List the readers of all services of a pool."
+		"\v"
+		"Examples:\n"
+		"  zerocore reader list demo\n"
+		"  zerocore reader list demo --json\n",
+		children, NULL, NULL
+	};
+
+	return list(&argp, argc, argv, readers);
+}
+
+int cmd_reader(int argc, char **argv)
+{
+	static const struct cli_verb verbs[] = {
+		{ "list", "readers, their lag and what they hold",
+		  reader_list },
+		{ NULL, NULL, NULL }
+	};
+
+	return cli_dispatch("reader", verbs, "  zerocore reader list demo\n",
+			    argc, argv);
+}
+
+/* member list */
+
+static void show_member(const zc_member_info_t *info)
+{
+	struct json_object *o;
+	char comm[sizeof(info->comm)];
+	char alive[CLI_TEXT];
+	char progress[CLI_TEXT];
+
+	if (!cli_json) {
+		printf("%6u %8u %8u %-7s %-16s %12s %12s%s\n", info->index,
+		       info->pid, info->uid, info->live ? "live" : "dead",
+		       cli_printable(info->comm, comm, sizeof(comm)),
+		       cli_format_age(info->alive_age_ns, alive),
+		       cli_format_age(info->progress_age_ns, progress),
+		       info->self ? "  (this command)" : "");
+		return;
+	}
+	o = json_object_new_object();
+	cli_json_u64(o, "member", info->index);
+	cli_json_u64(o, "incarnation", info->incarnation);
+	cli_json_u64(o, "pid", info->pid);
+	cli_json_u64(o, "uid", info->uid);
+	cli_json_bool(o, "live", info->live);
+	cli_json_bool(o, "self", info->self);
+	cli_json_text(o, "comm", info->comm,
+		      strnlen(info->comm, sizeof(info->comm)));
+	cli_json_u64(o, "alive_age_ns", info->alive_age_ns);
+	cli_json_u64(o, "progress_age_ns", info->progress_age_ns);
+	cli_json_line(o);
+}
+
+static int members(zc_pool_t *pool)
+{
+	zc_member_info_t info;
+	zc_result_t result;
+	uint32_t i;
+
+	if (!cli_json)
+		printf("%6s %8s %8s %-7s %-16s %12s %12s\n", "MEMBER", "PID",
+		       "UID", "STATE", "PROGRAM", "ALIVE", "USED");
+	for (i = 0;; i++) {
+		memset(&info, 0, sizeof(info));
+		info.sz = sizeof(info);
+		result = zc_inspect_member(pool, i, &info);
+		if (result == ZC_ERROR_INVALID)
+			return CLI_OK;
+		if (result == ZC_ERROR_NOT_FOUND)
+			continue;
+		if (result)
+			return cli_fail(result, "member %u", i);
+		show_member(&info);
+	}
+}
+
+static int member_list(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse, "POOL",
+		"List the processes that are attached to a pool; ALIVE is the age of "
+		"the last heartbeat, USED that of the last use of a role."
+		"\v"
+		"Examples:\n"
+		"  zerocore member list demo\n"
+		"  zerocore member list demo --json\n",
+		children, NULL, NULL
+	};
+
+	return list(&argp, argc, argv, members);
+}
+
+int cmd_member(int argc, char **argv)
+{
+	static const struct cli_verb verbs[] = {
+		{ "list", "processes attached to a pool", member_list },
+		{ NULL, NULL, NULL }
+	};
+
+	return cli_dispatch("member", verbs, "  zerocore member list demo\n",
+			    argc, argv);
+}

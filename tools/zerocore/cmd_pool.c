@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * cmd_pool.c - zerocore pool create, list, info, check, remove.
+ */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct argp_child json_child[] = { { &cli_json_argp, 0, NULL, 0 },
+						{ 0 } };
+
+/* Pages and backends in the order of their enums. */
+static const char *const huge_names[] = { "try", "never", "transparent",
+					  "require", NULL };
+static const char *const backend_names[] = { "auto", "shm", "device", NULL };
+static const char *const pages_names[] = { "small", "transparent huge",
+					   "hugetlb" };
+
+static const char *pages_name(zc_pages_t pages)
+{
+	if ((unsigned int)pages > ZC_PAGES_GOT_HUGETLB)
+		return "unknown";
+	return pages_names[pages];
+}
+
+static const char *backend_name(zc_backend_t backend)
+{
+	if ((unsigned int)backend > ZC_BACKEND_DEVICE)
+		return "unknown";
+	return backend_names[backend];
+}
+
+static struct json_object *info_json(const zc_pool_info_t *info)
+{
+	struct json_object *o = json_object_new_object();
+	char mode[16];
+
+	snprintf(mode, sizeof(mode), "%04o", info->mode & 07777);
+	cli_json_string(o, "name", info->name);
+	cli_json_string(o, "creation_id", info->creation_id);
+	cli_json_string(o, "backend", backend_name(info->backend));
+	cli_json_string(o, "pages", pages_name(info->pages));
+	cli_json_u64(o, "layout_version", info->layout_version);
+	cli_json_string(o, "mode", mode);
+	cli_json_u64(o, "creator_pid", info->creator_pid);
+	cli_json_u64(o, "creator_uid", info->creator_uid);
+	cli_json_u64(o, "created_unix_ns", info->created_unix_ns);
+	cli_json_u64(o, "bytes", info->bytes);
+	cli_json_u64(o, "free_bytes", info->free_bytes);
+	cli_json_u64(o, "control_bytes", info->control_bytes);
+	cli_json_u64(o, "segment_bytes", info->segment_bytes);
+	cli_json_u64(o, "segments", info->segments);
+	cli_json_u64(o, "granule_bytes", info->granule_bytes);
+	cli_json_u64(o, "ring_entries", info->ring_entries);
+	cli_json_u64(o, "max_holds", info->max_holds);
+	cli_json_u64(o, "members", info->members);
+	cli_json_u64(o, "writers", info->writers);
+	cli_json_u64(o, "readers", info->readers);
+	return o;
+}
+
+static void print_info(const zc_pool_info_t *info)
+{
+	time_t created = (time_t)(info->created_unix_ns / 1000000000ULL);
+	char when[64] = "unknown";
+	char text[CLI_TEXT];
+	struct tm tm;
+
+	if (localtime_r(&created, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", &tm);
+	printf("pool        %s\n", info->name);
+	printf("backend     %s, layout version %u\n",
+	       backend_name(info->backend), info->layout_version);
+	printf("created     %s by uid %u, pid %u\n", when, info->creator_uid,
+	       info->creator_pid);
+	printf("id          %s\n", info->creation_id);
+	printf("mode        %04o\n", info->mode & 07777);
+	printf("data        %s", cli_format_bytes(info->bytes, text));
+	printf(" in %u segments of %s\n", info->segments,
+	       cli_format_bytes(info->segment_bytes, text));
+	printf("free        %s\n", cli_format_bytes(info->free_bytes, text));
+	printf("pages       %s\n", pages_name(info->pages));
+	printf("control     %s\n", cli_format_bytes(info->control_bytes, text));
+	printf("granule     %u B\n", info->granule_bytes);
+	printf("ring        %u messages a writer\n", info->ring_entries);
+	printf("holds       at most %u blocks a reader\n", info->max_holds);
+	printf("attached    %u members, %u writers, %u readers\n",
+	       info->members, info->writers, info->readers);
+}
+
+static int show_info(zc_pool_t *pool, const char *name)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	zc_result_t result = zc_pool_get_info(pool, &info);
+
+	if (result)
+		return cli_fail_pool(result, name);
+	if (cli_json)
+		cli_json_line(info_json(&info));
+	else
+		print_info(&info);
+	return CLI_OK;
+}
+
+/* create */
+
+enum { OPT_BACKEND = 1000, OPT_HOLDS, OPT_HUGE, OPT_MODE, OPT_PREFAULT,
+       OPT_RING };
+
+struct create {
+	const char *name;
+	zc_pool_options_t options;
+};
+
+static uint32_t parse_mode(struct argp_state *state, const char *text)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	if (text[0] < '0' || text[0] > '7' || *end || mode > 0777 || !mode)
+		argp_error(state, "--mode: `%s' is none; write 0600, 0660 or 0666",
+			   text);
+	return (uint32_t)mode;
+}
+
+static error_t parse_create(int key, char *arg, struct argp_state *state)
+{
+	struct create *in = state->input;
+	zc_pool_options_t *o = &in->options;
+
+	switch (key) {
+	case 'b':
+		o->bytes = cli_arg_bytes(state, "--bytes", arg);
+		return 0;
+	case 's':
+		o->segment_bytes = cli_arg_bytes(state, "--segment", arg);
+		return 0;
+	case 'g': {
+		uint64_t bytes = cli_arg_bytes(state, "--granule", arg);
+
+		if (bytes > UINT32_MAX)
+			argp_error(state, "--granule: `%s' is too large", arg);
+		o->granule_bytes = (uint32_t)bytes;
+		return 0;
+	}
+	case OPT_RING:
+		o->ring_entries = (uint32_t)cli_arg_number(state, "--ring", arg,
+							   UINT32_MAX);
+		return 0;
+	case OPT_HOLDS:
+		o->max_holds = (uint32_t)cli_arg_number(state, "--max-holds",
+							arg, UINT32_MAX);
+		return 0;
+	case OPT_HUGE:
+		o->huge = (zc_huge_t)cli_arg_choice(state, "--huge", arg,
+						    huge_names);
+		return 0;
+	case OPT_BACKEND:
+		o->backend = (zc_backend_t)cli_arg_choice(state, "--backend",
+							  arg, backend_names);
+		return 0;
+	case OPT_MODE:
+		o->mode = parse_mode(state, arg);
+		return 0;
+	case OPT_PREFAULT:
+		o->prefault = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 0)
+			argp_error(state, "one name at a time; `%s' is too many",
+				   arg);
+		in->name = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "say the new pool's NAME");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int pool_create(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "bytes", 'b', "SIZE", 0, "Data memory (64M)", 0 },
+		{ "segment", 's', "SIZE", 0,
+		  "Segment, the largest block (chosen from --bytes)", 0 },
+		{ "granule", 'g', "SIZE", 0, "Allocation unit (512)", 0 },
+		{ "ring", OPT_RING, "N", 0,
+		  "Messages that a writer may have unread (4096)", 0 },
+		{ "max-holds", OPT_HOLDS, "N", 0,
+		  "Blocks that a reader can hold (448)", 0 },
+		{ "huge", OPT_HUGE, "HOW", 0,
+		  "Huge pages: try, never, transparent, require (try)", 0 },
+		{ "prefault", OPT_PREFAULT, NULL, 0, "Touch all memory now", 0 },
+		{ "mode", OPT_MODE, "BITS", 0, "Permissions, octal (0600)", 0 },
+		{ "backend", OPT_BACKEND, "WHERE", 0,
+		  "auto, shm or device (auto)", 0 },
+		{ 0 }
+	};
+	static const struct argp argp = {
+		options, parse_create, "NAME",
+		"Make a pool. It stays until `zerocore pool remove'."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool create demo\n"
+		"  zerocore pool create video --bytes 2G --segment 256M --huge require\n"
+		"  zerocore pool create shared --mode 0660\n",
+		json_child, NULL, NULL
+	};
+	struct create in = { NULL, ZC_POOL_OPTIONS_INIT };
+	zc_pool_t *pool;
+	zc_result_t result;
+	int status;
+
+	cli_parse(&argp, argc, argv, &in);
+	result = zc_pool_create(in.name, &in.options, &pool);
+	if (result)
+		return cli_fail_pool(result, in.name);
+	status = show_info(pool, in.name);
+	zc_pool_close(pool);
+	return status;
+}
+
+/* list */
+
+struct list {
+	bool names;
+	int status;
+};
+
+static int list_one(const char *name, void *ctx)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	struct list *in = ctx;
+	char bytes[CLI_TEXT];
+	char free_bytes[CLI_TEXT];
+	struct json_object *o;
+	zc_pool_t *pool = NULL;
+	zc_result_t result;
+
+	if (in->names) {
+		puts(name);
+		return 0;
+	}
+	result = zc_pool_open(name, &pool);
+	if (!result)
+		result = zc_pool_get_info(pool, &info);
+	/* Removed since it was listed: nothing to tell. */
+	if (result == ZC_ERROR_NOT_FOUND) {
+		zc_pool_close(pool);
+		return 0;
+	}
+	if (cli_json) {
+		o = result ? json_object_new_object() : info_json(&info);
+		if (result) {
+			cli_json_string(o, "name", name);
+			cli_json_string(o, "error", zc_last_error());
+		}
+		cli_json_line(o);
+	} else if (result) {
+		printf("%-24s %s\n", name, zc_last_error());
+	} else {
+		printf("%-24s %11s %11s %8u %8u %8u\n", name,
+		       cli_format_bytes(info.bytes, bytes),
+		       cli_format_bytes(info.free_bytes, free_bytes),
+		       info.members, info.writers, info.readers);
+	}
+	zc_pool_close(pool);
+	return 0;
+}
+
+static error_t parse_list(int key, char *arg, struct argp_state *state)
+{
+	struct list *in = state->input;
+
+	switch (key) {
+	case 'q':
+		in->names = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "takes no `%s'", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int pool_list(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "quiet", 'q', NULL, 0,
+		  "Names only, without looking into the pools", 0 },
+		{ 0 }
+	};
+	static const struct argp argp = {
+		options, parse_list, NULL,
+		"List the pools of this machine; the members include this command."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool list\n"
+		"  zerocore pool list --quiet\n",
+		json_child, NULL, NULL
+	};
+	struct list in = { false, CLI_OK };
+	zc_result_t result;
+
+	cli_parse(&argp, argc, argv, &in);
+	if (!cli_json && !in.names)
+		printf("%-24s %11s %11s %8s %8s %8s\n", "POOL", "BYTES", "FREE",
+		       "MEMBERS", "WRITERS", "READERS");
+	result = zc_pool_list(list_one, &in);
+	if (result)
+		return cli_fail(result, "pool list");
+	return in.status;
+}
+
+/* info, check, remove: the same arguments, one pool after the other */
+
+static error_t parse_names(int key, char *arg, struct argp_state *state)
+{
+	int *first = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		(void)arg;
+		*first = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "say the pool's NAME; `zerocore pool list' shows them");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int info_one(const char *name)
+{
+	zc_pool_t *pool;
+	zc_result_t result = zc_pool_open(name, &pool);
+	int status;
+
+	if (result)
+		return cli_fail_pool(result, name);
+	status = show_info(pool, name);
+	zc_pool_close(pool);
+	return status;
+}
+
+static void check_json(const char *name, const zc_check_report_t *report)
+{
+	struct json_object *o = json_object_new_object();
+
+	cli_json_string(o, "name", name);
+	cli_json_bool(o, "in_motion", report->in_motion);
+	cli_json_u64(o, "granules", report->granules);
+	cli_json_u64(o, "free", report->free);
+	cli_json_u64(o, "claimed", report->claimed);
+	cli_json_u64(o, "committed", report->committed);
+	cli_json_u64(o, "cleaning", report->cleaning);
+	cli_json_u64(o, "lost", report->lost);
+	cli_json_u64(o, "runs", report->runs);
+	cli_json_u64(o, "largest_free", report->largest_free);
+	cli_json_u64(o, "members", report->members);
+	cli_json_u64(o, "dead_members", report->dead_members);
+	cli_json_u64(o, "errors", report->errors);
+	cli_json_string(o, "first_error", report->first_error);
+	cli_json_line(o);
+}
+
+static int check_one(const char *name)
+{
+	zc_check_report_t report = { .sz = sizeof(report) };
+	zc_pool_t *pool;
+	zc_result_t result = zc_pool_open(name, &pool);
+
+	if (!result) {
+		result = zc_pool_check(pool, &report);
+		zc_pool_close(pool);
+	}
+	if (result)
+		return cli_fail_pool(result, name);
+	if (cli_json) {
+		check_json(name, &report);
+	} else {
+		printf("pool %s: %s, %s\n", name,
+		       report.in_motion ? "in motion" : "at rest",
+		       report.errors ? "DEFECTS" : "clean");
+		printf("  granules %llu = free %llu + claimed %llu + committed %llu + cleaning %llu + lost %llu\n",
+		       (unsigned long long)report.granules,
+		       (unsigned long long)report.free,
+		       (unsigned long long)report.claimed,
+		       (unsigned long long)report.committed,
+		       (unsigned long long)report.cleaning,
+		       (unsigned long long)report.lost);
+		printf("  runs %llu, largest free %llu granules; members %u, dead and not reaped %u\n",
+		       (unsigned long long)report.runs,
+		       (unsigned long long)report.largest_free, report.members,
+		       report.dead_members);
+		if (report.errors)
+			printf("  %llu defects, the first: %s\n",
+			       (unsigned long long)report.errors,
+			       report.first_error);
+	}
+	return report.errors ? CLI_DEFECTS : CLI_OK;
+}
+
+static int remove_one(const char *name)
+{
+	zc_result_t result = zc_pool_remove(name);
+	struct json_object *o;
+
+	if (result)
+		return cli_fail_pool(result, name);
+	if (cli_json) {
+		o = json_object_new_object();
+		cli_json_string(o, "removed", name);
+		cli_json_line(o);
+	}
+	return CLI_OK;
+}
+
+/* The worst exit code of all: defects tell more than a failure. */
+static int each_name(const struct argp *argp, int argc, char **argv,
+		     int (*run)(const char *name))
+{
+	int status = CLI_OK;
+	int one;
+	int i = 0;
+
+	cli_parse(argp, argc, argv, &i);
+	for (; i < argc; i++) {
+		one = run(argv[i]);
+		if (one > status)
+			status = one;
+	}
+	return status;
+}
+
+static int pool_info(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse_names, "NAME...",
+		"Show a pool's geometry and use."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool info demo\n"
+		"  zerocore pool info demo --json\n",
+		json_child, NULL, NULL
+	};
+
+	return each_name(&argp, argc, argv, info_one);
+}
+
+static int pool_check(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse_names, "NAME...",
+		"Take back what dead members held, then look at every block. Exact "
+		"when nobody else is attached; in a pool in motion only what stays over "
+		"two passes counts. Exits 3 when it found defects."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool check demo\n"
+		"  zerocore pool check demo --json || echo broken\n",
+		json_child, NULL, NULL
+	};
+
+	return each_name(&argp, argc, argv, check_one);
+}
+
+static int pool_remove(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse_names, "NAME...",
+		"Take pools' names away; members go on until they close them."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool remove demo\n",
+		json_child, NULL, NULL
+	};
+
+	return each_name(&argp, argc, argv, remove_one);
+}
+
+int cmd_pool(int argc, char **argv)
+{
+	static const struct cli_verb verbs[] = {
+		{ "create", "make a pool", pool_create },
+		{ "list", "the pools of this machine", pool_list },
+		{ "info", "geometry and use", pool_info },
+		{ "check", "look for defects, as fsck does", pool_check },
+		{ "remove", "take a pool's name away", pool_remove },
+		{ NULL, NULL, NULL }
+	};
+
+	return cli_dispatch("pool", verbs,
+			    "  zerocore pool create demo --bytes 256M\n"
+			    "  zerocore pool list\n"
+			    "  zerocore pool check demo\n"
+			    "  zerocore pool remove demo\n", argc, argv);
+}
