@@ -365,7 +365,7 @@ static u64 zc_progress(struct zc_pool *pool)
 			sum += zc_load_relaxed(&a->head) +
 			       zc_load_relaxed(&a->stat_acquired);
 		}
-		for (r = 0; readers >> r && r < ZC_MAX_READERS_PER; r++) {
+		for (r = 0; r < ZC_MAX_READERS_PER && readers >> r; r++) {
 			life = zc_load_relaxed(&zc_reader_slot(v, w, r)->life);
 			if (readers >> r & 1 &&
 			    zc_life_state(life) == ZC_LIFE_LIVE &&

@@ -127,7 +127,6 @@ static void zc_check_using(struct zc_check_pass *p, u32 granule, u64 word)
 	const struct zc_block_desc *d = &v->descs[granule];
 	u64 sequence = zc_load_relaxed(&d->sequence);
 	u64 bytes = zc_load_relaxed(&d->bytes);
-	u32 incarnation = zc_load_relaxed(&d->writer_incarnation);
 	u32 w = zc_word_owner(word) - 1;
 	u64 life, head;
 	bool live;
@@ -144,7 +143,7 @@ static void zc_check_using(struct zc_check_pass *p, u32 granule, u64 word)
 	    bytes > (u64)zc_word_length(word) << v->granule_shift)
 		zc_defect(p, ZC_DEFECT_USING_BYTES, granule, word);
 	/* Region of a writer that never was: not allocated, do not look. */
-	if (!incarnation || incarnation > zc_life_incarnation(life)) {
+	if (!zc_life_incarnation(life)) {
 		zc_defect(p, ZC_DEFECT_USING_INCARNATION, granule, word);
 		return;
 	}

@@ -3,7 +3,7 @@
  * reader.c - becoming and ceasing to be a reader.
  *
  * Joining: zero cursor, holds, join, ticket; become active (join = 0: everything
- * is required); full fence; load head; join = head less history, then the cursor.
+ * is required); full fence; load head; join = head, then the cursor (history: below).
  */
 #include <stdlib.h>
 
@@ -146,7 +146,7 @@ static void zc_reader_become_active(struct zc_reader *r,
 	 */
 	r->hazard_below = hazard ? ~0ULL : head;
 	r->cursor = begin;
-	zc_store_relaxed(&r->area->join, begin);
+	zc_store_relaxed(&r->area->join, head);
 	zc_store_release(&r->area->cursor, begin);
 	ZC_KILLPOINT(reader_joined);
 }

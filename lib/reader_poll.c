@@ -9,7 +9,7 @@
 
 #define ZC_PREFETCH_MAX 4096U
 
-static zc_result_t zc_reader_stale(void)
+static ZC_SLOW zc_result_t zc_reader_stale(void)
 {
 	return zc_fail(ZC_ERROR_STALE_HANDLE,
 		       "this handle is not of a message that this role holds: it was ended, forged, or is another role's");
@@ -48,7 +48,7 @@ static void zc_count_lost(struct zc_reader *r, u64 nr)
  * The entry at the cursor is not mine any more, or the writer said that it is
  * not kept for me: go on at the oldest that may still be there.
  */
-static zc_result_t zc_reader_jump(struct zc_reader *r)
+static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 {
 	u64 floor = zc_load_acquire(&r->floor->floor);
 	u64 to = r->cursor + 1;
@@ -106,7 +106,7 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 	h->timestamp_ns = timestamp;
 	h->granule = granule;
 	h->in_io = 0;
-	h->handle = ++r->tag << ZC_HANDLE_INDEX_BITS | idx;
+	h->handle = zc_handle_make(&r->tag, idx);
 	zc_store_relaxed(&r->area->stat_received, ++r->received);
 	*out = h->handle;
 	if (hint) {
@@ -123,7 +123,7 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 }
 
 /* Nobody keeps this block for me: hold, fence, then look whether it is there. */
-static bool zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, u32 granule,
+static __attribute__((noinline)) bool zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, u32 granule,
 			   u32 generation, size_t hint, zc_handle_t *out)
 {
 	const struct zc_block_desc *d = &r->pool->view.descs[granule];
@@ -225,7 +225,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	return ZC_POLL_GOT;
 }
 
-static void zc_fence_if_wanted(struct zc_reader *r)
+static inline void zc_fence_if_wanted(struct zc_reader *r)
 {
 	if (zc_unlikely(!r->fencing &&
 			zc_load_relaxed(&r->floor->fence_wanted))) {
@@ -236,7 +236,7 @@ static void zc_fence_if_wanted(struct zc_reader *r)
 	}
 }
 
-static zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
+static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,
 				zc_handle_t *out, uint64_t timeout_ns)
 {
 	u64 deadline = zc_deadline(timeout_ns);
@@ -322,7 +322,7 @@ zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 	/* [R3] our accesses before the release; pairs with [R3] in
 	 * zc_holds_gather(). */
 	zc_store_release(h->hold, 0);
-	r->free_held[r->free_held_nr++] = (u32)(h - r->held);
+	r->free_held[r->free_held_nr++] = handle & ZC_HANDLE_INDEX_MASK;
 	ZC_KILLPOINT(release_done);
 	return ZC_OK;
 }

@@ -4,6 +4,9 @@
  */
 #include "role.h"
 
+/* No option struct will ever be larger: a larger size is no size. */
+#define ZC_OPTIONS_MAX 4096
+
 zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
 {
 	if (alive && !*alive)
@@ -22,7 +25,7 @@ zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 	const unsigned char *tail = from;
 	size_t i;
 
-	if (sz < sizeof(size_t))
+	if (sz < sizeof(size_t) || sz > ZC_OPTIONS_MAX)
 		return zc_fail(ZC_ERROR_INVALID,
 			       "%s.sz is %zu: initialise it with its _INIT macro",
 			       what, sz);

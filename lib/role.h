@@ -9,10 +9,23 @@
 #include "core/reclaim.h"
 #include "core/service.h"
 
+/* Kept out of the functions that run for each message: their frames stay small. */
+#define ZC_SLOW __attribute__((noinline, cold))
+
 /* A handle: tag 44 | index 20.  The tag is new for each use of an index, so
  * that a handle ends with its commit, cancel or release. */
 #define ZC_HANDLE_INDEX_BITS 20
 #define ZC_HANDLE_INDEX_MASK ((1u << ZC_HANDLE_INDEX_BITS) - 1)
+
+/* A new handle for place @idx; never 0, also after 2^44 uses. */
+static inline zc_handle_t zc_handle_make(u64 *tag, u32 idx)
+{
+	zc_handle_t handle = ++*tag << ZC_HANDLE_INDEX_BITS | idx;
+
+	if (zc_unlikely(!handle))
+		handle = ++*tag << ZC_HANDLE_INDEX_BITS | idx;
+	return handle;
+}
 
 /* A block that the writer has claimed and not yet committed. */
 struct zc_claim {
@@ -24,17 +37,27 @@ struct zc_claim {
 	u32 in_io;
 };
 
-/* Blocks kept for reuse, by size class, each a first-in first-out list. */
+/*
+ * A published message as its writer remembers it: no need to believe the ring.
+ * Taken back, its block waits here to be used again.
+ */
+struct zc_sent {
+	u64 word;	/* at and above tail USING, below FREE and mine; 0: gone */
+	u32 granule;
+};
+
+/* Blocks kept for reuse, by size class, each a first-in first-out ring. */
 struct zc_kept {
 	u64 word;
 	u32 granule;
-	u32 next;		/* index + 1, 0: none */
 };
 
 #define ZC_BINS 192
 struct zc_bin {
-	u32 first;		/* index + 1 */
-	u32 last;
+	struct zc_kept *kept;
+	u32 first;
+	u32 nr;
+	u32 cap;		/* a power of two */
 };
 
 struct zc_writer {
@@ -43,7 +66,8 @@ struct zc_writer {
 	u32 closed;
 	u32 id;
 	u64 head;		/* next sequence */
-	u64 credit;		/* sequences below it need no look at the readers */
+	u64 room;		/* ring: head and what is in flight stay below */
+	u64 credit;		/* readers: the head stays below */
 	struct zc_ring_entry *ring;
 	struct zc_block_desc *descs;
 	struct zc_writer_area *area;
@@ -62,9 +86,6 @@ struct zc_writer {
 	bool timestamps;
 	bool fence_commits;	/* no membarrier here: a full fence a commit */
 	struct zc_bin bins[ZC_BINS];
-	struct zc_kept *kept;
-	u32 kept_cap;
-	u32 kept_free;		/* list of unused entries, index + 1 */
 	u64 kept_granules;
 
 	/* Readers as of tickets_mask. */
@@ -79,7 +100,11 @@ struct zc_writer {
 	} tickets[ZC_MAX_READERS_PER];
 
 	u64 tail;
-	u32 *charge;		/* granules of the block in each ring slot */
+	u64 look_limit;		/* what the last look at the readers allows */
+	bool look_held;
+	struct zc_holds look_holds;
+	struct zc_sent *sent;	/* by ring slot: keep_pos <= tail <= head */
+	u64 keep_pos;		/* first that is taken back and not used again */
 	u64 used_granules;	/* claimed, published, deferred, kept */
 	u64 footprint_granules;	/* 0: by block size */
 	u32 footprint_for;	/* last block size asked about, */
@@ -89,6 +114,7 @@ struct zc_writer {
 	u64 history;
 	u32 on_slow;
 	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
+	u64 unfenced_since;	/* last floor raised without membarrier */
 	u32 cached;		/* run of mine to split from, granule + 1 */
 	u32 rotor;		/* stripe where the next search begins */
 	u32 recount;		/* stripe whose hint is looked after next */
@@ -97,6 +123,7 @@ struct zc_writer {
 	u32 idle_next;
 	u32 deferred_used;
 	u32 deferred_next;
+	u32 deferred_free;	/* where the search for a free entry begins */
 	u32 blocked_by;		/* slowest reader at the last look, or ~0 */
 
 	u64 stat_committed;
@@ -160,6 +187,11 @@ struct zc_reader {
 	struct zc_reader *next;	/* in pool->readers */
 };
 
+static inline bool zc_has_credit(const struct zc_writer *w)
+{
+	return w->head + w->inflight < w->room && w->head < w->credit;
+}
+
 static inline bool zc_role_usable(const u32 *alive, const u32 *closed)
 {
 	return zc_likely(*alive && !zc_load_relaxed(closed));
@@ -197,25 +229,64 @@ static inline u32 zc_size_class(const struct zc_writer *w, u64 bytes, u32 *bin)
 static inline bool zc_kept_pop(struct zc_writer *w, u32 bin, u32 granules,
 			       struct zc_claim *c)
 {
-	u32 idx = w->bins[bin].first;
+	struct zc_bin *b = &w->bins[bin];
 	struct zc_kept *k;
 
-	if (zc_unlikely(!idx))
+	if (zc_unlikely(!b->nr))
 		return false;
-	k = &w->kept[idx - 1];
-	w->bins[bin].first = k->next;
-	if (zc_unlikely(!k->next))
-		w->bins[bin].last = 0;
+	k = &b->kept[b->first++ & (b->cap - 1)];
+	b->nr--;
 	c->word = k->word;
 	c->granule = k->granule;
-	k->next = w->kept_free;
-	w->kept_free = idx;
 	w->kept_granules -= granules;
 	return true;
 }
 
-bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word);
+/* Makes room for one more; false: no memory. */
+bool zc_bin_grow(struct zc_bin *b);
+
+/* Keeps an owned FREE block for reuse; false: give it back instead. */
+static inline bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word)
+{
+	u32 n = zc_word_length(word);
+	u32 bin = n - 1;
+	struct zc_bin *b;
+	struct zc_kept *k;
+
+	if (zc_unlikely(n > 16) &&
+	    zc_size_class_large(&w->pool->view, n, &bin) != n)
+		return false;
+	b = &w->bins[bin];
+	if (zc_unlikely(b->nr == b->cap) && !zc_bin_grow(b))
+		return false;
+	k = &b->kept[(b->first + b->nr++) & (b->cap - 1)];
+	k->word = word;
+	k->granule = granule;
+	w->kept_granules += n;
+	return true;
+}
+
 void zc_kept_flush(struct zc_writer *w);
+/* Blocks that wait in ring slots go to their bins, or back to everybody. */
+void zc_kept_spill(struct zc_writer *w);
+bool zc_reuse_slow(struct zc_writer *w, u32 bin, u32 granules,
+		   struct zc_claim *c);
+
+/* A block that this writer had before, of just this size. */
+static inline bool zc_reuse(struct zc_writer *w, u32 bin, u32 granules,
+			    struct zc_claim *c)
+{
+	struct zc_sent *s = &w->sent[w->keep_pos & w->ring_mask];
+
+	if (zc_unlikely(w->keep_pos == w->tail))
+		return zc_kept_pop(w, bin, granules, c);
+	if (zc_unlikely(!s->word || zc_word_length(s->word) != granules))
+		return zc_reuse_slow(w, bin, granules, c);
+	c->word = s->word;
+	c->granule = s->granule;
+	w->keep_pos++;
+	return true;
+}
 /* A block of exactly @granules from the pool, owned by @w. */
 bool zc_writer_take(struct zc_writer *w, u32 granules, bool deep, u32 *granule);
 void zc_cached_return(struct zc_writer *w);
@@ -230,8 +301,11 @@ void zc_offer(struct zc_pool *pool, u32 granule, u32 granules);
 
 /* Takes back what the readers are done with; returns blocks that came back. */
 u32 zc_writer_reclaim(struct zc_writer *w, bool starving);
+u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch);
 /* May it take @granules more before it reuses its oldest? */
 bool zc_below_footprint(struct zc_writer *w, u32 granules);
+/* May it keep @granules more in its bins? */
+bool zc_kept_fits(struct zc_writer *w, u32 granules);
 /* Applies on_slow to whoever stands in the way; true: try again. */
 bool zc_writer_push_slow(struct zc_writer *w, bool memory);
 void zc_writer_publish_stats(struct zc_writer *w);

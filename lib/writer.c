@@ -33,14 +33,15 @@ static void zc_adopt(struct zc_writer *w)
 		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];
 		u32 granule = zc_load_relaxed(&e->granule);
 
-		w->charge[s & w->ring_mask] = 0;
+		w->sent[s & w->ring_mask] = (struct zc_sent){ 0 };
 		if (zc_load_acquire(&e->sequence) != s ||
 		    !zc_block_is(v, w->id, granule,
 				 zc_load_relaxed(&e->generation), s, &word))
 			continue;
 		if (w->tail == head)
 			w->tail = s;
-		w->charge[s & w->ring_mask] = zc_word_length(word);
+		w->sent[s & w->ring_mask].word = word;
+		w->sent[s & w->ring_mask].granule = granule;
 		w->used_granules += zc_word_length(word);
 	}
 	nr = zc_load_relaxed(&w->area->deferred_nr);
@@ -66,7 +67,8 @@ static void zc_adopt(struct zc_writer *w)
 	zc_store_relaxed(&w->area->io_nr, 0);
 	zc_store_relaxed(&w->area->wanted_granules, 0);
 	zc_and64(&v->header->waiting_writers, ~(1ULL << w->id));
-	w->credit = w->tail;	/* the first acquire looks */
+	w->keep_pos = w->tail;
+	w->room = 0;		/* the first acquire looks */
 }
 
 static zc_result_t zc_writer_alloc(struct zc_pool *pool,
@@ -103,11 +105,11 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	w->tag = zc_timestamp() & 0xffffff;
 	w->claims = calloc(w->claims_nr, sizeof(*w->claims));
 	w->free_claims = calloc(w->claims_nr, sizeof(*w->free_claims));
-	w->charge = calloc(v->ring_mask + 1, sizeof(*w->charge));
-	if (!w->claims || !w->free_claims || !w->charge) {
+	w->sent = calloc(v->ring_mask + 1, sizeof(*w->sent));
+	if (!w->claims || !w->free_claims || !w->sent) {
 		free(w->claims);
 		free(w->free_claims);
-		free(w->charge);
+		free(w->sent);
 		free(w);
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	}
@@ -120,10 +122,13 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 
 static void zc_writer_free(struct zc_writer *w)
 {
+	u32 i;
+
 	free(w->claims);
 	free(w->free_claims);
-	free(w->charge);
-	free(w->kept);
+	free(w->sent);
+	for (i = 0; i < ZC_BINS; i++)
+		free(w->bins[i].kept);
 	free(w);
 }
 

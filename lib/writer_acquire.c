@@ -24,12 +24,7 @@ enum zc_lack {
 	ZC_LACK_MEMORY
 };
 
-static bool zc_has_credit(const struct zc_writer *w)
-{
-	return w->head + w->inflight < w->credit;
-}
-
-static zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
+static inline zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
 				u64 bytes, zc_handle_t *out)
 {
 	u32 idx = w->free_claims[--w->free_claims_nr];
@@ -40,7 +35,7 @@ static zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
 	c->bytes = bytes;
 	c->size = bytes;
 	c->in_io = 0;
-	c->handle = ++w->tag << ZC_HANDLE_INDEX_BITS | idx;
+	c->handle = zc_handle_make(&w->tag, idx);
 	w->inflight++;
 	w->stat_acquired++;
 	*out = c->handle;
@@ -51,11 +46,12 @@ static zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
 static bool zc_reserved(struct zc_writer *w, u32 n)
 {
 	const struct zc_view *v = &w->pool->view;
-	u64 total = zc_granules(v);
+	u64 least = zc_granules(v) / 32 + n;
 	u32 i;
 
 	if (w->id < ZC_MAX_WRITERS / 2 ||
-	    zc_load_relaxed(&v->header->free_granules) >= total / 32 + n)
+	    zc_load_relaxed(&v->header->free_granules) >= least ||
+	    zc_hint_sum(v) >= least)
 		return false;
 	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
 		if (zc_life_state(zc_load_relaxed(
@@ -73,6 +69,8 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 	if (zc_reserved(w, n) || !zc_writer_take(w, n, deep, &c->granule))
 		return false;
 	c->word = zc_load_relaxed(&w->descs[c->granule].word);
+	/* Stays true as long as the block is this writer's to reuse. */
+	zc_store_relaxed(&w->descs[c->granule].writer, w->id);
 	w->used_granules += n;
 	return true;
 }
@@ -92,15 +90,19 @@ static void zc_reclaim_others(struct zc_writer *w)
 	}
 }
 
-static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
-			       struct zc_claim *c)
+static __attribute__((noinline)) enum zc_lack
+zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 {
 	u32 rounds;
 
 	/* A reader may move while we look: then it is no push that helps. */
 	for (rounds = 0; zc_unlikely(!zc_has_credit(w)); rounds++) {
+		/* Blocks that wait in ring slots make room first. */
+		if (w->head + w->inflight >= w->room)
+			zc_kept_spill(w);
 		/* A full ring has no room for history either. */
-		zc_writer_reclaim(w, rounds > 0);
+		zc_writer_reclaim(w, rounds &&
+				     w->head + w->inflight >= w->room);
 		if (zc_has_credit(w))
 			break;
 		if (!zc_writer_push_slow(w, false) && rounds)
@@ -108,11 +110,11 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 		if (rounds == 8)
 			return ZC_LACK_READERS;
 	}
-	if (zc_kept_pop(w, bin, n, c))
+	if (zc_reuse(w, bin, n, c))
 		return ZC_LACK_NOTHING;
 	if (!zc_below_footprint(w, n)) {
 		zc_writer_reclaim(w, false);
-		if (zc_kept_pop(w, bin, n, c))
+		if (zc_reuse(w, bin, n, c))
 			return ZC_LACK_NOTHING;
 	}
 	if (w->used_granules + n <= w->quota_granules &&
@@ -124,7 +126,7 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 	for (rounds = 0;; rounds++) {
 		u32 got = zc_writer_reclaim(w, rounds > 0);
 
-		if (zc_kept_pop(w, bin, n, c))
+		if (zc_reuse(w, bin, n, c))
 			return ZC_LACK_NOTHING;
 		zc_kept_flush(w);
 		if (w->used_granules + n <= w->quota_granules &&
@@ -148,7 +150,7 @@ static enum zc_lack zc_attempt(struct zc_writer *w, u32 n, u32 bin,
 							  ZC_LACK_MEMORY;
 }
 
-static zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, u64 bytes,
+static ZC_SLOW zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, u64 bytes,
 				bool tried_once)
 {
 	const struct zc_view *v = &w->pool->view;
@@ -229,7 +231,7 @@ static void zc_wait_end(struct zc_writer *w)
 	}
 }
 
-static zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
+static ZC_SLOW zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
 				   u64 bytes, zc_handle_t *out, u64 timeout_ns)
 {
 	struct zc_wait wait = { 0, 0, ZC_WAIT_SLICE_MIN_NS };
@@ -280,12 +282,16 @@ zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
 	n = zc_size_class(w, bytes, &bin);
+	if (zc_likely(zc_has_credit(w) && zc_reuse(w, bin, n, &c))) {
+		ZC_KILLPOINT(acquire_reused);
+		return zc_claim_out(w, &c, bytes, out_handle);
+	}
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,
 			       "a block of %zu bytes is more than this writer's whole quota",
 			       bytes);
-	if (zc_likely(zc_has_credit(w) && zc_kept_pop(w, bin, n, &c))) {
-		ZC_KILLPOINT(acquire_reused);
+	if (zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
+		ZC_KILLPOINT(acquire_ready);
 		return zc_claim_out(w, &c, bytes, out_handle);
 	}
 	return zc_acquire_slow(w, n, bin, bytes, out_handle, timeout_ns);

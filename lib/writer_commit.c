@@ -10,6 +10,7 @@
 #include "role.h"
 
 #define ZC_WAKE_MISSES 1000U
+#define ZC_COMMIT_BATCH 32U
 
 static struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
 {
@@ -21,21 +22,22 @@ static struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
 	return c;
 }
 
-static zc_result_t zc_stale(void)
+static ZC_SLOW zc_result_t zc_stale(void)
 {
 	return zc_fail(ZC_ERROR_STALE_HANDLE,
 		       "this handle is not of a block that this role holds: it was ended, forged, or is another role's");
 }
 
-static void zc_claim_end(struct zc_writer *w, struct zc_claim *c)
+static void zc_claim_end(struct zc_writer *w, struct zc_claim *c,
+			 zc_handle_t handle)
 {
 	c->handle = 0;
-	w->free_claims[w->free_claims_nr++] = (u32)(c - w->claims);
+	w->free_claims[w->free_claims_nr++] = handle & ZC_HANDLE_INDEX_MASK;
 	w->inflight--;
 }
 
 /* Which readers can sleep: looked up again when the active mask changes. */
-static void zc_tickets_refresh(struct zc_writer *w, u64 mask)
+static ZC_SLOW void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 {
 	u32 bits = zc_mask_bits(mask);
 	u32 nr = 0;
@@ -59,30 +61,39 @@ static void zc_tickets_refresh(struct zc_writer *w, u64 mask)
  * message.  One that does sleep misses now and then, because it saw the message
  * before it slept, but not a thousand times on end.
  */
-static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
+static ZC_SLOW bool zc_sleeper_limited(struct zc_sleeper *s)
+{
+	if (s->skip) {
+		s->skip--;
+		return true;	/* not burnt: the next commit asks again */
+	}
+	s->skip = 63;
+	return false;
+}
+
+static inline bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 {
 	u64 ticket = zc_load_relaxed(&s->area->ticket);
 	u64 feed = zc_load_relaxed(&s->area->feed_ticket);
-	bool poller = ticket && ticket <= sequence && ticket != s->burnt;
-	bool feeder = feed && feed <= sequence && feed != s->feed_burnt;
 
-	if (zc_likely(!poller && !feeder))
+	/* Nobody slept since the last wake: the usual case. */
+	if (zc_likely(ticket == s->burnt && feed == s->feed_burnt))
 		return false;
-	if (zc_unlikely(s->misses >= ZC_WAKE_MISSES)) {
-		if (s->skip) {
-			s->skip--;
-			return false;	/* not burnt: the next commit asks again */
-		}
-		s->skip = 63;
-	}
-	if (poller)
-		s->burnt = ticket;
-	if (feeder)
-		s->feed_burnt = feed;
+	/* Tickets start at 1: 0 is none, and nothing that was burnt. */
+	if (ticket > sequence || !ticket)
+		ticket = s->burnt;
+	if (feed > sequence || !feed)
+		feed = s->feed_burnt;
+	if (ticket == s->burnt && feed == s->feed_burnt)
+		return false;
+	if (zc_unlikely(s->misses >= ZC_WAKE_MISSES) && zc_sleeper_limited(s))
+		return false;
+	s->burnt = ticket;
+	s->feed_burnt = feed;
 	return true;
 }
 
-static void zc_wake_readers(struct zc_writer *w, u32 wanted)
+static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
 {
 	bool found = zc_futex_wake((u32 *)&w->area->head) > 0;
 
@@ -122,10 +133,24 @@ static inline void zc_writer_wake(struct zc_writer *w, u64 sequence)
 		zc_wake_readers(w, wanted);
 }
 
+/*
+ * Now that the message is on its way, and not when the next is wanted, is the
+ * time to see what can be used again.  The newer half stays for readers that
+ * nobody waits for.
+ */
+static ZC_SLOW void zc_reclaim_ahead(struct zc_writer *w)
+{
+	u64 half = (w->head - w->tail) / 2;
+
+	zc_writer_reclaim_batch(w, false,
+				half < ZC_COMMIT_BATCH ? half : ZC_COMMIT_BATCH);
+}
+
 zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 {
 	struct zc_block_desc *d;
 	struct zc_ring_entry *e;
+	struct zc_sent *sent;
 	struct zc_claim *c;
 	u64 seq, now = 0;
 
@@ -146,8 +171,6 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	zc_store_relaxed(&d->sequence, seq);
 	zc_store_relaxed(&d->timestamp_ns, now);
 	zc_store_relaxed(&d->bytes, c->bytes);
-	zc_store_relaxed(&d->writer, w->id);
-	zc_store_relaxed(&d->writer_incarnation, w->incarnation);
 	ZC_KILLPOINT(commit_described);
 	zc_move_commit(&d->word, c->word, ZC_OWNER_WRITER(w->id));
 	ZC_KILLPOINT(commit_using);
@@ -162,16 +185,22 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	 * in zc_reader_poll_block(). */
 	zc_store_release(&e->sequence, seq);
 	ZC_KILLPOINT(commit_entry);
-	w->charge[seq & w->ring_mask] = zc_word_length(c->word);
+	sent = &w->sent[seq & w->ring_mask];
+	sent->word = zc_word_same(c->word, ZC_OWNER_WRITER(w->id),
+				  ZC_STATE_USING);
+	sent->granule = c->granule;
 	w->head = seq + 1;
 	w->stat_bytes += c->bytes;
 	zc_store_relaxed(&w->area->stat_bytes, w->stat_bytes);
 	/* [C4] the entry before the head; pairs with [C4] in sleep and join. */
 	zc_store_release(&w->area->head, seq + 1);
 	ZC_KILLPOINT(commit_head);
-	zc_claim_end(w, c);
+	zc_claim_end(w, c, handle);
 	zc_writer_wake(w, seq);
 	ZC_KILLPOINT(commit_wake);
+	if (zc_unlikely(w->keep_pos == w->tail) &&
+	    !zc_below_footprint(w, zc_word_length(c->word)))
+		zc_reclaim_ahead(w);
 	return ZC_OK;
 }
 
@@ -197,7 +226,7 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 		w->used_granules -= n;
 		zc_writer_give_back(w, c->granule);
 	}
-	zc_claim_end(w, c);
+	zc_claim_end(w, c, handle);
 	return ZC_OK;
 }
 

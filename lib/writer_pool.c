@@ -41,40 +41,48 @@ void zc_writer_give_back(struct zc_writer *w, u32 granule)
 	zc_offer(w->pool, granule, n);
 }
 
-bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word)
+bool zc_bin_grow(struct zc_bin *b)
 {
-	struct zc_kept *k;
-	u32 bin, idx;
-	u32 n = zc_word_length(word);
+	u32 cap = b->cap ? b->cap * 2 : 16;
+	struct zc_kept *k = malloc(cap * sizeof(*k));
+	u32 i;
 
-	if (zc_size_class(w, (u64)n << w->granule_shift, &bin) != n)
+	if (!k)
 		return false;
-	if (!w->kept_free) {
-		u32 cap = w->kept_cap ? w->kept_cap * 2 : 256;
-
-		k = realloc(w->kept, cap * sizeof(*k));
-		if (!k)
-			return false;
-		w->kept = k;
-		for (idx = w->kept_cap; idx < cap; idx++) {
-			k[idx].next = w->kept_free;
-			w->kept_free = idx + 1;
-		}
-		w->kept_cap = cap;
-	}
-	idx = w->kept_free;
-	k = &w->kept[idx - 1];
-	w->kept_free = k->next;
-	k->word = word;
-	k->granule = granule;
-	k->next = 0;
-	if (w->bins[bin].last)
-		w->kept[w->bins[bin].last - 1].next = idx;
-	else
-		w->bins[bin].first = idx;
-	w->bins[bin].last = idx;
-	w->kept_granules += n;
+	for (i = 0; i < b->nr; i++)
+		k[i] = b->kept[(b->first + i) & (b->cap - 1)];
+	free(b->kept);
+	b->kept = k;
+	b->first = 0;
+	b->cap = cap;
 	return true;
+}
+
+void zc_kept_spill(struct zc_writer *w)
+{
+	for (; w->keep_pos != w->tail; w->keep_pos++) {
+		struct zc_sent *s = &w->sent[w->keep_pos & w->ring_mask];
+		u32 n = zc_word_length(s->word);
+
+		if (!s->word || (zc_kept_fits(w, n) &&
+				 zc_kept_push(w, s->granule, s->word)))
+			continue;
+		w->used_granules -= n;
+		zc_writer_give_back(w, s->granule);
+	}
+}
+
+bool zc_reuse_slow(struct zc_writer *w, u32 bin, u32 granules,
+		   struct zc_claim *c)
+{
+	while (w->keep_pos != w->tail &&
+	       !w->sent[w->keep_pos & w->ring_mask].word)
+		w->keep_pos++;
+	if (w->keep_pos != w->tail &&
+	    zc_word_length(w->sent[w->keep_pos & w->ring_mask].word) == granules)
+		return zc_reuse(w, bin, granules, c);
+	zc_kept_spill(w);
+	return zc_kept_pop(w, bin, granules, c);
 }
 
 void zc_kept_flush(struct zc_writer *w)
@@ -82,15 +90,21 @@ void zc_kept_flush(struct zc_writer *w)
 	struct zc_claim c;
 	u32 bin;
 
-	for (bin = 0; bin < ZC_BINS; bin++)
-		while (w->bins[bin].first) {
+	zc_kept_spill(w);
+	if (!w->kept_granules)
+		return;
+	for (bin = 0; bin < ZC_BINS; bin++) {
+		struct zc_bin *b = &w->bins[bin];
+
+		while (b->nr) {
 			u32 n = zc_word_length(
-				w->kept[w->bins[bin].first - 1].word);
+				b->kept[b->first & (b->cap - 1)].word);
 
 			zc_kept_pop(w, bin, n, &c);
 			w->used_granules -= n;
 			zc_writer_give_back(w, c.granule);
 		}
+	}
 }
 
 void zc_cached_return(struct zc_writer *w)
@@ -156,6 +170,12 @@ static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
 	return true;
 }
 
+static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
+{
+	return zc_load_relaxed(&v->segments[stripe / ZC_STRIPES]
+					.free_hint[stripe % ZC_STRIPES]);
+}
+
 /* The first head at or after a stripe's start: a long run may reach into it. */
 static u32 zc_first_head(const struct zc_view *v, u32 begin)
 {
@@ -181,6 +201,7 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 	struct zc_view *v = &w->pool->view;
 	u32 begin = stripe * v->stripe_granules;
 	u32 end = begin + v->stripe_granules;
+	u32 hint = zc_stripe_hint(v, stripe);
 	u32 g = zc_first_head(v, begin), free = 0;
 
 	while (g < end && *heads) {
@@ -208,7 +229,7 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 		g += zc_word_length(word);
 	}
 	if (g >= end)
-		zc_hint_set(v, stripe, free);
+		zc_hint_set(v, stripe, hint, free);
 	return false;
 }
 
@@ -218,6 +239,7 @@ void zc_recount(struct zc_writer *w)
 	u32 stripe = w->recount++ % (zc_segments(v) * ZC_STRIPES);
 	u32 begin = stripe * v->stripe_granules;
 	u32 end = begin + v->stripe_granules;
+	u32 hint = zc_stripe_hint(v, stripe);
 	u32 g = zc_first_head(v, begin), free = 0;
 
 	while (g < end) {
@@ -230,13 +252,7 @@ void zc_recount(struct zc_writer *w)
 			free += zc_word_length(word);
 		g += zc_word_length(word);
 	}
-	zc_hint_set(v, stripe, free);
-}
-
-static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
-{
-	return zc_load_relaxed(&v->segments[stripe / ZC_STRIPES]
-					.free_hint[stripe % ZC_STRIPES]);
+	zc_hint_set(v, stripe, hint, free);
 }
 
 static bool zc_search_small(struct zc_writer *w, u32 n, u32 *granule)

@@ -8,6 +8,7 @@
 #include "role.h"
 
 #define ZC_RECLAIM_BATCH 64U
+#define ZC_DRAIN_NS 100000000ULL
 
 /* May blocks be kept for reuse, or does somebody need the memory more? */
 static bool zc_may_keep(const struct zc_writer *w, bool starving)
@@ -36,7 +37,7 @@ static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 	return bytes >> w->granule_shift;
 }
 
-static inline u64 zc_footprint(struct zc_writer *w, u32 granules)
+static u64 zc_footprint(struct zc_writer *w, u32 granules)
 {
 	if (zc_likely(w->footprint_for == granules))
 		return w->footprint_now;
@@ -45,6 +46,11 @@ static inline u64 zc_footprint(struct zc_writer *w, u32 granules)
 				   w->footprint_granules :
 				   zc_footprint_of(w, granules);
 	return w->footprint_now;
+}
+
+bool zc_kept_fits(struct zc_writer *w, u32 granules)
+{
+	return w->kept_granules + granules <= zc_footprint(w, granules);
 }
 
 bool zc_below_footprint(struct zc_writer *w, u32 granules)
@@ -60,13 +66,12 @@ static void zc_discharge(struct zc_writer *w, u64 granules)
 }
 
 /* A block is CLEAN, mine, and held by nobody. */
-static inline void zc_finish(struct zc_writer *w, u32 granule, u64 word,
-			     bool keep)
+static void zc_finish(struct zc_writer *w, u32 granule, u64 word, bool keep)
 {
 	u64 *p = &w->descs[granule].word;
 	u32 n = zc_word_length(word);
 
-	if (zc_likely(keep && w->kept_granules + n <= zc_footprint(w, n))) {
+	if (keep && zc_kept_fits(w, n)) {
 		word = zc_move_keep(p, word, ZC_OWNER_WRITER(w->id));
 		if (zc_kept_push(w, granule, word))
 			return;
@@ -76,21 +81,25 @@ static inline void zc_finish(struct zc_writer *w, u32 granule, u64 word,
 }
 
 /* A held block leaves the ring. Returns false when the array is full. */
-static bool zc_defer(struct zc_writer *w, u32 granule, u32 generation,
-		     u64 sequence, u32 charge)
+static bool zc_defer(struct zc_writer *w, u32 granule, u64 word, u64 sequence)
 {
 	struct zc_view *v = &w->pool->view;
 	struct zc_deferred_entry *d = zc_deferred(v, w->id);
-	u32 i;
+	u32 i, tries;
 
-	for (i = 0; i < v->deferred_entries; i++)
+	for (tries = 0, i = w->deferred_free; tries < v->deferred_entries;
+	     tries++, i++) {
+		if (i >= v->deferred_entries)
+			i = 0;
 		if (!zc_load_relaxed(&d[i].sequence))
 			break;
-	if (i == v->deferred_entries)
+	}
+	if (tries == v->deferred_entries)
 		return false;
+	w->deferred_free = i + 1;
 	zc_store_relaxed(&d[i].granule, granule);
-	zc_store_relaxed(&d[i].generation, generation);
-	zc_store_relaxed(&d[i].bytes, charge);
+	zc_store_relaxed(&d[i].generation, zc_word_generation(word));
+	zc_store_relaxed(&d[i].bytes, zc_word_length(word));
 	/* [D1] the entry before its sequence, and before the ring slot is used
 	 * again; pairs with [D1] in zc_slot_reclaim() and zc_adopt(). */
 	zc_store_release(&d[i].sequence, sequence);
@@ -188,11 +197,15 @@ static u32 zc_reclaim_deferred(struct zc_writer *w, bool keep, u32 budget)
 		if (zc_deferred_one(w, e, keep)) {
 			w->deferred_used--;
 			done++;
+			if (e - d < w->deferred_free)
+				w->deferred_free = (u32)(e - d);
 		}
 	}
 	while (nr && !zc_load_relaxed(&d[nr - 1].sequence))
 		nr--;
 	zc_store_release(&w->area->deferred_nr, nr);
+	if (w->deferred_free > nr)
+		w->deferred_free = nr;
 	return done;
 }
 
@@ -213,12 +226,21 @@ static void zc_note_fenced(struct zc_writer *w)
 /* How far the writer may go before it has to look at its readers again. */
 static void zc_set_credit(struct zc_writer *w, const struct zc_snapshot *snap)
 {
-	u64 room = snap->lag_from + w->lag_limit;
-
 	w->blocked_by = snap->slowest;
-	w->credit = w->tail + w->ring_mask;
-	if (room < w->credit)
-		w->credit = room;
+	w->room = w->keep_pos + w->ring_mask;
+	w->credit = snap->lag_from == ~0ULL ? ~0ULL :
+					      snap->lag_from + w->lag_limit;
+}
+
+/*
+ * Without membarrier, and with a reader that does not poll and so cannot be asked
+ * to fence: what a processor had in its store buffer when the floor was raised is
+ * in memory long after.  A time, not a proof; with membarrier it is one.
+ */
+static bool zc_store_buffers_drained(const struct zc_writer *w)
+{
+	return w->unfenced_since &&
+	       zc_timestamp() - w->unfenced_since > ZC_DRAIN_NS;
 }
 
 /* Steps 1 and 2 of reclaim. */
@@ -233,100 +255,129 @@ static void zc_look(struct zc_writer *w, struct zc_snapshot *snap)
 		memcpy(before, w->fenced, sizeof(before));
 		zc_note_fenced(w);
 		/* [F1] floors before holds. */
-		if (zc_membarrier()) {
+		if (zc_membarrier() || zc_store_buffers_drained(w))
 			zc_snapshot_take(v, w->id, w->head, w->fenced, snap);
-		} else {
+		else
 			memcpy(w->fenced, before, sizeof(before));
-		}
 		if (snap->unfenced)
 			snap->limit = w->tail;
 	}
 	zc_set_credit(w, snap);
 }
 
-u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
+/* Sequences that a batch may take back. */
+static u64 zc_reclaim_limit(const struct zc_writer *w,
+			    const struct zc_snapshot *snap, bool starving,
+			    u32 batch)
 {
-	struct zc_view *v = &w->pool->view;
-	bool keep = zc_may_keep(w, starving);
-	struct { u64 word; u64 sequence; u32 granule; u32 charge; }
-		clean[ZC_RECLAIM_BATCH];
-	struct zc_snapshot snap;
-	struct zc_holds holds;
-	u64 limit, s;
-	u32 done = 0, nr = 0, hazard, i;
+	u64 limit = snap->limit;
 
-	zc_writer_publish_stats(w);
-	if (w->deferred_used)
-		done = zc_reclaim_deferred(w, keep, starving ? 256 : 16);
-	zc_look(w, &snap);
-	limit = snap.limit;
 	if (w->history && !starving) {
 		u64 oldest = w->head > w->history ? w->head - w->history : 1;
 
 		if (limit > oldest)
 			limit = oldest;
 	}
-	if (limit > w->tail + ZC_RECLAIM_BATCH)
-		limit = w->tail + ZC_RECLAIM_BATCH;
-	if (limit <= w->tail)
-		return done;
-	zc_holds_gather(v, w->id, snap.active, w->tail, &holds);
+	return limit < w->tail + batch ? limit : w->tail + batch;
+}
 
-	/* Step 3: CLEAN, all of the batch; then one fence, one more look. */
-	for (s = w->tail; s < limit; s++) {
-		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];
-		u32 granule = zc_load_relaxed(&e->granule);
-		u32 generation = zc_load_relaxed(&e->generation);
-		u32 charge = w->charge[s & w->ring_mask];
-		u64 word;
+/* Step 3 for one block that nobody required holds.  True: it came back. */
+static inline bool zc_reclaim_one(struct zc_writer *w, u64 s,
+				  struct zc_sent *sent, bool keep)
+{
+	u64 word = sent->word;
 
-		if (zc_holds_test(&holds, s)) {
-			if (!zc_block_is(v, w->id, granule, generation, s,
-					 &word))
-				zc_discharge(w, charge);
-			else if (!zc_defer(w, granule, generation, s, charge))
-				break;
-			continue;
-		}
-		if (!zc_block_reclaim(v, w->id, granule, generation, s,
-				      ZC_OWNER_WRITER(w->id), &word)) {
-			zc_discharge(w, charge);	/* somebody else did */
-			continue;
-		}
-		clean[nr].word = word;
-		clean[nr].sequence = s;
-		clean[nr].granule = granule;
-		clean[nr++].charge = charge;
+	sent->word = 0;
+
+	/* The generation makes this word the message's, and nobody else's. */
+	if (zc_unlikely(!word || !zc_move_reclaim(&w->descs[sent->granule].word,
+						  &word,
+						  ZC_OWNER_WRITER(w->id)))) {
+		zc_discharge(w, word ? zc_word_length(word) : 0);
+		return false;	/* somebody else did */
 	}
-	limit = s;
-	zc_fence_full();	/* [R4] CLEAN before the holds */
-	hazard = zc_hazard_readers(v, w->id);
-	if (zc_unlikely(hazard))
-		zc_holds_gather(v, w->id, hazard, w->tail, &holds);
+	ZC_KILLPOINT(reclaim_clean);
+	/* [R4] CLEAN before the active mask and the holds. */
+	zc_fence_after_cas();
+	if (zc_unlikely(zc_hazard_readers(w->slot)) &&
+	    zc_sequence_held(&w->pool->view, w->id, s)) {
+		/* Stays CLEAN until it lets go. */
+		if (!zc_defer(w, sent->granule, word, s)) {
+			zc_move_orphan(&w->descs[sent->granule].word, word);
+			zc_discharge(w, zc_word_length(word));
+		}
+		return false;
+	}
 	ZC_KILLPOINT(reclaim_checked);
-	for (i = 0; i < nr; i++) {
-		if (zc_unlikely(hazard) &&
-		    zc_holds_test(&holds, clean[i].sequence)) {
-			/* Stays CLEAN until it lets go. */
-			if (!zc_defer(w, clean[i].granule,
-				      zc_word_generation(clean[i].word),
-				      clean[i].sequence, clean[i].charge)) {
-				zc_move_orphan(&w->descs[clean[i].granule].word,
-					       clean[i].word);
-				zc_discharge(w, clean[i].charge);
-			}
+	if (zc_likely(keep)) {
+		sent->word = zc_move_keep(&w->descs[sent->granule].word, word,
+					  ZC_OWNER_WRITER(w->id));
+	} else {
+		zc_discharge(w, zc_word_length(word));
+		zc_writer_give_back(w, sent->granule);
+	}
+	ZC_KILLPOINT(reclaim_freed);
+	return true;
+}
+
+/*
+ * What one look finds out stays true: a required reader that is past a sequence
+ * and does not hold it will not hold it again, and who joins later requires only
+ * what comes later (but for hazard readers, whom zc_reclaim_one() looks for).  So
+ * the readers' lines are fetched once for up to ZC_HOLDS_SPAN messages.
+ */
+static bool zc_look_afresh(struct zc_writer *w, bool starving)
+{
+	struct zc_snapshot snap;
+
+	zc_look(w, &snap);
+	w->look_limit = zc_reclaim_limit(w, &snap, starving, ZC_HOLDS_SPAN);
+	if (w->look_limit <= w->tail)
+		return false;
+	w->look_held = zc_holds_gather(&w->pool->view, w->id, snap.active,
+				       w->tail, &w->look_holds);
+	return true;
+}
+
+u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch)
+{
+	bool keep = zc_may_keep(w, starving);
+	u64 limit, s;
+	u32 done = 0;
+
+	if (zc_unlikely(w->deferred_used))
+		done = zc_reclaim_deferred(w, keep, starving ? 256 : 16);
+	if ((w->look_limit <= w->tail || !zc_has_credit(w) || starving) &&
+	    !zc_look_afresh(w, starving))
+		return done;
+	limit = w->look_limit < w->tail + batch ? w->look_limit :
+						  w->tail + batch;
+	if (!keep)
+		zc_kept_spill(w);
+	for (s = w->tail; s < limit; s++) {
+		struct zc_sent *sent = &w->sent[s & w->ring_mask];
+
+		if (zc_likely(!w->look_held ||
+			      !zc_holds_test(&w->look_holds, s))) {
+			done += zc_reclaim_one(w, s, sent, keep);
 			continue;
 		}
-		zc_finish(w, clean[i].granule, clean[i].word, keep);
-		done++;
-		ZC_KILLPOINT(reclaim_freed);
+		if (sent->word && !zc_defer(w, sent->granule, sent->word, s))
+			break;
+		sent->word = 0;
 	}
 	/* Step 4: only now may the ring slots be used again. */
-	w->tail = limit;
-	zc_store_release(&w->area->tail, limit);
+	w->tail = s;
+	zc_store_release(&w->area->tail, s);
 	ZC_KILLPOINT(reclaim_tail);
-	zc_set_credit(w, &snap);
+	w->room = w->keep_pos + w->ring_mask;
 	return done;
+}
+
+u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
+{
+	zc_writer_publish_stats(w);
+	return zc_writer_reclaim_batch(w, starving, ZC_RECLAIM_BATCH);
 }
 
 /* Raises the floor of one reader, or cuts it off. */
@@ -348,9 +399,9 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	    zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
 	if (w->fence_commits && !zc_load_acquire(&ra->fencing)) {
-		/* No membarrier here: ask it to fence its polls. */
+		/* No membarrier here: ask it to fence its polls; see zc_look(). */
 		zc_store_release(&f->fence_wanted, 1);
-		return false;
+		w->unfenced_since = zc_timestamp();
 	}
 	/* A joiner that does not get on is no slow reader: floor it, uncounted. */
 	if (w->on_slow == ZC_SLOW_DISCONNECT && from) {

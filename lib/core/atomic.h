@@ -24,6 +24,7 @@
 #define zc_store_release(p, v)		smp_store_release((p), (v))
 #define zc_fence_full()			smp_mb()
 #define zc_fence_compiler()		barrier()
+#define zc_fence_after_cas()		smp_mb__after_atomic()
 #define zc_likely(x)			likely(x)
 #define zc_unlikely(x)			unlikely(x)
 #define zc_prefetch(p)			prefetch(p)
@@ -105,6 +106,16 @@ static inline void zc_fence_full(void)
 	__atomic_fetch_add(&zc_tsan_fence, 1, __ATOMIC_SEQ_CST);
 #elif defined(__x86_64__)
 	__asm__ __volatile__("lock; orl $0, -4(%%rsp)" ::: "memory", "cc");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/* A full fence right after a CAS that succeeded, which on x86-64 is one. */
+static inline void zc_fence_after_cas(void)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("" ::: "memory");
 #else
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif

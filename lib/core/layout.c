@@ -19,7 +19,6 @@ ZC_AT(zc_block_desc, sequence, 8);
 ZC_AT(zc_block_desc, timestamp_ns, 16);
 ZC_AT(zc_block_desc, bytes, 24);
 ZC_AT(zc_block_desc, writer, 32);
-ZC_AT(zc_block_desc, writer_incarnation, 36);
 ZC_AT(zc_block_desc, flags, 40);
 ZC_AT(zc_block_desc, type_lut_nr, 44);
 ZC_AT(zc_block_desc, type_lut_off, 48);

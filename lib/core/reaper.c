@@ -23,15 +23,16 @@
 bool zc_member_declare_dead(const struct zc_view *v, u32 m, u64 life, u64 now_ns)
 {
 	struct zc_member_record *record = &v->members[m];
-	u64 old = life;
+	u64 old = life, none = 0;
 
 	if (zc_life_state(life) != ZC_LIFE_LIVE)
 		return false;
-	zc_store_relaxed(&record->death_ns, now_ns);
 	if (!zc_cas64(&record->life, &old,
 		      zc_life(zc_life_incarnation(life), m, ZC_LIFE_REAPING)))
 		return false;
 	ZC_KILLPOINT(death_declared);
+	/* After the CAS: a stale declarer must not touch a later death's time. */
+	zc_cas64(&record->death_ns, &none, now_ns);
 	return true;
 }
 
@@ -57,9 +58,15 @@ static bool zc_member_reaping(const struct zc_view *v, u32 m)
 static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 			   const struct zc_reaper_ops *ops)
 {
-	u64 died = zc_load_relaxed(&v->members[m].death_ns);
+	u64 now, died = 0;
 
-	return io_nr && ops->now_ns(ops->ctx) - died < ZC_QUARANTINE_NS;
+	if (!io_nr)
+		return false;
+	now = ops->now_ns(ops->ctx);
+	/* Who declared it may have died before it set the time. */
+	if (zc_cas64(&v->members[m].death_ns, &died, now))
+		return true;
+	return now - died < ZC_QUARANTINE_NS;
 }
 
 /* Granules of the published block with this sequence, 0: not found. */

@@ -26,7 +26,7 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 	snap->active = mask;
 	snap->unfenced = 0;
 	snap->limit = head;
-	snap->lag_from = head;
+	snap->lag_from = ~0ULL;
 	snap->slowest = ~0U;
 	while (mask) {
 		u32 r = __builtin_ctz(mask);
@@ -34,7 +34,7 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 		struct zc_reader_area *ra = zc_reader_area(v, w, r);
 		u32 incarnation = zc_life_incarnation(
 			zc_load_acquire(&rs->life));
-		u64 from = 0, floor;
+		u64 from = 0, lag = 0, floor;
 		bool known;
 
 		mask &= mask - 1;
@@ -44,12 +44,7 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			/* [R2] cursor before holds; pairs with [R2] in
 			 * zc_reader_poll_block(): hold before cursor. */
 			from = zc_load_acquire(&ra->cursor);
-			if (from) {
-				u64 join = zc_load_relaxed(&ra->join);
-
-				if (join > from)
-					from = join;
-			}
+			lag = zc_load_relaxed(&ra->join);
 		}
 		floor = zc_load_acquire(&wa->floor[r].floor);
 		known = fenced && floor <= fenced[r].floor;
@@ -59,6 +54,10 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			known = fenced &&
 				fenced[r].cut_incarnation == incarnation;
 		}
+		if (lag < from)
+			lag = from;
+		if (floor > lag)
+			lag = floor;
 		if (floor > from) {
 			from = floor;
 			/* [F1] a reader that fences each poll needs no
@@ -70,9 +69,9 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			snap->limit = from;
 			snap->slowest = r;
 		}
-		/* Lag counts from join: a joiner has none yet. */
-		if (from && from < snap->lag_from)
-			snap->lag_from = from;
+		/* Lag counts from join: history is none, a joiner has none yet. */
+		if (from && lag < snap->lag_from)
+			snap->lag_from = lag;
 	}
 	ZC_KILLPOINT(reclaim_snapshot);
 }
@@ -86,9 +85,10 @@ u32 zc_holds_nr(const struct zc_view *v, const struct zc_reader_area *ra)
 	return ZC_FAST_HOLDS + (high < most ? high : most);
 }
 
-void zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
+bool zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 		     struct zc_holds *holds)
 {
+	bool any = false;
 	u32 i;
 
 	holds->base = base;
@@ -105,16 +105,21 @@ void zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 			 * pairs with [R3] in zc_reader_release_block(). */
 			u64 d = zc_load_acquire(zc_hold_slot(ra, i)) - base;
 
-			if (d < ZC_HOLDS_SPAN)
+			if (d < ZC_HOLDS_SPAN) {
 				holds->bits[d / 64] |= 1ULL << d % 64;
+				any = true;
+			}
 		}
 	}
+	return any;
 }
 
 bool zc_sequence_held(const struct zc_view *v, u32 w, u64 sequence)
 {
 	u32 mask = zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active));
 
+	if (!sequence)
+		return false;	/* never published; 0 is a hold of nothing */
 	while (mask) {
 		struct zc_reader_area *ra =
 			zc_reader_area(v, w, __builtin_ctz(mask));
@@ -165,6 +170,7 @@ bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 	u32 w = zc_load_relaxed(&d->writer);
 	u64 sequence = zc_load_relaxed(&d->sequence);
 
+	zc_fence_full();	/* [R4] CLEAN before the holds */
 	if (!zc_run_sane(v, granule, word) ||
 	    (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence)))
 		return false;

@@ -13,7 +13,7 @@ struct zc_snapshot {
 	u32 active;		/* readers that take part */
 	u32 unfenced;		/* whose floor was raised, not fenced by us */
 	u64 limit;		/* no required reader needs anything below */
-	u64 lag_from;		/* the same without those that are joining */
+	u64 lag_from;		/* where the slowest is, counted from its join; ~0: none */
 	u32 slowest;		/* reader that sets @limit, or ~0 */
 };
 
@@ -44,8 +44,8 @@ struct zc_holds {
 /* Hold words of a reader that may be in use. */
 u32 zc_holds_nr(const struct zc_view *v, const struct zc_reader_area *ra);
 
-/* Gathers the holds of the readers in @mask; after the snapshot. */
-void zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
+/* Gathers the holds of the readers in @mask; after the snapshot.  Return: any? */
+bool zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 		     struct zc_holds *holds);
 
 static inline bool zc_holds_test(const struct zc_holds *holds, u64 sequence)
@@ -58,13 +58,13 @@ static inline bool zc_holds_test(const struct zc_holds *holds, u64 sequence)
 /* Does any active reader of @w hold this one sequence? */
 bool zc_sequence_held(const struct zc_view *v, u32 w, u64 sequence);
 
-/* Readers that look at blocks that nobody keeps for them; after a full fence. */
-static inline u32 zc_hazard_readers(const struct zc_view *v, u32 w)
+/*
+ * Readers that look at blocks that nobody keeps for them; after a full fence.  A
+ * joiner sets its hazard bit before its active bit, a leaver clears it after.
+ */
+static inline u32 zc_hazard_readers(const struct zc_writer_slot *slot)
 {
-	const struct zc_writer_slot *slot = &v->writer_slots[w];
-
-	return zc_mask_bits(zc_load_acquire(&slot->active)) &
-	       zc_mask_bits(zc_load_acquire(&slot->hazard));
+	return zc_mask_bits(zc_load_acquire(&slot->hazard));
 }
 
 /**

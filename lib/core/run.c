@@ -91,18 +91,32 @@ void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules)
 	zc_hint_change(v, granule, granules, false);
 }
 
-void zc_hint_set(const struct zc_view *v, u32 stripe, u32 free)
+static u32 *zc_hint_of(const struct zc_view *v, u32 stripe)
 {
-	u32 *hint = &v->segments[stripe / ZC_STRIPES]
-			     .free_hint[stripe % ZC_STRIPES];
-	u32 old = zc_load_relaxed(hint);
+	return &v->segments[stripe / ZC_STRIPES].free_hint[stripe % ZC_STRIPES];
+}
 
-	if (free > v->stripe_granules)
-		free = v->stripe_granules;
-	if (old == free)
-		return;
-	old = zc_exchange32(hint, free);
-	zc_add64(&v->header->free_granules, (u64)(long long)(int)(free - old));
+void zc_hint_set(const struct zc_view *v, u32 stripe, u32 old, u32 free)
+{
+	if (old != free && zc_cas32(zc_hint_of(v, stripe), &old, free))
+		zc_add64(&v->header->free_granules,
+			 (u64)(long long)(int)(free - old));
+}
+
+u64 zc_hint_sum(const struct zc_view *v)
+{
+	u32 stripes = zc_segments(v) * ZC_STRIPES;
+	u64 old = zc_load_relaxed(&v->header->free_granules);
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < stripes; i++) {
+		u32 hint = zc_load_relaxed(zc_hint_of(v, i));
+
+		sum += hint < v->stripe_granules ? hint : v->stripe_granules;
+	}
+	zc_cas64(&v->header->free_granules, &old, sum);
+	return sum;
 }
 
 bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
@@ -171,9 +185,10 @@ static void zc_run_publish(const struct zc_view *v, u32 granule)
 	u64 *head = &v->descs[granule].word;
 	u64 w = zc_load_relaxed(head);
 
-	zc_hint_add(v, granule, zc_word_length(w));
+	/* The hint last: who counts in between errs upwards. */
 	zc_move_done(head, w);
 	ZC_KILLPOINT(free_published);
+	zc_hint_add(v, granule, zc_word_length(w));
 }
 
 void zc_run_free(const struct zc_view *v, u32 granule, u32 owner)

@@ -100,7 +100,10 @@ static inline bool zc_run_sane(const struct zc_view *v, u32 granule, u64 word)
 /* Bookkeeping of what is free: hints, nothing more. */
 void zc_hint_add(const struct zc_view *v, u32 granule, u32 granules);
 void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules);
-/* A stripe was counted: hints drift when somebody dies between move and count. */
-void zc_hint_set(const struct zc_view *v, u32 stripe, u32 free);
+/* The sum of what the stripes have; sets the pool's own count right. */
+u64 zc_hint_sum(const struct zc_view *v);
+/* A stripe was counted: hints drift when somebody dies between move and count.  @old is
+ * the hint from before counting: if it changed since, the count is stale. */
+void zc_hint_set(const struct zc_view *v, u32 stripe, u32 old, u32 free);
 
 #endif /* ZC_CORE_RUN_H */

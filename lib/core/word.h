@@ -36,18 +36,18 @@ static inline u64 zc_word(u32 generation, u32 length, u32 owner, u32 state)
 	       (u64)owner << ZC_WORD_OWNER_SHIFT | state;
 }
 
-/* The same run under another owner and state, one generation on. */
-static inline u64 zc_word_next(u64 word, u32 owner, u32 state)
-{
-	return zc_word(zc_word_generation(word) + 1, zc_word_length(word),
-		       owner, state);
-}
-
 /* The same run and generation: commit, and USING to CLEAN. */
 static inline u64 zc_word_same(u64 word, u32 owner, u32 state)
 {
-	return zc_word(zc_word_generation(word), zc_word_length(word), owner,
-		       state);
+	return (word & ~((1ULL << ZC_WORD_LENGTH_SHIFT) - 1)) |
+	       (u64)owner << ZC_WORD_OWNER_SHIFT | state;
+}
+
+/* The same run under another owner and state, one generation on. */
+static inline u64 zc_word_next(u64 word, u32 owner, u32 state)
+{
+	return zc_word_same(word, owner, state) +
+	       (1ULL << ZC_WORD_GENERATION_SHIFT);
 }
 
 #endif /* ZC_CORE_WORD_H */

@@ -87,7 +87,6 @@ enum zc_block_state {
  * @timestamp_ns: CLOCK_MONOTONIC at commit, 0 where the writer takes none
  * @bytes: payload bytes (owner writes, before USING)
  * @writer: index of the writer that committed it
- * @writer_incarnation: which of that slot's writers
  * @flags: ZC_BLOCK_*
  * @type_lut_off: start of the type tags, from the payload's start, 0: none
  * @type_lut_nr: number of type tags
@@ -100,7 +99,7 @@ struct zc_block_desc {
 	__u64	timestamp_ns;
 	__u64	bytes;
 	__u32	writer;
-	__u32	writer_incarnation;
+	__u32	reserved0;
 	__u32	flags;
 	__u32	type_lut_nr;
 	__u64	type_lut_off;
@@ -321,7 +320,7 @@ struct zc_writer_area {
  * struct zc_reader_area - head of a reader region (owner writes all of it)
  * @cursor: next sequence to read; 0: not known yet, everything is required
  * @hold: sequences held, 0: none
- * @join: first sequence required of it
+ * @join: head when it joined: its lag counts from there (history is none)
  * @ticket: sequence waited for, 0: it never slept
  * @feed_ticket: the same, of the thread that feeds its event descriptor
  * @incarnation: whose values these are; another: counts as cursor 0
