@@ -7,6 +7,9 @@
 # plan is there, as many points as planned, none `not ok`, exit status 0.  What
 # crashes, hangs, or is silent has failed, whatever else it printed.
 #
+# A script with the line `# run.sh: alone` has the machine for itself, as far as
+# other tests go: it runs when all before it are done.
+#
 # The last line is `N passed, N failed`, with `, N skipped` when something was;
 # points are counted, and a program that failed beside its points counts as one.
 # Exit status: 0 all passed, 1 something failed or nothing ran, 2 usage.
@@ -152,7 +155,7 @@ run_one()
 		</dev/null >"$log" 2>"$state/$index.err" &
 	pid=$!
 	echo "$pid" >"$state/$index.pid"
-	wait "$pid"
+	{ wait "$pid"; } 2>/dev/null
 	rc=$?
 	took_s=$((SECONDS - began_s))
 	end_rest "$pid" "$dir"
@@ -174,6 +177,8 @@ run_one()
 		why="printed no plan (exit status $rc)"
 	elif [ "$plan" != "$points" ]; then
 		why="planned $plan, reported $points (exit status $rc)"
+	elif [ "$points" = 0 ] && [ "$skipped" = 0 ]; then
+		why="planned nothing, and says no # SKIP"
 	elif [ "$rc" != 0 ] && [ "$failed" = 0 ]; then
 		why="exit status $rc"
 	fi
@@ -194,8 +199,8 @@ run_one()
 		[ -z "$why" ] || text+=$'\n'"      $why"
 		add "$(grep -aE '^not ok' "$log" | sed 's/^/      /')"
 		if [ -s "$log" ]; then
-			text+=$'\n'"      the end of $log:"
-			add "$(tail -n 40 "$log" | sed 's/^/      | /')"
+			text+=$'\n'"      the end of $log, without what passed:"
+			add "$(grep -avE '^ok($|[[:blank:]])' "$log" | tail -n 40 | sed 's/^/      | /')"
 		fi
 	elif [ "$skipped" != 0 ]; then
 		add "$(grep -aiE '^(ok|1\.\.0).*# *skip' "$log" | sed 's/^/      /')"
@@ -211,11 +216,17 @@ for program in "$@"; do
 	[ ${#command[@]} -gt 0 ] || continue
 	case $(name_of "${command[@]}") in *"$only"*) ;; *) continue ;; esac
 	case ${command[0]} in */*) ;; *) command[0]=./${command[0]} ;; esac
+	index=$((index + 1))
+	if head -c 4096 "${command[0]}" 2>/dev/null | grep -aqx '# run\.sh: alone'; then
+		wait
+		running=0
+		run_one "$index" "${command[@]}"
+		continue
+	fi
 	if [ "$running" -ge "$jobs" ]; then
 		wait -n
 		running=$((running - 1))
 	fi
-	index=$((index + 1))
 	run_one "$index" "${command[@]}" &
 	running=$((running + 1))
 done

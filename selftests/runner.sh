@@ -44,6 +44,7 @@ program fail <<<'echo 1..2; echo "ok 1 - a"; echo "not ok 2 - b_breaks"; exit 1'
 program fail_zero <<<'echo 1..1; echo "not ok 1 - c_breaks"'
 program skip <<<'echo 1..2; echo "ok 1 - a # SKIP no huge pages"; echo "ok 2 - b"'
 program skip_all <<<'echo "1..0 # SKIP no device"'
+program nothing <<<'echo 1..0'
 program skip_77 <<<'exit 77'
 program short <<<'echo 1..3; echo ok 1; echo ok 2'
 program long <<<'echo 1..1; echo ok 1; echo ok 2'
@@ -86,6 +87,15 @@ END
 program meet_1 <<<'echo hello >one; read -r x <two; echo 1..1; echo ok 1'
 program meet_2 <<<'read -r x <one; echo hello >two; echo 1..1; echo ok 1'
 mkfifo one two
+# Who is alone must meet nobody: each is there only while it runs.
+program beside <<<'touch here; for i in {1..2000}; do :; done; rm here; echo 1..1; echo ok 1'
+program alone <<-'END'
+	# run.sh: alone
+	echo 1..1
+	[ -e here ] || echo ok 1
+	for i in {1..2000}; do [ -e here ] && exit 1; done
+	exit 0
+END
 
 expect passing_passes 0 '2 passed, 0 failed' 'pass  pass: 2 passed' pass
 expect late_plan_passes 0 '1 passed, 0 failed' 'pass  late_plan' late_plan
@@ -94,6 +104,7 @@ expect failing_point_beats_status 1 '0 passed, 1 failed' 'c_breaks' fail_zero
 expect one_failure_taints_all 1 '5 passed, 1 failed' 'FAIL  fail:' pass fail pass
 expect skip_is_counted 0 '1 passed, 0 failed, 1 skipped' 'no huge pages' skip
 expect skip_all_is_no_pass 1 '0 passed, 0 failed, 1 skipped' 'no device' skip_all
+expect nothing_planned_fails 1 '0 passed, 1 failed' 'planned nothing' nothing
 expect skip_77_is_skipped 0 '2 passed, 0 failed, 1 skipped' 'skip  skip_77' pass skip_77
 expect missing_points_fail 1 '2 passed, 1 failed' 'planned 3, reported 2' short
 expect extra_points_fail 1 '2 passed, 1 failed' 'planned 1, reported 2' long
@@ -113,6 +124,7 @@ expect missing_program_fails 1 '0 passed, 1 failed' 'cannot be run' absent
 expect hanging_fails 1 '0 passed, 1 failed' 'still ran after 1 s' -t 1 hang
 expect stopped_fails 1 '0 passed, 1 failed' 'still ran after 1 s' -t 1 stopped
 expect two_run_at_a_time 0 '2 passed, 0 failed' 'meet_1' -j 2 -t 60 meet_1 meet_2
+expect alone_meets_nobody 0 '4 passed, 0 failed' 'alone' -j 2 beside alone beside alone
 expect only_selects 0 '2 passed, 0 failed' 'pass  pass' -o as pass fail_zero
 expect nothing_is_a_failure 1 '0 passed, 0 failed' 'nothing ran' -o nosuch pass
 expect no_list_is_a_failure 1 '0 passed, 0 failed' 'nothing ran'

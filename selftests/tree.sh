@@ -158,8 +158,9 @@ none nothing_is_left_unfinished < <(unfinished)
 none no_blanks_at_line_ends < <(blanks)
 none scripts_are_executable < <(scripts_run)
 none manual_pages_are_sound < <(manual_pages)
+# SC2317: takes what a trap calls for unreachable.  SC2015: `a && b || c` is meant.
 while IFS= read -r script; do
-	none "shellcheck_likes $script" < <(shellcheck -- "$script" 2>&1)
+	none "shellcheck_likes $script" < <(shellcheck -S info -e SC2317,SC2015 -- "$script" 2>&1)
 done <"$tmp/scripts"
 
 echo "1..$number"

@@ -28,7 +28,7 @@ for set in "$@"; do
 		;;
 	check)
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
-		want="$want mandoc shellcheck util-linux valgrind python3"
+		want="$want mandoc shellcheck util-linux python3"
 		;;
 	*)
 		echo "deps.sh: no set is called '$set': build, clang, demo, check" >&2

@@ -21,6 +21,17 @@
 #include <sys/types.h>
 #include <zerocore/zerocore.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define T_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define T_SANITIZED 1
+#endif
+#endif
+#ifndef T_SANITIZED
+#define T_SANITIZED 0
+#endif
+
 struct t_case {
 	const char *name;
 	void (*run)(void);
@@ -38,6 +49,9 @@ int t_main(int argc, char **argv, const struct t_case *cases);
 void t_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), noreturn));
 void t_skip(const char *why) __attribute__((noreturn));
+/* Ends a process that was forked beside threads: no exit handlers run, nor
+ * what a sanitizer would do with threads that are not there. */
+void t_leave(void) __attribute__((noreturn));
 void t_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define T_FAIL(...) t_fail(__FILE__, __LINE__, __VA_ARGS__)
@@ -143,6 +157,15 @@ bool t_ended(struct t_peer *child);
 /* Waits until a child has stopped (true) or ended (false) by itself. */
 bool t_wait_stopped(struct t_peer *child);
 void t_continue(struct t_peer *child);
+
+/* From now on the kernel refuses calls to this thread, and to those that it
+ * starts, as a container would: membarrier with EPERM, futex_waitv with ENOSYS. */
+enum { T_REFUSE_MEMBARRIER = 1, T_REFUSE_WAITV = 2 };
+void t_refuse(unsigned int which);
+/* From now on any system call of this thread ends the case as failed, but for
+ * ending, reading the clock, and talking to the other side. */
+void t_refuse_all(void);
+
 /* For harness.c. */
 void t_proc_end(void);
 
@@ -150,6 +173,8 @@ void t_proc_end(void);
 
 /* The names of this case's pools; the same in its children. */
 const char *t_name(unsigned int index);
+/* For harness.c: before the first fork. */
+void t_names_fix(void);
 /* Small, without huge pages: 4 MiB, granule 512, ring 64, 16 holds. */
 zc_pool_options_t t_pool_options(void);
 /* Makes pool 0 / pool @index. NULL: t_pool_options(). */

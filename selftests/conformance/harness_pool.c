@@ -12,20 +12,17 @@
 
 static char t_names[T_POOLS][32];
 static zc_pool_t *t_open[T_POOLS];
-static unsigned int t_used;
+
+void t_names_fix(void)
+{
+	for (unsigned int i = 0; i < T_POOLS; i++)
+		snprintf(t_names[i], sizeof(t_names[i]), "case-%d-%u",
+			 (int)getpid(), i);
+}
 
 const char *t_name(unsigned int index)
 {
-	static pid_t root;
-
-	/* The case's first call fixes the number; children inherit it. */
-	if (!root)
-		root = getpid();
 	CHECK(index < T_POOLS);
-	if (index >= t_used)
-		t_used = index + 1;
-	snprintf(t_names[index], sizeof(t_names[index]), "case-%d-%u",
-		 (int)root, index);
 	return t_names[index];
 }
 
@@ -145,7 +142,7 @@ void t_pool_acquire_all(zc_pool_t *pool, const char *service)
 
 void t_pool_end(void)
 {
-	for (unsigned int i = 0; i < t_used; i++) {
+	for (unsigned int i = 0; i < T_POOLS; i++) {
 		zc_pool_t *pool = NULL;
 		zc_result_t result;
 

@@ -162,6 +162,61 @@ static void death_of_each_successor_loses_nothing(void)
 	t_pool_acquire_all(pool, SERVICE);
 }
 
+static void dies_at_its_quota(void *arg)
+{
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	zc_pool_t *pool;
+	struct t_writer writer;
+	zc_result_t result;
+
+	(void)arg;
+	options.quota_bytes = 64U << 10;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	t_writer_open(&writer, pool, SERVICE, &options);
+	while ((result = t_try_write(&writer, 4096, 0)) == ZC_OK)
+		;
+	CHECK_RESULT(result, ZC_ERROR_QUOTA);
+	t_say_number(t_parent(), "full", writer.next - 1);
+	t_hear(t_parent(), "never");
+}
+
+/* What is published is charged to the successor; what was not, to nobody. */
+static void death_leaves_the_quota_right(void)
+{
+	struct t_peer *child = t_spawn("writer", dies_at_its_quota, NULL);
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	zc_writer_stats_t stats = { .sz = sizeof(stats) };
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_reader reader;
+	struct t_writer next;
+	uint64_t nr;
+
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	reader.next = 1;
+	t_say(child, "go");
+	nr = t_hear_number(child, "full");
+	CHECK_OP(nr, >=, 8);
+	t_kill(child);
+	options.quota_bytes = 64U << 10;
+	t_writer_open(&next, pool, SERVICE, &options);
+	CHECK_EQ(next.next, nr + 1);
+	CHECK_OK(zc_writer_get_stats(next.role, &stats));
+	CHECK_OP(stats.held_bytes, >=, nr * 4096);
+	CHECK_OP(stats.held_bytes, <=, options.quota_bytes);
+	CHECK_RESULT(t_try_write(&next, 32768, 0), ZC_ERROR_QUOTA);
+	t_read_many(&reader, nr);
+	t_write(&next, 32768);
+	t_read_many(&reader, 1);
+	for (int i = 0; i < 200; i++) {
+		t_write(&next, 4096);
+		t_read_many(&reader, 1);
+	}
+	CHECK_OK(zc_writer_get_stats(next.role, &stats));
+	CHECK_OP(stats.held_bytes, <=, options.quota_bytes);
+	t_writer_close(&next);
+}
+
 static void waits_for_a_dead_writer(void *arg)
 {
 	zc_pool_t *pool;
@@ -449,6 +504,7 @@ static const struct t_case cases[] = {
 	T_CASE(death_of_a_reader_gives_its_holds_back),
 	T_CASE(death_of_a_writer_leaves_what_it_committed),
 	T_CASE(death_of_each_successor_loses_nothing),
+	T_CASE(death_leaves_the_quota_right),
 	T_CASE(death_does_not_disturb_a_sleeping_reader),
 	T_CASE(death_of_several_at_once),
 	T_CASE(death_of_all_leaves_a_clean_pool),

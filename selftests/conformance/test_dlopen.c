@@ -74,7 +74,7 @@ static void *symbol(void *so, const char *name)
 
 static void load_from(struct copy *copy, const char *path)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if T_SANITIZED
 	int flags = RTLD_NOW | RTLD_LOCAL;
 #else
 	/* Its own functions, whatever the program has under these names. */

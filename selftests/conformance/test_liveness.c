@@ -4,8 +4,11 @@
  * forked children that keep every file open, daemons that close every file,
  * memory that is still in I/O.
  */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -258,6 +261,62 @@ static void memory_in_io_waits_in_quarantine(void)
 		CHECK_OP(zc_timestamp() - begin, >=, 1000000000);
 }
 
+/* In a namespace of its own its number means nothing to the others. */
+static void lives_in_a_container(void *arg)
+{
+	struct t_writer writer;
+	zc_handle_t handle;
+	zc_pool_t *pool;
+	pid_t pid;
+
+	(void)arg;
+	if (unshare(CLONE_NEWPID))
+		t_skip("may not make a pid namespace");
+	t_say(t_parent(), "willing");
+	t_hear(t_parent(), "go");
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid) {
+		t_say_number(t_parent(), "inside", (uint64_t)pid);
+		while (waitpid(pid, NULL, 0) < 0)
+			;
+		t_leave();
+	}
+	CHECK(getpid() == 1);
+	pool = t_pool_open();
+	t_writer_open(&writer, pool, SERVICE, NULL);
+	t_write_many(&writer, 3, 1000);
+	CHECK_OK(zc_writer_acquire_block(writer.role, 5000, &handle, 0));
+	t_say(t_parent(), "ready");
+	for (;;)
+		pause();
+}
+
+static void death_in_another_pid_namespace_is_seen(void)
+{
+	struct t_peer *child = t_spawn("container", lives_in_a_container, NULL);
+	struct t_reader reader;
+	zc_pool_t *pool;
+	pid_t inside;
+
+	t_hear(child, "willing");
+	pool = t_pool_create(NULL);
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	reader.next = 1;
+	t_say(child, "go");
+	inside = (pid_t)t_hear_number(child, "inside");
+	t_hear(child, "ready");
+	t_pool_check(pool);
+	CHECK_EQ(members_of(pool), 2);
+	/* A grandchild of ours, by the number that it has out here. */
+	CHECK(!kill(inside, SIGKILL));
+	t_join(child);
+	T_UNTIL(members_of(pool) == 1);
+	t_read_many(&reader, 3);
+	t_reader_close(&reader);
+	t_pool_acquire_all(pool, SERVICE);
+}
+
 static void joins_with_a_number(void *arg)
 {
 	zc_pool_t *pool;
@@ -300,6 +359,7 @@ static const struct t_case cases[] = {
 	T_CASE(daemonised_member_is_seen_to_die),
 	T_CASE(main_thread_gone_is_not_dead),
 	T_CASE(memory_in_io_waits_in_quarantine),
+	T_CASE(death_in_another_pid_namespace_is_seen),
 	T_CASE(member_slots_are_reused_after_each_death),
 	T_END,
 };

@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/zerocore_layout.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -246,6 +249,82 @@ static void file_of_data_or_lock_missing_refused(void)
 	mended();
 }
 
+/* What cannot be opened can still be taken away, and nothing of it stays. */
+static void file_damaged_can_be_removed(void)
+{
+	char noise[8192];
+
+	for (int how = 0; how < 5; how++) {
+		make_pool();
+		switch (how) {
+		case 0:
+			CHECK(!truncate(path, 0));
+			break;
+		case 1:
+			CHECK(!truncate(path, 5000));
+			break;
+		case 2:
+			t_fill(noise, sizeof(noise), 1, 1);
+			write_file(path, noise, sizeof(noise));
+			break;
+		case 3:
+			PATCH(state, ZC_POOL_CREATING);
+			break;
+		case 4:
+			PATCH(layout_version, ZC_LAYOUT_VERSION + 1);
+			break;
+		}
+		CHECK_OK(zc_pool_remove(t_name(0)));
+		CHECK_RESULT(zc_pool_remove(t_name(0)), ZC_ERROR_NOT_FOUND);
+		free(backup);
+	}
+}
+
+/* A folder with room for the small files, but not for the data. */
+static void file_system_too_full_is_refused(void)
+{
+	static const unsigned int kib[] = { 4, 64, 1024, 4000, 8000, 20000 };
+	zc_pool_options_t options = t_pool_options();
+	unsigned int refusals = 0;
+	char folder[4200], mount_options[64];
+
+	if (!t_backend_is_shm())
+		t_skip("pools of the device are not files");
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		t_skip("may not mount");
+	snprintf(folder, sizeof(folder), "%s/small", t_folder());
+	CHECK(!mkdir(folder, 0700));
+	CHECK(!setenv("ZEROCORE_DIR", folder, 1));
+	for (size_t i = 0; i < sizeof(kib) / sizeof(*kib); i++) {
+		zc_pool_t *pool = NULL;
+		zc_result_t result;
+		struct statfs before, after;
+
+		snprintf(mount_options, sizeof(mount_options), "size=%uk",
+			 kib[i]);
+		if (mount("none", folder, "tmpfs", 0, mount_options))
+			t_skip("may not mount");
+		CHECK(!statfs(folder, &before));
+		result = zc_pool_create(t_name(0), &options, &pool);
+		if (result == ZC_OK) {
+			zc_pool_close(pool);
+			CHECK_OK(zc_pool_remove(t_name(0)));
+		} else {
+			CHECK_RESULT(result, ZC_ERROR_NO_MEMORY);
+			CHECK(*zc_last_error());
+			refusals++;
+		}
+		CHECK(!statfs(folder, &after));
+		CHECK_EQ(before.f_bfree, after.f_bfree);
+		CHECK_EQ(before.f_ffree, after.f_ffree);
+		CHECK(!umount(folder));
+	}
+	CHECK_OP(refusals, >=, 4);
+	CHECK(!rmdir(folder));
+	CHECK(!setenv("ZEROCORE_DIR", t_folder(), 1));
+}
+
 /* Whatever the geometry says, opening must not crash or read outside. */
 static void file_with_absurd_geometry_is_survived(void)
 {
@@ -283,6 +362,8 @@ static const struct t_case cases[] = {
 	T_CASE(file_half_created_refused),
 	T_CASE(file_of_another_kind_refused),
 	T_CASE(file_of_data_or_lock_missing_refused),
+	T_CASE(file_damaged_can_be_removed),
+	T_CASE(file_system_too_full_is_refused),
 	T_CASE(file_with_absurd_geometry_is_survived),
 	T_END,
 };

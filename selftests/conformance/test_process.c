@@ -2,7 +2,9 @@
 /*
  * test_process.c - fork, exec, threads, exit without closing.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -97,9 +99,9 @@ static void fork_child_may_not_use_the_pool(void)
 				zc_reader_unregister(reader.role);
 				zc_pool_close(pool);
 			}
-			if (round == 1)
+			if (round == 1 && !T_SANITIZED)
 				exit(0);
-			_exit(0);
+			t_leave();
 		}
 		wait_for(pid);
 		CHECK_EQ(members_of(pool), 1);
@@ -140,7 +142,7 @@ static void fork_child_may_open_it_anew(void)
 			t_read_many(&from, 1);
 		}
 		zc_pool_close(mine);
-		_exit(0);
+		t_leave();
 	}
 	CHECK(read(ready[0], &byte, 1) == 1);
 	for (int i = 0; i < 500; i++) {
@@ -331,6 +333,80 @@ static void last_error_is_a_threads_own(void)
 	CHECK(!strcmp(mine, zc_last_error()));
 }
 
+static int log_lines;
+
+static void on_log(zc_log_level_t level, const char *message, void *ctx)
+{
+	CHECK(level >= ZC_LOG_ERROR && level <= ZC_LOG_DEBUG);
+	CHECK(message && *message && message[strlen(message) - 1] != '\n');
+	CHECK(ctx == &log_lines);
+	__atomic_fetch_add(&log_lines, 1, __ATOMIC_SEQ_CST);
+}
+
+static void dies_soon(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	t_say(t_parent(), "ready");
+	t_hear(t_parent(), "never");
+	zc_pool_close(pool);
+}
+
+/* Something worth a line happens: a peer dies. */
+static void something_happens(struct t_peer *peer)
+{
+	zc_pool_t *pool = t_pool_create(NULL);
+
+	t_say(peer, "go");
+	t_hear(peer, "ready");
+	t_kill(peer);
+	T_UNTIL(members_of(pool) == 1);
+	t_pool_close(pool);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+}
+
+static void log_is_silent_unless_asked_for(void)
+{
+	struct t_peer *peer[3];
+	int err[2];
+	char byte;
+
+	for (int i = 0; i < 3; i++)
+		peer[i] = t_spawn("mortal", dies_soon, NULL);
+	CHECK(!pipe2(err, O_NONBLOCK));
+	CHECK(dup2(err[1], STDERR_FILENO) == STDERR_FILENO);
+	CHECK(!unsetenv("ZEROCORE_LOG"));
+	something_happens(peer[0]);
+	CHECK(read(err[0], &byte, 1) < 0 && errno == EAGAIN);
+	/* To a function, and nowhere else. */
+	zc_set_log(on_log, ZC_LOG_DEBUG, &log_lines);
+	something_happens(peer[1]);
+	CHECK_OP(__atomic_load_n(&log_lines, __ATOMIC_SEQ_CST), >, 0);
+	CHECK(read(err[0], &byte, 1) < 0 && errno == EAGAIN);
+	/* Back to the default. */
+	zc_set_log(NULL, ZC_LOG_DEBUG, NULL);
+	log_lines = 0;
+	something_happens(peer[2]);
+	CHECK_EQ(log_lines, 0);
+	CHECK(read(err[0], &byte, 1) < 0 && errno == EAGAIN);
+}
+
+static void log_is_asked_for_by_the_environment(void)
+{
+	struct t_peer *peer = t_spawn("mortal", dies_soon, NULL);
+	int err[2];
+	char byte;
+
+	CHECK(!pipe2(err, O_NONBLOCK));
+	CHECK(dup2(err[1], STDERR_FILENO) == STDERR_FILENO);
+	CHECK(!setenv("ZEROCORE_LOG", "debug", 1));
+	something_happens(peer);
+	CHECK_EQ(read(err[0], &byte, 1), 1);
+}
+
 static void takes_no_signals(void *arg)
 {
 	struct t_reader reader;
@@ -377,6 +453,8 @@ static const struct t_case cases[] = {
 	T_CASE(exec_ends_the_member),
 	T_CASE(thread_exit_ends_nothing),
 	T_CASE(last_error_is_a_threads_own),
+	T_CASE(log_is_silent_unless_asked_for),
+	T_CASE(log_is_asked_for_by_the_environment),
 	T_CASE(signals_are_left_to_the_program),
 	T_END,
 };

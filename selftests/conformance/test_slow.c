@@ -3,6 +3,10 @@
  * test_slow.c - readers that are slow, never move, or are stopped: what the
  * topic's policy does to them, and that the others lose nothing.
  */
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "harness.h"
 
 #define SERVICE "slow/test/one"
@@ -184,6 +188,7 @@ static void slow_disconnect_cuts_off_once(void)
 	zc_pool_t *pool = t_pool_create(NULL);
 	struct t_writer writer;
 	struct t_reader slow;
+	zc_event_t event = { .sz = sizeof(event) };
 	zc_handle_t held, handle = 0;
 
 	t_say(child, "go");
@@ -195,6 +200,11 @@ static void slow_disconnect_cuts_off_once(void)
 	held = t_read(&slow);
 	write_in_step(&writer, child, 396);
 	CHECK_EQ(disconnected_by(&writer), 1);
+	do {
+		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
+	} while (event.type != ZC_EVENT_READER_DISCONNECTED);
+	CHECK_EQ(event.pid, getpid());
+	CHECK(!strcmp(event.service, SERVICE));
 	CHECK_RESULT(t_try_read(&slow, &handle, 0), ZC_ERROR_DISCONNECTED);
 	CHECK_RESULT(t_try_read(&slow, &handle, t_wait_ns()),
 		     ZC_ERROR_DISCONNECTED);
@@ -373,6 +383,99 @@ static void reader_stopped_is_disconnected(void)
 	reader_stopped(ZC_ON_SLOW_DISCONNECT);
 }
 
+/* Without membarrier the floor must be seen by other means. */
+static void reads_slowly(void *arg)
+{
+	struct stopped *shared = arg;
+	struct t_reader reader;
+	zc_handle_t handle;
+	zc_pool_t *pool;
+
+	t_refuse((unsigned int)shared->next);
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	reader.next = 1;
+	t_say(t_parent(), "ready");
+	while (reader.next <= shared->messages) {
+		CHECK_OK(t_try_read(&reader, &handle, t_wait_ns()));
+		/* Holds it for a while: many others are written meanwhile. */
+		for (int i = 0; i < 20; i++)
+			sched_yield();
+		t_release(&reader, handle);
+	}
+	CHECK_EQ(reader.received + reader.lost, shared->messages);
+	zc_pool_close(pool);
+}
+
+static void drop_oldest_refusing(unsigned int reader, unsigned int writer)
+{
+	struct stopped *shared = t_shared(sizeof(*shared));
+	zc_writer_options_t options = policy(ZC_ON_SLOW_DROP_OLDEST);
+	struct t_writer out;
+	struct t_peer *child;
+	zc_pool_t *pool;
+
+	shared->messages = 5000;
+	shared->next = reader;
+	child = t_spawn("slow", reads_slowly, shared);
+	t_refuse(writer);
+	pool = t_pool_create(NULL);
+	t_say(child, "go");
+	t_hear(child, "ready");
+	t_writer_open(&out, pool, SERVICE, &options);
+	for (uint64_t i = 0; i < shared->messages; i++)
+		t_write(&out, 1 + i * 7 % 3000);
+	t_join(child);
+}
+
+static void slow_drop_oldest_without_membarrier(void)
+{
+	drop_oldest_refusing(T_REFUSE_MEMBARRIER, T_REFUSE_MEMBARRIER);
+}
+
+static void slow_drop_oldest_without_membarrier_here(void)
+{
+	drop_oldest_refusing(0, T_REFUSE_MEMBARRIER);
+}
+
+static void slow_drop_oldest_without_membarrier_there(void)
+{
+	drop_oldest_refusing(T_REFUSE_MEMBARRIER, 0);
+}
+
+static void never_polls(void *arg)
+{
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	t_say(t_parent(), "ready");
+	t_hear(t_parent(), "end");
+	zc_pool_close(pool);
+}
+
+/* (I5) Nor may it wait without bound for one who never polls. */
+static void reader_that_never_polls_without_membarrier(void)
+{
+	zc_writer_options_t options = policy(ZC_ON_SLOW_DROP_OLDEST);
+	struct t_peer *child = t_spawn("idle", never_polls, NULL);
+	struct t_writer writer;
+	zc_pool_t *pool;
+
+	t_refuse(T_REFUSE_MEMBARRIER);
+	pool = t_pool_create(NULL);
+	t_say(child, "go");
+	t_hear(child, "ready");
+	t_writer_open(&writer, pool, SERVICE, &options);
+	t_write_many(&writer, 500, 1000);
+	t_say(child, "end");
+	t_join(child);
+}
+
 static void streams_for_ever(void *arg)
 {
 	uint64_t *sent = arg;
@@ -429,6 +532,10 @@ static const struct t_case cases[] = {
 	T_CASE(reader_stopped_blocks_only_its_topic),
 	T_CASE(reader_stopped_loses_its_oldest),
 	T_CASE(reader_stopped_is_disconnected),
+	T_CASE(slow_drop_oldest_without_membarrier),
+	T_CASE(slow_drop_oldest_without_membarrier_here),
+	T_CASE(slow_drop_oldest_without_membarrier_there),
+	T_CASE(reader_that_never_polls_without_membarrier),
 	T_CASE(writer_stopped_and_continued),
 	T_END,
 };

@@ -4,52 +4,16 @@
  * and containers that refuse membarrier or futex_waitv; signals.
  */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "harness.h"
 
 #define PING "wait/test/ping"
 #define PONG "wait/test/pong"
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-
-enum { REFUSE_MEMBARRIER = 1, REFUSE_WAITV = 2 };
-
-/* What a container does: the call fails, the process goes on. */
-static void refuse_calls(unsigned int which)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-			 which & REFUSE_MEMBARRIER ? SYS_membarrier : ~0U, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-			 which & REFUSE_WAITV ? SYS_futex_waitv : ~0U, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {
-		.len = sizeof(filter) / sizeof(*filter),
-		.filter = filter,
-	};
-
-	if (!which)
-		return;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		t_skip("no seccomp filters here");
-}
 
 struct rounds {
 	uint64_t nr;
@@ -83,7 +47,7 @@ static void pings(void *arg)
 	struct t_writer writer;
 	struct t_reader reader;
 
-	refuse_calls(rounds->refuse_there);
+	t_refuse(rounds->refuse_there);
 	open_pair(&writer, &reader, PING, PONG, rounds->spin_ns);
 	for (uint64_t i = 0; i < rounds->nr; i++) {
 		t_write(&writer, 64);
@@ -99,7 +63,7 @@ static void pongs(void *arg)
 	struct t_writer writer;
 	struct t_reader reader;
 
-	refuse_calls(rounds->refuse_here);
+	t_refuse(rounds->refuse_here);
 	open_pair(&writer, &reader, PONG, PING, rounds->spin_ns);
 	for (uint64_t i = 0; i < rounds->nr; i++) {
 		t_read_many(&reader, 1);
@@ -145,18 +109,18 @@ static void wait_sleeping_is_woken_by_each_commit(void)
 
 static void wait_without_membarrier(void)
 {
-	ping_pong(100, 1, REFUSE_MEMBARRIER, REFUSE_MEMBARRIER);
+	ping_pong(100, 1, T_REFUSE_MEMBARRIER, T_REFUSE_MEMBARRIER);
 }
 
 static void wait_without_membarrier_on_one_side(void)
 {
-	ping_pong(100, 1, REFUSE_MEMBARRIER, 0);
+	ping_pong(100, 1, T_REFUSE_MEMBARRIER, 0);
 }
 
 static void wait_without_membarrier_and_waitv(void)
 {
-	ping_pong(100, 1, REFUSE_MEMBARRIER | REFUSE_WAITV,
-		  REFUSE_MEMBARRIER | REFUSE_WAITV);
+	ping_pong(100, 1, T_REFUSE_MEMBARRIER | T_REFUSE_WAITV,
+		  T_REFUSE_MEMBARRIER | T_REFUSE_WAITV);
 }
 
 struct burst {
@@ -171,7 +135,7 @@ static void writes_bursts(void *arg)
 	struct t_writer writer;
 	zc_pool_t *pool;
 
-	refuse_calls(burst->refuse);
+	t_refuse(burst->refuse);
 	t_hear(t_parent(), "go");
 	pool = t_pool_open();
 	t_writer_open(&writer, pool, burst->service, NULL);
@@ -194,7 +158,7 @@ static void waits_for_any(void *arg)
 	uint64_t left = NR * burst[0].messages;
 	zc_pool_t *pool;
 
-	refuse_calls(burst[0].refuse);
+	t_refuse(burst[0].refuse);
 	t_hear(t_parent(), "go");
 	pool = t_pool_open();
 	for (int i = 0; i < NR; i++) {
@@ -262,12 +226,12 @@ static void wait_any_wakes_for_each_writer(void)
 
 static void wait_any_without_waitv(void)
 {
-	wait_for_any(REFUSE_WAITV, 200);
+	wait_for_any(T_REFUSE_WAITV, 200);
 }
 
 static void wait_any_without_membarrier(void)
 {
-	wait_for_any(REFUSE_MEMBARRIER | REFUSE_WAITV, 200);
+	wait_for_any(T_REFUSE_MEMBARRIER | T_REFUSE_WAITV, 200);
 }
 
 static void wait_any_times_out(void)
@@ -289,6 +253,40 @@ static void wait_any_times_out(void)
 	T_UNTIL((result = zc_wait_any(role, 3, &index, 3000000)) != ZC_OK);
 	CHECK_RESULT(result, ZC_ERROR_TIMEOUT);
 	CHECK_OP(zc_timestamp() - begin, >=, 3000000);
+}
+
+/* As many as one thread may wait for: the last one is seen as well. */
+static void wait_any_of_the_most(void)
+{
+	enum { NR = 127 };
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_reader reader[NR];
+	struct t_writer writer[4];
+	zc_reader_t *role[NR + 1];
+	char name[32];
+
+	for (int i = 0; i < NR; i++) {
+		snprintf(name, sizeof(name), "wait/most/%d", i / 32);
+		t_reader_open(&reader[i], pool, name, NULL);
+		role[i] = reader[i].role;
+	}
+	role[NR] = role[0];
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "wait/most/%d", i);
+		t_writer_open(&writer[i], pool, name, NULL);
+	}
+	for (int round = 0; round < 8; round++) {
+		uint32_t index = NR;
+
+		t_write(&writer[3 - round % 4], 100);
+		while (index == NR)
+			CHECK_OK(zc_wait_any(role, NR, &index, t_wait_ns()));
+		CHECK_EQ(index / 32, 3 - round % 4);
+		for (int i = 0; i < NR; i++)
+			if (i / 32 == 3 - round % 4)
+				t_read_many(&reader[i], 1);
+	}
+	CHECK_RESULT(zc_wait_any(role, NR + 1, NULL, 0), ZC_ERROR_INVALID);
 }
 
 static void wait_poll_times_out(void)
@@ -471,6 +469,7 @@ static const struct t_case cases[] = {
 	T_CASE(wait_any_without_waitv),
 	T_CASE(wait_any_without_membarrier),
 	T_CASE(wait_any_times_out),
+	T_CASE(wait_any_of_the_most),
 	T_CASE(wait_poll_times_out),
 	T_CASE(wait_by_file_descriptor),
 	T_CASE(wait_survives_signals),
