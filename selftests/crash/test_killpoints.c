@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_killpoints.c - a victim dies, or stops, at every step of the transition
+ * table; the others go on, nothing is lost, and nothing leaks.
+ *
+ * Four cases a point: SIGKILL at the first time it comes there and at a random
+ * later one; SIGSTOP, then SIGCONT; SIGSTOP, then SIGKILL.  A point that no
+ * scenario reaches is a failure.
+ */
+#include "crash.h"
+
+#ifdef ZC_KILLPOINTS
+
+enum variant { KILL_FIRST, KILL_LATER, STOP_CONTINUE, STOP_KILL };
+
+struct others {
+	struct t_peer *talker, *listener, *watcher;
+};
+
+static void pulses_flow(void)
+{
+	uint64_t from = board_load(&board->pulses);
+
+	T_UNTIL(board_load(&board->pulses) > from + 20);
+}
+
+static void start(struct others *others)
+{
+	struct t_peer *all[] = { others->watcher, others->listener,
+				 others->talker };
+
+	for (int i = 0; i < 3; i++) {
+		t_say(all[i], "go");
+		t_hear(all[i], "ready");
+	}
+	pulses_flow();
+}
+
+/* Returns true when the victim acted, false when it came to its end. */
+static bool live_and_act(const struct scenario *scenario, struct others *others,
+			 struct t_peer **victim)
+{
+	*victim = t_spawn(scenario->name, scenario->live, NULL);
+	(void)others;
+	if (t_wait_stopped(*victim))
+		return true;
+	return board->action == ACT_KILL &&
+	       board_load(&board->hits[board->point]) >= board->nth;
+}
+
+/* What is true after every death. */
+static void others_go_on(struct t_peer *next, struct t_peer *guest)
+{
+	uint64_t last;
+
+	pulses_flow();
+	t_say(next, "go");
+	last = t_hear_number(next, "written");
+	T_UNTIL(board_load(&board->watched) == last);
+	t_say(guest, "go");
+	t_hear(guest, "left");
+	t_join(guest);
+	t_say(next, "end");
+	t_join(next);
+	pulses_flow();
+}
+
+static void others_go_on_beside(struct t_peer *guest)
+{
+	pulses_flow();
+	t_say(guest, "go");
+	t_hear(guest, "left");
+	t_join(guest);
+	pulses_flow();
+}
+
+static void end(struct others *others)
+{
+	zc_pool_t *pool;
+
+	board_store(&board->end, 1);
+	t_join(others->talker);
+	t_join(others->listener);
+	t_join(others->watcher);
+	CHECK_OP(board_load(&board->watched), >=, board_load(&board->committed));
+	pool = t_pool_open();
+	t_pool_check_left(pool);
+	t_pool_acquire_all(pool, MAIN);
+	t_pool_acquire_all(pool, SACRIFICE);
+	t_pool_check_rest(pool);
+	zc_pool_close(pool);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+}
+
+static struct t_peer *make_world(struct others *others, struct t_peer **guest)
+{
+	struct t_peer *next = t_spawn("successor", successor, NULL);
+
+	*guest = t_spawn("visitor", visitor, NULL);
+	others->talker = t_spawn("talker", talker, NULL);
+	others->listener = t_spawn("listener", listener, NULL);
+	others->watcher = t_spawn("watcher", watcher, NULL);
+	return next;
+}
+
+/* The pool is made by a process that ends: the driver must be able to fork. */
+static void makes_the_pool(void *arg)
+{
+	zc_pool_options_t geometry = t_pool_options();
+
+	(void)arg;
+	geometry.bytes = 1U << 20;
+	geometry.ring_entries = 16;
+	t_pool_close(t_pool_create(&geometry));
+}
+
+/* Returns false when this scenario does not lead there. */
+static bool run_scenario(const struct scenario *scenario, enum variant variant)
+{
+	struct others others;
+	struct t_peer *victim, *next, *guest;
+	bool acted;
+
+	for (int i = 0; i < ZC_KP_COUNT; i++)
+		board->hits[i] = 0;
+	board->committed = board->watched = board->pulses = board->end = 0;
+	t_join(t_spawn("creator", makes_the_pool, NULL));
+	next = make_world(&others, &guest);
+	if (!scenario->others_late)
+		start(&others);
+	acted = live_and_act(scenario, &others, &victim);
+	if (scenario->others_late)
+		start(&others);
+	if (acted && variant == STOP_CONTINUE) {
+		others_go_on_beside(guest);
+		t_continue(victim);
+		t_join(victim);
+		pulses_flow();
+		t_kill(next);
+	} else if (acted && variant == STOP_KILL) {
+		pulses_flow();
+		t_kill(victim);
+		others_go_on(next, guest);
+	} else if (acted) {
+		others_go_on(next, guest);
+	} else {
+		t_kill(next);
+		t_kill(guest);
+	}
+	end(&others);
+	return acted;
+}
+
+static void run_point(enum zc_killpoint point, enum variant variant)
+{
+	const struct scenario *const *scenario;
+
+	board = t_shared(sizeof(*board));
+	board->seed = t_env("ZC_SEED", 1 + (uint64_t)point * 4 + variant);
+	board->point = point;
+	board->action = variant <= KILL_LATER ? ACT_KILL : ACT_STOP;
+	t_srand(board->seed);
+	board->nth = 1;
+	if (variant != KILL_FIRST)
+		board->nth += t_rand_below(6);
+	scenario = scenarios_for(zc_killpoint_name(point));
+	for (; *scenario; scenario++) {
+		if (run_scenario(*scenario, variant))
+			return;
+		/* It comes there, though less often: the first time will do. */
+		if (board_load(&board->hits[point]) && board->nth > 1) {
+			board->nth = 1;
+			if (run_scenario(*scenario, variant))
+				return;
+		}
+	}
+	T_FAIL("never reached: %s", zc_killpoint_name(point));
+}
+
+#define CASES_OF(name)                                                         \
+	static void name##_kill(void)                                          \
+	{                                                                      \
+		run_point(ZC_KP_##name, KILL_FIRST);                           \
+	}                                                                      \
+	static void name##_kill_later(void)                                    \
+	{                                                                      \
+		run_point(ZC_KP_##name, KILL_LATER);                           \
+	}                                                                      \
+	static void name##_stop_continue(void)                                 \
+	{                                                                      \
+		run_point(ZC_KP_##name, STOP_CONTINUE);                        \
+	}                                                                      \
+	static void name##_stop_kill(void)                                     \
+	{                                                                      \
+		run_point(ZC_KP_##name, STOP_KILL);                            \
+	}
+ZC_KILLPOINT_LIST(CASES_OF)
+
+#define ROWS_OF(name)                                                          \
+	T_CASE(name##_kill), T_CASE(name##_kill_later),                        \
+	T_CASE(name##_stop_continue), T_CASE(name##_stop_kill),
+
+static const struct t_case cases[] = {
+	ZC_KILLPOINT_LIST(ROWS_OF)
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
+#else
+#include <stdio.h>
+
+int main(void)
+{
+	puts("1..0 # SKIP built without kill points");
+	return 0;
+}
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_lib_joins.c - roles whose process dies while they come to be.
+ */
+#include <stdlib.h>
+
+#include "lib.h"
+#include "step.h"
+
+#define SMALL (64 << 10)
+#define PEER 40		/* another member, which lives */
+
+static struct {
+	struct lib l;
+	zc_writer_t *w;
+	zc_reader_t *r;
+	zc_handle_t held;
+	u64 committed;
+} world;
+
+static void belong_to_peer(u64 *life)
+{
+	world.l.pool->view.members[PEER].life = zc_life(1, 0, ZC_LIFE_LIVE);
+	*life = zc_life(zc_life_incarnation(*life), PEER, ZC_LIFE_LIVE);
+}
+
+/* This process is dead: its roles are gone, what it had is back. */
+static void reap_me(void *ctx)
+{
+	struct unit_reaper r;
+	struct unit_pool p;
+
+	(void)ctx;
+	lib_as_unit_pool(&world.l, &p);
+	unit_declare_dead(&p, world.l.pool->member, 1);
+	unit_reaper_init(&r, 2);
+	unit_reap(&p, &r, 100);
+	/* The next test step is another process's. */
+	unit_member_join(&p, world.l.pool->member);
+}
+
+/* --- a reader dies while it joins --------------------------------------------------------- */
+
+static const zc_reader_options_t *reader_options;
+
+static void join_as_reader(void *ctx)
+{
+	zc_reader_t *r;
+
+	(void)ctx;
+	must_zc(zc_reader_register(world.l.pool, reader_options, &r));
+}
+
+/* The writer has no reader: all that it sent comes back, round the ring. */
+static void writer_has_no_reader(void *ctx)
+{
+	struct zc_writer_slot *slot = world.w->slot;
+	zc_handle_t h;
+	u32 i;
+
+	(void)ctx;
+	must_eq(zc_mask_bits(slot->active), 0);
+	must_eq(zc_mask_bits(slot->hazard), 0);
+	for (i = 0; i < ZC_MAX_READERS_PER; i++)
+		must_eq(zc_life_state(zc_reader_slot(&world.l.pool->view,
+						     world.w->id, i)->life),
+			ZC_LIFE_IDLE);
+	for (i = 0; i < 200; i++)
+		must_zc(lib_send(world.w, 500, 0));
+	must_zc(zc_writer_acquire_block(world.w, SMALL, &h, 0));
+	must_zc(zc_writer_cancel_block(world.w, h));
+}
+
+static void reader_dies(const zc_reader_options_t *o)
+{
+	const struct step_case c = { .victim = join_as_reader, .dies = true,
+				     .rivals = reap_me,
+				     .check = writer_has_no_reader };
+	zc_reader_options_t with_name = *o;
+	u32 i;
+
+	memset(&world, 0, sizeof(world));
+	with_name.service = SERVICE;
+	reader_options = &with_name;
+	lib_open(&world.l, SMALL);
+	world.w = lib_plain_writer(&world.l);
+	for (i = 0; i < 5; i++)
+		must_zc(lib_send(world.w, 64, 0));
+	lib_make_private(&world.l);
+	belong_to_peer(&world.w->slot->life);
+	must(step_every(&c) > 300);
+	lib_close(&world.l);
+}
+
+Test(join, of_a_reader_that_dies_leaves_nothing)
+{
+	const zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+
+	reader_dies(&o);
+}
+
+Test(join, of_a_history_reader_that_dies_leaves_nothing)
+{
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+
+	o.history = 3;
+	reader_dies(&o);
+}
+
+/* --- an adopter dies ----------------------------------------------------------------------- */
+
+static void adopt(void *ctx)
+{
+	(void)ctx;
+	world.w = lib_plain_writer(&world.l);
+}
+
+/* The next adopter finds all that the first one left, and no more. */
+static void next_adopts(void *ctx)
+{
+	zc_handle_t h;
+	zc_writer_t *w;
+	u64 s;
+	u32 i;
+
+	(void)ctx;
+	w = lib_plain_writer(&world.l);
+	must_eq(w->head, world.committed + 1);
+	must_eq(w->deferred_used, 1);
+	lib_verify(world.r, world.held);
+	for (i = 0; i < 2; i++) {
+		must_zc(lib_receive(world.r, &h, &s));
+		must_eq(s, world.committed - 1 + i);
+		must_zc(zc_reader_release_block(world.r, h));
+	}
+	must_zc(lib_send(w, 64, 0));
+	must_zc(lib_receive(world.r, &h, &s));
+	must_eq(s, world.committed + 1);
+	must_zc(zc_reader_release_block(world.r, h));
+	must_zc(zc_reader_release_block(world.r, world.held));
+	must_zc(zc_writer_acquire_block(w, SMALL, &h, 0));
+	must_zc(zc_writer_cancel_block(w, h));
+	zc_writer_unregister(w);
+	lib_all_free(&world.l);
+}
+
+Test(adoption, by_one_who_dies_can_be_done_again)
+{
+	const struct step_case c = { .victim = adopt, .dies = true,
+				     .rivals = reap_me, .check = next_adopts };
+	zc_handle_t h;
+	u32 i;
+
+	memset(&world, 0, sizeof(world));
+	lib_open(&world.l, SMALL);
+	world.r = lib_plain_reader(&world.l);
+	world.w = lib_plain_writer(&world.l);
+	must_zc(lib_send(world.w, 300, 0));
+	must_zc(lib_receive(world.r, &world.held, NULL));
+	for (i = 0; i < 70; i++) {
+		must_zc(lib_send(world.w, 64, 0));
+		must_zc(lib_receive(world.r, &h, NULL));
+		must_zc(zc_reader_release_block(world.r, h));
+	}
+	must_zc(lib_send(world.w, 128, 0));
+	must_zc(lib_send(world.w, 128, 0));
+	world.committed = world.w->head - 1;
+	zc_writer_unregister(world.w);
+	lib_make_private(&world.l);
+	belong_to_peer(&zc_reader_slot(&world.l.pool->view, world.r->writer,
+				       world.r->id)->life);
+	must(step_every(&c) > 300);
+	lib_close(&world.l);
+}
+
+/* --- a process leaves, or dies on the way -------------------------------------------------- */
+
+static void leave_as_reader(void *ctx)
+{
+	(void)ctx;
+	zc_reader_unregister(world.r);
+}
+
+Test(leaving, of_a_reader_that_dies_leaves_nothing)
+{
+	const struct step_case c = { .victim = leave_as_reader, .dies = true,
+				     .rivals = reap_me,
+				     .check = writer_has_no_reader };
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+	u32 i;
+
+	memset(&world, 0, sizeof(world));
+	lib_open(&world.l, SMALL);
+	o.best_effort = true;
+	world.r = lib_reader(&world.l, &o);
+	world.w = lib_plain_writer(&world.l);
+	for (i = 0; i < 5; i++) {
+		must_zc(lib_send(world.w, 64, 0));
+		must_zc(lib_receive(world.r, &world.held, NULL));
+	}
+	lib_make_private(&world.l);
+	belong_to_peer(&world.w->slot->life);
+	must(step_every(&c) > 30);
+	lib_close(&world.l);
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_lib_slow.c - slow readers and events: every loss is counted.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib.h"
+
+#define SMALL (64 << 10)
+
+static zc_writer_stats_t writer_stats(zc_writer_t *w)
+{
+	zc_writer_stats_t s = { .sz = sizeof(s) };
+
+	must_zc(zc_writer_get_stats(w, &s));
+	return s;
+}
+
+static zc_reader_stats_t reader_stats(zc_reader_t *r)
+{
+	zc_reader_stats_t s = { .sz = sizeof(s) };
+
+	must_zc(zc_reader_get_stats(r, &s));
+	return s;
+}
+
+/* Polls up to @most messages; their numbers only grow. */
+static void drain(zc_reader_t *r, u64 *last, u32 most)
+{
+	zc_handle_t h;
+	u64 s;
+
+	while (most-- && !lib_receive(r, &h, &s)) {
+		must(s > *last);
+		*last = s;
+		must_zc(zc_reader_release_block(r, h));
+	}
+}
+
+Test(slow, reader_loses_what_the_writer_counts_as_dropped)
+{
+	struct unit_random random;
+	u32 round, i;
+
+	unit_random_init(&random);
+	for (round = 0; round < 20; round++) {
+		zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+		u64 last[3] = { 0 }, lost = 0;
+		zc_reader_t *r[3];
+		zc_writer_t *w;
+		struct lib l;
+
+		lib_open(&l, SMALL);
+		for (i = 0; i < 3; i++)
+			r[i] = lib_plain_reader(&l);
+		o.on_slow = ZC_ON_SLOW_DROP_OLDEST;
+		o.lag_limit = 1 + unit_random_below(&random, 63);
+		w = lib_writer(&l, &o);
+		for (i = 0; i < 2000; i++) {
+			u32 who = unit_random_below(&random, 6);
+
+			/* Never refused: that is the policy. */
+			must_zc(lib_send(w, 8 + unit_random_below(&random, 800),
+					 0));
+			if (who < 3)
+				drain(r[who], &last[who],
+				      unit_random_below(&random, 40));
+		}
+		for (i = 0; i < 3; i++) {
+			zc_reader_stats_t s;
+
+			drain(r[i], &last[i], ~0U);
+			must_eq(last[i], 2000);
+			s = reader_stats(r[i]);
+			must_eq(s.received + s.lost, 2000);
+			must_eq(s.lag, 0);
+			must_eq(s.held, 0);
+			must_eq(s.corrupt, 0);
+			lost += s.lost;
+		}
+		must(lost > 0);
+		must_eq(writer_stats(w).dropped, lost);
+		must_eq(writer_stats(w).committed, 2000);
+		must_eq(writer_stats(w).disconnected, 0);
+		lib_close(&l);
+	}
+}
+
+/* What it holds is never taken from it, however far the writer goes on. */
+Test(slow, reader_keeps_what_it_holds)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t held[16];
+	zc_reader_t *r;
+	zc_writer_t *w;
+	struct lib l;
+	u64 s;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	o.on_slow = ZC_ON_SLOW_DROP_OLDEST;
+	o.lag_limit = 20;
+	w = lib_writer(&l, &o);
+	for (i = 0; i < 16; i++) {
+		must_zc(lib_send(w, 256, 0));
+		must_zc(lib_receive(r, &held[i], NULL));
+	}
+	for (i = 0; i < 500; i++) {
+		must_zc(lib_send(w, 256, 0));
+		lib_verify(r, held[i % 16]);
+	}
+	must_eq(w->deferred_used, 16);
+	must_fail(zc_reader_poll_block(r, 0, &held[0], 0), ZC_ERROR_HOLDS);
+	for (i = 0; i < 16; i++) {
+		lib_verify(r, held[i]);
+		must_zc(zc_reader_release_block(r, held[i]));
+	}
+	must_zc(lib_receive(r, &held[0], &s));
+	must(s >= 516 - 20 && s <= 516);
+	must_eq(reader_stats(r).lost, s - 17);
+	lib_close(&l);
+}
+
+Test(slow, reader_is_cut_off_once)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t held, h;
+	zc_reader_t *slow, *quick, *again;
+	zc_writer_t *w;
+	struct lib l;
+	u64 last = 0, s;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	slow = lib_plain_reader(&l);
+	quick = lib_plain_reader(&l);
+	o.on_slow = ZC_ON_SLOW_DISCONNECT;
+	o.lag_limit = 10;
+	w = lib_writer(&l, &o);
+	must_zc(lib_send(w, 64, 0));
+	must_zc(lib_receive(slow, &held, NULL));
+	for (i = 0; i < 300; i++) {
+		must_zc(lib_send(w, 64, 0));
+		drain(quick, &last, ~0U);
+	}
+	must_eq(last, 301);
+	must_eq(writer_stats(w).disconnected, 1);
+	must_eq(writer_stats(w).dropped, 0);
+	must_fail(zc_reader_poll_block(slow, 0, &h, 0), ZC_ERROR_DISCONNECTED);
+	must_fail(zc_reader_poll_block(slow, 0, &h, 1000), ZC_ERROR_DISCONNECTED);
+	/* Its hold counts all the same. */
+	lib_verify(slow, held);
+	must_zc(zc_reader_release_block(slow, held));
+	/* The next one in that place is connected. */
+	zc_reader_unregister(slow);
+	again = lib_plain_reader(&l);
+	must_eq(zc_reader_id(again), 0);
+	must_zc(lib_send(w, 64, 0));
+	must_zc(lib_receive(again, &h, &s));
+	must_eq(s, 302);
+	must_eq(reader_stats(again).lost, 0);
+	lib_close(&l);
+}
+
+/* An overwrite topic never waits; what a reader misses is counted. */
+Test(slow, overwrite_keeps_the_last)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_options_t ro = ZC_READER_OPTIONS_INIT;
+	u64 last = 0, s;
+	zc_reader_t *r;
+	zc_writer_t *w;
+	zc_handle_t h;
+	struct lib l;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	o.overwrite = true;
+	o.history = 8;
+	w = lib_writer(&l, &o);
+	r = lib_plain_reader(&l);
+	for (i = 0; i < 1000; i++) {
+		must_zc(lib_send(w, 8 + i % 500, 0));
+		if (i % 100 == 50)
+			drain(r, &last, 3);
+	}
+	drain(r, &last, ~0U);
+	must_eq(last, 1000);
+	must_eq(reader_stats(r).received + reader_stats(r).lost, 1000);
+	must(reader_stats(r).lost > 0);
+	/* A late one gets the last 8. */
+	ro.history = 8;
+	r = lib_reader(&l, &ro);
+	must_zc(lib_receive(r, &h, &s));
+	must_eq(s, 993);
+	lib_close(&l);
+}
+
+/* --- events ------------------------------------------------------------------------------ */
+
+static zc_result_t next_event(struct lib *l, zc_event_t *event, u64 timeout_ns)
+{
+	memset(event, 0xa5, sizeof(*event));
+	event->sz = sizeof(*event);
+	return zc_pool_next_event(l->pool, event, timeout_ns);
+}
+
+static void skip_events(struct lib *l)
+{
+	zc_event_t event;
+
+	while (!next_event(l, &event, 0))
+		;
+}
+
+Test(event, tells_what_happened_in_order)
+{
+	zc_event_t event;
+	zc_reader_t *r;
+	zc_writer_t *w;
+	struct lib l;
+	const zc_event_type_t want[] = {
+		ZC_EVENT_SERVICE_ADDED, ZC_EVENT_READER_JOINED,
+		ZC_EVENT_WRITER_JOINED, ZC_EVENT_WRITER_LEFT,
+		ZC_EVENT_READER_LEFT,
+	};
+	u32 i;
+
+	lib_open(&l, SMALL);
+	skip_events(&l);
+	r = lib_plain_reader(&l);
+	w = lib_plain_writer(&l);
+	zc_writer_unregister(w);
+	zc_reader_unregister(r);
+	for (i = 0; i < ARRAY_SIZE(want); i++) {
+		must_zc(next_event(&l, &event, 0));
+		must_eq(event.type, want[i]);
+		must_eq(event.pid, (u32)getpid());
+		must(!strcmp(event.service, SERVICE));
+		must(strlen(zc_event_name(event.type)) > 3);
+	}
+	must_eq(next_event(&l, &event, 0), ZC_ERROR_TIMEOUT);
+	lib_close(&l);
+}
+
+Test(event, ring_overflow_is_counted)
+{
+	zc_event_t event;
+	zc_reader_t *r;
+	struct lib l;
+	u32 i, rounds = ZC_EVENTS + 17;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	skip_events(&l);
+	for (i = 0; i < rounds; i++) {
+		zc_reader_unregister(r);
+		r = lib_plain_reader(&l);
+	}
+	must_zc(next_event(&l, &event, 0));
+	must_eq(event.type, ZC_EVENT_OVERFLOW);
+	must_eq(event.blocks, 2 * rounds - ZC_EVENTS);
+	for (i = 0; i < ZC_EVENTS; i++) {
+		must_zc(next_event(&l, &event, 0));
+		must_eq(event.type, i & 1 ? ZC_EVENT_READER_JOINED :
+					    ZC_EVENT_READER_LEFT);
+	}
+	must_eq(next_event(&l, &event, 0), ZC_ERROR_TIMEOUT);
+	lib_close(&l);
+}
+
+/* An emitter that died before it wrote: listeners step over, in bounded time. */
+Test(event, of_a_dead_emitter_is_stepped_over)
+{
+	zc_event_t event;
+	zc_reader_t *r;
+	struct lib l;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	skip_events(&l);
+	zc_fetch_add64(&l.pool->view.header->event_head, 1);
+	must_eq(next_event(&l, &event, 0), ZC_ERROR_TIMEOUT);
+	zc_reader_unregister(r);
+	must_zc(next_event(&l, &event, 30000000000ULL));
+	must_eq(event.type, ZC_EVENT_READER_LEFT);
+	lib_close(&l);
+}
+
+/* All who reaped one death tell it; each listener hears of it once. */
+Test(event, of_a_death_is_heard_once)
+{
+	struct zc_member_record *m;
+	zc_event_t event;
+	struct lib l;
+	u32 i, incarnation;
+
+	lib_open(&l, SMALL);
+	lib_make_private(&l);
+	skip_events(&l);
+	m = &l.pool->view.members[77];
+	for (incarnation = 3; incarnation < 5; incarnation++) {
+		m->life = zc_life(incarnation, 77, ZC_LIFE_REAPING);
+		m->pid = 4711;
+		m->reaped_blocks = incarnation;
+		for (i = 0; i < 3; i++)
+			zc_event_emit_death(l.pool, 77, incarnation);
+		/* By one who comes when the slot is somebody else's. */
+		zc_event_emit_death(l.pool, 77, incarnation - 1);
+		m->life = zc_life(incarnation, 0, ZC_LIFE_IDLE);
+		zc_event_emit_death(l.pool, 77, incarnation);
+		must_zc(next_event(&l, &event, 0));
+		must_eq(event.type, ZC_EVENT_MEMBER_DIED);
+		must_eq(event.member, 77);
+		must_eq(event.pid, 4711);
+		must_eq(event.blocks, incarnation);
+		must_eq(next_event(&l, &event, 0), ZC_ERROR_TIMEOUT);
+	}
+	lib_close(&l);
+}
