@@ -249,8 +249,10 @@ kill: $(build/kill_command) $(build/kill_crash)
 RUN := selftests/run.sh
 CHECK_JOBS ?= 2
 SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
-TESTS := $(build_unit:%='% --tap=-') $(build_conf) \
-	$(build/asan_unit:%='% --tap=-') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
+# Criterion reports at its end only: a test that hangs must not take that away.
+UNIT_ARGS := --tap=- --timeout 120
+TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
+	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
 ## check        all tests that end within minutes: selftests/, each compiler, sanitizers
 check: all tests alt asan tsan kill | deps-check

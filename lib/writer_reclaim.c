@@ -21,17 +21,22 @@ static bool zc_may_keep(const struct zc_writer *w, bool starving)
  * Go round in at least 128 blocks, so that a generation does not wrap within a
  * minute.  Payloads of half a page and more go round in 8 MiB, past the
  * second-level cache: storing to lines that another core has just read is slow.
- * But never in more than a part of a small pool.
+ * But an idle writer must not sit on more than a small part of the pool, or on
+ * eight blocks where those are large; and sixteen blocks of 4 MiB, each at the
+ * same place in its page, no longer fit a set of the caches.
  */
 static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 {
-	u64 bytes = 128ULL * granules << w->granule_shift;
-	u64 most = zc_granules(&w->pool->view) / 128 << w->granule_shift;
+	u64 total = zc_granules(&w->pool->view) << w->granule_shift;
+	u64 block = (u64)granules << w->granule_shift;
+	u64 few = 8 * block < total / 8 ? 8 * block : total / 8;
+	u64 most = total / 128 > few ? total / 128 : few;
+	u64 bytes = 128 * block;
 
-	if ((u64)granules << w->granule_shift >= 2048 && bytes < (8u << 20))
+	if (block >= 2048 && bytes < (8u << 20))
 		bytes = 8u << 20;
-	if (bytes > (64u << 20))
-		bytes = 64u << 20;
+	if (bytes > (32u << 20))
+		bytes = 32u << 20;
 	if (bytes > most)
 		bytes = most;
 	return bytes >> w->granule_shift;

@@ -34,7 +34,8 @@ extern "C" {
  * enum zc_result - what a call came to
  *
  * Every call that can fail returns one of these; on failure its outputs are
- * untouched, and zc_last_error() has a sentence that says what to do.
+ * untouched, and zc_last_error() has a sentence that says what to do (but for a
+ * poll with timeout 0 that finds nothing, which is no failure to explain).
  */
 typedef enum zc_result {
 	ZC_OK = 0,
@@ -57,7 +58,7 @@ typedef enum zc_result {
 	ZC_ERROR_FORKED = -17,		/* a forked child: open the pool anew */
 	ZC_ERROR_EVICTED = -18,		/* the peers took this process for dead */
 	ZC_ERROR_DISCONNECTED = -19,	/* too slow for the topic: cut off */
-	ZC_ERROR_PEER_DIED = -20,	/* the other side is dead */
+	ZC_ERROR_PEER_DIED = -20,	/* reserved: the other side is dead */
 	ZC_ERROR_NOT_SUPPORTED = -21,	/* not on this kernel, backend or build */
 	ZC_ERROR_CLOSED = -22		/* the role or pool was closed */
 } zc_result_t;

@@ -49,7 +49,8 @@ typedef struct zc_reader_options {
  * From here on every message of the service is kept for this reader (unless
  * best_effort). A service that nobody wrote to yet is created.
  * Return: ZC_OK; ZC_ERROR_SLOTS: 32 readers, or no free service;
- * ZC_ERROR_INVALID; ZC_ERROR_FORKED.
+ * ZC_ERROR_BUSY: too many make services at a time; ZC_ERROR_NO_MEMORY;
+ * ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_reader_register(zc_pool_t *pool,
 				      const zc_reader_options_t *options,
@@ -108,7 +109,8 @@ ZC_API zc_result_t zc_reader_block_info(zc_reader_t *reader, zc_handle_t handle,
  * zc_reader_release_block() - let a message go, in any order
  * @reader: the role
  * @handle: of a held message; ends here
- * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_FORKED. Wait-free.
+ * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED. Wait-free.
  */
 ZC_API zc_result_t zc_reader_release_block(zc_reader_t *reader,
 					   zc_handle_t handle);

@@ -64,8 +64,9 @@ typedef struct zc_writer_options {
  *
  * Adopts the sequence, ring and unread messages of a writer that left or died.
  * Return: ZC_OK; ZC_ERROR_BUSY: the service has a live writer, or its dead one
- * is being reaped (a few ms); ZC_ERROR_SLOTS: no free service;
- * ZC_ERROR_INVALID; ZC_ERROR_PERMISSION; ZC_ERROR_FORKED.
+ * is being reaped (a few ms), or too many make services at a time;
+ * ZC_ERROR_SLOTS: no free service; ZC_ERROR_INVALID; ZC_ERROR_PERMISSION;
+ * ZC_ERROR_NO_MEMORY; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_writer_register(zc_pool_t *pool,
 				      const zc_writer_options_t *options,
@@ -85,8 +86,9 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
  * @out_handle: ended by commit or cancel
  * @timeout_ns: how long to wait for memory, or for slow readers
  *
- * Several blocks may be in flight. Progress: lock-free; one system call only
- * when it has to wait or to cut off a reader.
+ * Several blocks may be in flight. Progress: lock-free. System calls only where
+ * it has to wait (futex), to drop or cut off a reader (membarrier), or to tell a
+ * writer that waits for memory (futex).
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_NO_MEMORY with timeout 0 when the
  * pool is full; ZC_ERROR_QUOTA with timeout 0 when the quota is used up;
  * ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight; ZC_ERROR_FORKED;
@@ -123,7 +125,8 @@ ZC_API zc_result_t zc_writer_resize_block(zc_writer_t *writer,
  * @handle: of a claimed block; ends here
  *
  * Wait-free; no system call unless a reader sleeps for this message.
- * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_writer_commit_block(zc_writer_t *writer,
 					  zc_handle_t handle);

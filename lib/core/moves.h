@@ -13,18 +13,21 @@
  * | resize  | FREE, w       | FREE, w       | w: split, merge   | store | yes |
  * | absorb  | FREE, w       | INSIDE        | w: merge          | store | yes |
  * | commit  | FREE, w       | USING, w      | w                 | store | no  |
- * | reclaim | USING, w      | CLEAN, x      | w; if w idle any  | CAS   | no  |
+ * | reclaim | USING, w      | CLEAN, x      | w, another, nobody| CAS   | no  |
  * | keep    | CLEAN, w      | FREE, w       | w                 | store | yes |
  * | done    | CLEAN, x      | FREE, none    | x                 | store | yes |
  * | reap    | FREE, dead    | FREE, none    | any reaper        | CAS   | yes |
  * | reap    | CLEAN, dead   | FREE, none    | any reaper        | CAS   | yes |
  * | reap    | USING, dead   | CLEAN, dead   | any reaper        | CAS   | no  |
- * | orphan  | CLEAN, dead   | CLEAN, ORPHAN | any reaper        | CAS   | yes |
+ * | orphan  | CLEAN, x      | CLEAN, ORPHAN | x, or any reaper  | CAS   | yes |
  * | adopt   | CLEAN, ORPHAN | FREE, none    | who needs memory  | CAS   | yes |
  * | inside  | stale         | INSIDE        | reaper, see run.c | CAS   | yes |
  *
- * A plain store is enough where the caller is the live owner: everybody else
- * changes a word that has an owner only after that owner's proven death.
+ * "Another" is a writer short of memory; "nobody" somebody without a role, who
+ * makes it an orphan (x = ORPHAN).  A plain store is enough where the caller is the
+ * live owner of a FREE or CLEAN word: everybody else changes those only after that
+ * owner's proven death.  USING is everybody's who can show that no reader needs
+ * it, so that leaving USING is a CAS for its writer, too.
  *
  * If death falls before a move, the word says what it was; after it, what it
  * became: the reaper's pass takes FREE and CLEAN words of the dead owner, and

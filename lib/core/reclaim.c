@@ -2,9 +2,9 @@
 /*
  * reclaim.c - when may a published block be taken back?
  *
- * required(r, s) = r is an active, required reader and s >= max(join, floor).
- * Each such reader must have its cursor above s, and no active reader may hold
- * s.  The order of the loads is the protocol: see DESIGN section 4 and the
+ * required(r, s) = r is an active, required reader and s >= floor.  Each such
+ * reader must have its cursor above s, and no active reader may hold s.  (join is
+ * where its lag counts from; history before it is required like the rest.)  The order of the loads is the protocol: see DESIGN section 4 and the
  * models holds.pml, tso.pml, demote.pml, torn_reclaim.pml.
  */
 #include "reclaim.h"

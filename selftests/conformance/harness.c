@@ -92,6 +92,13 @@ void t_note(const char *fmt, ...)
 	va_end(ap);
 }
 
+static void (*t_fail_fn)(void);
+
+void t_on_fail(void (*fn)(void))
+{
+	t_fail_fn = fn;
+}
+
 void t_fail(const char *file, int line, const char *fmt, ...)
 {
 	struct t_peer *parent = t_parent();
@@ -105,6 +112,8 @@ void t_fail(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	t_print(STDOUT_FILENO, where, fmt, ap);
 	va_end(ap);
+	if (t_fail_fn)
+		t_fail_fn();
 	if (*zc_last_error())
 		t_note("  last error: %s", zc_last_error());
 	_exit(1);

@@ -54,6 +54,9 @@ void t_skip(const char *why) __attribute__((noreturn));
 void t_leave(void) __attribute__((noreturn));
 void t_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Called before a failed case ends: what helps to see it again. */
+void t_on_fail(void (*fn)(void));
+
 #define T_FAIL(...) t_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 #define CHECK(cond)                                                            \
@@ -150,6 +153,8 @@ void t_join(struct t_peer *child);
 void t_kill(struct t_peer *child);
 void t_kill_only(struct t_peer *child);
 void t_reap(struct t_peer *child);
+/* Is its first thread asleep in the kernel just now? */
+bool t_asleep(struct t_peer *child);
 /* Stops a child and returns when it has stopped; continues it. */
 void t_stop(struct t_peer *child);
 /* Has it ended, though nobody waited for it yet? */
@@ -165,6 +170,8 @@ void t_refuse(unsigned int which);
 /* From now on any system call of this thread ends the case as failed, but for
  * ending, reading the clock, and talking to the other side. */
 void t_refuse_all(void);
+/* The same for each call that would put this thread to sleep. */
+void t_refuse_sleep(void);
 
 /* For harness.c. */
 void t_proc_end(void);
@@ -193,6 +200,8 @@ void t_pool_check_rest(zc_pool_t *pool);
 uint64_t t_pool_check_left(zc_pool_t *pool);
 /* Proves that nothing leaked: adopts @service and acquires all the memory. */
 void t_pool_acquire_all(zc_pool_t *pool, const char *service);
+/* Proves that no service entry leaked: 32 new names fit. */
+void t_pool_register_all(zc_pool_t *pool);
 /* Closes, checks and removes what the case made. For harness.c. */
 void t_pool_end(void);
 

@@ -140,6 +140,19 @@ void t_pool_acquire_all(zc_pool_t *pool, const char *service)
 	t_writer_close(&writer);
 }
 
+void t_pool_register_all(zc_pool_t *pool)
+{
+	struct t_writer writer[32];
+	char name[32];
+
+	for (unsigned int i = 0; i < 32; i++) {
+		snprintf(name, sizeof(name), "new/name/%u", i);
+		t_writer_open(&writer[i], pool, name, NULL);
+	}
+	for (unsigned int i = 0; i < 32; i++)
+		t_writer_close(&writer[i]);
+}
+
 void t_pool_end(void)
 {
 	for (unsigned int i = 0; i < T_POOLS; i++) {

@@ -242,6 +242,25 @@ void t_stop(struct t_peer *child)
 		T_FAIL("%s did not stop", child->name);
 }
 
+bool t_asleep(struct t_peer *child)
+{
+	char path[64], state = 0;
+	FILE *file;
+	int c;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child->pid);
+	file = fopen(path, "re");
+	if (!file)
+		T_FAIL("%s: %s", path, strerror(errno));
+	/* The names of these programs have no ')'. */
+	while ((c = fgetc(file)) != EOF && c != ')')
+		;
+	if (fscanf(file, " %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'S';
+}
+
 bool t_ended(struct t_peer *child)
 {
 	siginfo_t info = { .si_pid = 0 };

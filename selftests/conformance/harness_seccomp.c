@@ -33,6 +33,22 @@ static void install(struct sock_filter *filter, unsigned short length)
 		t_skip("no seccomp filters here");
 }
 
+static void on_refused(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	T_FAIL("system call %d was made", info->si_syscall);
+}
+
+static void catch_refused(void)
+{
+	struct sigaction action = { .sa_sigaction = on_refused,
+				    .sa_flags = SA_SIGINFO };
+
+	if (sigaction(SIGSYS, &action, NULL))
+		T_FAIL("sigaction failed");
+}
+
 void t_refuse(unsigned int which)
 {
 	struct sock_filter filter[] = {
@@ -48,17 +64,8 @@ void t_refuse(unsigned int which)
 		install(filter, sizeof(filter) / sizeof(*filter));
 }
 
-static void on_refused(int sig, siginfo_t *info, void *context)
-{
-	(void)sig;
-	(void)context;
-	T_FAIL("system call %d was made", info->si_syscall);
-}
-
 void t_refuse_all(void)
 {
-	struct sigaction action = { .sa_sigaction = on_refused,
-				    .sa_flags = SA_SIGINFO };
 	struct sock_filter filter[] = {
 		LOAD_NUMBER,
 		/* Where the clock cannot be read without one. */
@@ -70,7 +77,27 @@ void t_refuse_all(void)
 		ELSE(SECCOMP_RET_TRAP),
 	};
 
-	if (sigaction(SIGSYS, &action, NULL))
-		T_FAIL("sigaction failed");
+	catch_refused();
+	install(filter, sizeof(filter) / sizeof(*filter));
+}
+
+void t_refuse_sleep(void)
+{
+	struct sock_filter filter[] = {
+		LOAD_NUMBER,
+		IF_CALL(SYS_futex_waitv, SECCOMP_RET_TRAP),
+		IF_CALL(SYS_nanosleep, SECCOMP_RET_TRAP),
+		IF_CALL(SYS_clock_nanosleep, SECCOMP_RET_TRAP),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 1, 0),
+		ELSE(SECCOMP_RET_ALLOW),
+		/* FUTEX_WAKE is 1; its flags are above the lowest seven bits. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[1])),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 127),
+		IF_CALL(1, SECCOMP_RET_ALLOW),
+		ELSE(SECCOMP_RET_TRAP),
+	};
+
+	catch_refused();
 	install(filter, sizeof(filter) / sizeof(*filter));
 }

@@ -245,6 +245,89 @@ static void hold_content_stays_under_a_stream(void)
 	t_join(child);
 }
 
+struct race {
+	uint64_t messages;
+	uint64_t seed;
+	zc_on_slow_t on_slow;
+};
+
+/* In so little memory that what is let go is written to at once. */
+static void writes_in_a_hurry(void *arg)
+{
+	struct race *race = arg;
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	struct t_writer writer;
+	zc_pool_t *pool;
+
+	t_srand(race->seed);
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	options.footprint_bytes = 1024;
+	options.quota_bytes = 4096;
+	options.on_slow = race->on_slow;
+	options.lag_limit = 6;
+	options.no_timestamp = true;
+	t_writer_open(&writer, pool, SERVICE, &options);
+	for (uint64_t i = 0; i < race->messages; i++)
+		t_write(&writer, 1 + i % 64);
+	t_say(t_parent(), "written");
+	t_hear(t_parent(), "end");
+	zc_pool_close(pool);
+}
+
+static void race_reclaim(zc_on_slow_t on_slow, bool best_effort)
+{
+	struct race *race = t_shared(sizeof(*race));
+	struct t_peer *child = t_spawn("writer", writes_in_a_hurry, race);
+	zc_pool_options_t geometry = t_pool_options();
+	zc_reader_options_t options = holds(2);
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	race->seed = t_seed();
+	race->messages = 100000;
+	race->on_slow = on_slow;
+	t_srand(race->seed);
+	geometry.bytes = 64U << 10;
+	geometry.ring_entries = 16;
+	pool = t_pool_create(&geometry);
+	options.best_effort = best_effort;
+	t_reader_open(&reader, pool, SERVICE, &options);
+	reader.next = 1;
+	t_say(child, "go");
+	while (reader.next <= race->messages) {
+		uint64_t spin = t_rand_below(64);
+		zc_handle_t handle;
+
+		CHECK_OK(t_try_read(&reader, &handle, t_wait_ns()));
+		while (spin--)
+			__asm__ __volatile__("");
+		t_release(&reader, handle);
+	}
+	CHECK_EQ(reader.received + reader.lost, race->messages);
+	if (on_slow == ZC_ON_SLOW_BLOCK && !best_effort)
+		CHECK_EQ(reader.lost, 0);
+	t_hear(child, "written");
+	t_say(child, "end");
+	t_join(child);
+}
+
+/* (I2) as close to each other as they get. */
+static void hold_races_reclaim(void)
+{
+	race_reclaim(ZC_ON_SLOW_BLOCK, false);
+}
+
+static void hold_races_the_floor(void)
+{
+	race_reclaim(ZC_ON_SLOW_DROP_OLDEST, false);
+}
+
+static void hold_of_best_effort_races_reclaim(void)
+{
+	race_reclaim(ZC_ON_SLOW_BLOCK, true);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(hold_released_in_any_order),
 	T_CASE(hold_limit_leaves_the_message),
@@ -253,6 +336,9 @@ static const struct t_case cases[] = {
 	T_CASE(hold_of_several_readers_ends_with_the_last),
 	T_CASE(hold_ends_with_its_reader),
 	T_CASE(hold_content_stays_under_a_stream),
+	T_CASE(hold_races_reclaim),
+	T_CASE(hold_races_the_floor),
+	T_CASE(hold_of_best_effort_races_reclaim),
 	T_END,
 };
 

@@ -85,6 +85,8 @@ static void writes(void *arg)
 	/* The commit in which its predecessor died may have come through. */
 	CHECK_OP(writer.next, >, load(&board->committed[seat]));
 	CHECK_OP(writer.next, <=, load(&board->committed[seat]) + 2);
+	/* And what somebody has read was committed: no number comes twice. */
+	CHECK_OP(writer.next, >=, load(&board->next[seat]));
 	for (;;) {
 		zc_handle_t handle[3];
 		unsigned int nr = 1 + (unsigned int)t_rand_below(3);

@@ -267,9 +267,12 @@ static void lives_in_a_container(void *arg)
 	struct t_writer writer;
 	zc_handle_t handle;
 	zc_pool_t *pool;
+	int told[2];
 	pid_t pid;
+	char byte;
 
 	(void)arg;
+	CHECK(!pipe(told));
 	if (unshare(CLONE_NEWPID))
 		t_skip("may not make a pid namespace");
 	t_say(t_parent(), "willing");
@@ -278,11 +281,13 @@ static void lives_in_a_container(void *arg)
 	CHECK(pid >= 0);
 	if (pid) {
 		t_say_number(t_parent(), "inside", (uint64_t)pid);
+		CHECK(write(told[1], "", 1) == 1);
 		while (waitpid(pid, NULL, 0) < 0)
 			;
 		t_leave();
 	}
 	CHECK(getpid() == 1);
+	CHECK(read(told[0], &byte, 1) == 1);
 	pool = t_pool_open();
 	t_writer_open(&writer, pool, SERVICE, NULL);
 	t_write_many(&writer, 3, 1000);

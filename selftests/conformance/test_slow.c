@@ -224,6 +224,34 @@ static void slow_disconnect_cuts_off_once(void)
 	CHECK_EQ(disconnected_by(&writer), 1);
 }
 
+/* Also while what it has not read is still in the ring. */
+static void slow_disconnect_is_final_at_once(void)
+{
+	zc_writer_options_t options = policy(ZC_ON_SLOW_DISCONNECT);
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_writer writer;
+	struct t_reader slow;
+	zc_handle_t held, handle = 0;
+
+	for (int round = 0; round < 5; round++) {
+		t_reader_open(&slow, pool, SERVICE, NULL);
+		t_writer_open(&writer, pool, SERVICE, &options);
+		t_write_many(&writer, 2, 1000);
+		held = t_read(&slow);
+		while (!disconnected_by(&writer)) {
+			CHECK_OP(writer.next, <, slow.next + 2 * LAG);
+			t_write(&writer, 1000);
+		}
+		CHECK_RESULT(t_try_read(&slow, &handle, 0),
+			     ZC_ERROR_DISCONNECTED);
+		t_release(&slow, held);
+		CHECK_RESULT(t_try_read(&slow, &handle, 0),
+			     ZC_ERROR_DISCONNECTED);
+		t_reader_close(&slow);
+		t_writer_close(&writer);
+	}
+}
+
 /* Joined, and never polled. */
 static void never_moves(zc_on_slow_t on_slow)
 {
@@ -527,6 +555,7 @@ static const struct t_case cases[] = {
 	T_CASE(slow_block_ends_when_the_reader_moves),
 	T_CASE(slow_drop_oldest_counts_every_loss),
 	T_CASE(slow_disconnect_cuts_off_once),
+	T_CASE(slow_disconnect_is_final_at_once),
 	T_CASE(reader_that_never_moves_is_dropped),
 	T_CASE(reader_that_never_moves_is_disconnected),
 	T_CASE(reader_stopped_blocks_only_its_topic),

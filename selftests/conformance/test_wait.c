@@ -107,6 +107,55 @@ static void wait_sleeping_is_woken_by_each_commit(void)
 	CHECK_OP(ping_pong(1500, 1, 0, 0), >, 0);
 }
 
+static void sleeps_for_each(void *arg)
+{
+	zc_reader_options_t options = ZC_READER_OPTIONS_INIT;
+	zc_reader_stats_t stats = { .sz = sizeof(stats) };
+	uint64_t rounds = *(uint64_t *)arg;
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	options.spin_ns = 1;
+	options.max_holds = 2;
+	t_reader_open(&reader, pool, PING, &options);
+	reader.next = 1;
+	t_say(t_parent(), "ready");
+	for (uint64_t i = 0; i < rounds; i++) {
+		t_read_many(&reader, 1);
+		t_say(t_parent(), "read");
+	}
+	CHECK_OK(zc_reader_get_stats(reader.role, &stats));
+	CHECK_OP(stats.sleeps, >=, rounds);
+	zc_pool_close(pool);
+}
+
+/*
+ * Committed only when the reader is asleep.  Sleeps are slices: a reader that
+ * is not woken comes back by itself, but so late that the deadline ends this.
+ */
+static void wait_asleep_is_woken_by_each_commit(void)
+{
+	uint64_t rounds = 1200;
+	struct t_peer *child = t_spawn("sleeper", sleeps_for_each, &rounds);
+	zc_pool_t *pool = t_pool_create(NULL);
+	zc_writer_stats_t stats = { .sz = sizeof(stats) };
+	struct t_writer writer;
+
+	t_say(child, "go");
+	t_hear(child, "ready");
+	t_writer_open(&writer, pool, PING, NULL);
+	for (uint64_t i = 0; i < rounds; i++) {
+		T_UNTIL(t_asleep(child));
+		t_write(&writer, 64);
+		t_hear(child, "read");
+	}
+	t_join(child);
+	CHECK_OK(zc_writer_get_stats(writer.role, &stats));
+	CHECK_OP(stats.wakes, >, rounds / 2);
+}
+
 static void wait_without_membarrier(void)
 {
 	ping_pong(100, 1, T_REFUSE_MEMBARRIER, T_REFUSE_MEMBARRIER);
@@ -462,6 +511,7 @@ static void wait_for_a_writer_that_comes_later(void)
 static const struct t_case cases[] = {
 	T_CASE(wait_spinning_sees_each_commit),
 	T_CASE(wait_sleeping_is_woken_by_each_commit),
+	T_CASE(wait_asleep_is_woken_by_each_commit),
 	T_CASE(wait_without_membarrier),
 	T_CASE(wait_without_membarrier_on_one_side),
 	T_CASE(wait_without_membarrier_and_waitv),

@@ -101,6 +101,8 @@ void successor(void *arg)
 	/* The commit in the middle of which it died came through, or not. */
 	CHECK_OP(writer.next, >, board_load(&board->committed));
 	CHECK_OP(writer.next, <=, board_load(&board->committed) + 2);
+	/* What somebody has seen was committed: no number comes twice. */
+	CHECK_OP(writer.next, >, board_load(&board->watched));
 	t_write_many(&writer, 3, 700);
 	t_say_number(t_parent(), "written", writer.next - 1);
 	t_hear(t_parent(), "end");

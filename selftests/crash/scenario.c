@@ -170,6 +170,11 @@ static void lives_as_reader(void *arg)
 		for (int r = 0; r < 3; r++)
 			while (nr[r])
 				t_release(reader[r], held[r][--nr[r]]);
+		/* Leaves a topic in full flow, and joins it again. */
+		t_reader_close(&feed);
+		options.best_effort = false;
+		options.history = 0;
+		t_reader_open(&feed, pool, FEED, &options);
 	}
 	t_reader_close(&late);
 	t_reader_close(&silence);
@@ -413,7 +418,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "poll_", reader_first },	{ "release_", reader_first },
 		{ "hazard_", reader_first },	{ "sleep_", reader_first },
 		{ "floor_", slow_first },	{ "cut_", slow_first },
-		{ "member_", visits_first },	{ "reader_", visits_first },
+		{ "member_", visits_first },	{ "reader_", reader_first },
 		{ "writer_", visits_first },	{ "service_", visits_first },
 		{ "event_", visits_first },	{ "death_", witness_first },
 		{ "reap_", witness_first },

@@ -87,6 +87,7 @@ static void end(struct others *others)
 	t_pool_check_left(pool);
 	t_pool_acquire_all(pool, MAIN);
 	t_pool_acquire_all(pool, SACRIFICE);
+	t_pool_register_all(pool);
 	t_pool_check_rest(pool);
 	zc_pool_close(pool);
 	CHECK_OK(zc_pool_remove(t_name(0)));

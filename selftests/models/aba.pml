@@ -2,7 +2,7 @@
 /*
  * aba.pml - a stopped reaper wakes up after the slot and the block are in use again
  *
- * Stands for: lib/core/reaper.c (the step for one word), lib/core/moves.c (claim).
+ * Stands for: lib/core/reaper.c (the step for one word), lib/core/moves.h (claim).
  *
  * The block is claimed by slot 1, incarnation 0, which is dead. Two reapers load
  * the word, check the incarnation, CAS exactly that word. One of them stops before

@@ -3,7 +3,7 @@
  * adoption.pml - a slot is used again while a reaper of its past stands still
  *
  * Stands for: lib/core/reaper.c (the step for one word, the completion of a pass),
- * lib/core/moves.c (claim, cancel), the adopter in lib/writer.c.
+ * lib/core/moves.h (claim, cancel), the adopter in lib/writer.c.
  *
  * The slot's word goes (LIVE, i) -> (REAPING, i) -> (IDLE, i) -> (LIVE, i + 1).
  * Each incarnation claims a block, may cancel and claim again, and dies after any

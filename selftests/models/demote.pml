@@ -2,7 +2,7 @@
 /*
  * demote.pml - a slow required reader loses its claim in the middle of a poll
  *
- * Stands for: zc_reader_poll() in lib/reader.c, and the writer that raises
+ * Stands for: zc_reader_poll_block() in lib/reader_poll.c, and the writer that raises
  * floor[r] for on_slow = drop the oldest in lib/core/reclaim.c.
  *
  * The reader's hold sits in its store buffer. The demoter raises floor, calls

@@ -3,7 +3,7 @@
  * holds.pml - the fast path: commit, poll, release, reclaim
  *
  * Stands for: lib/writer_commit.c zc_writer_commit_block(); lib/reader.c
- * zc_reader_poll(), zc_reader_release() and the join; lib/core/reclaim.c (the
+ * zc_reader_poll_block(), zc_reader_release_block() and the join; lib/core/reclaim.c (the
  * batch and the one CLEAN->FREE function); lib/core/reaper.c (a dead cleaner's
  * blocks).
  *

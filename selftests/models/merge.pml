@@ -3,7 +3,7 @@
  * merge.pml - claim, split, merge and the reaper's walk over one segment
  *
  * Stands for: lib/core/run.c (merge, split, the walk from head to head),
- * lib/core/moves.c (claim, cancel), lib/core/reaper.c (the walk of a reaper and
+ * lib/core/moves.h (claim, cancel), lib/core/reaper.c (the walk of a reaper and
  * the completion of a pass).
  *
  * N granules, all words FREE and of length 1 at the start. Writers claim the first

@@ -10,9 +10,12 @@
  * at any time; its load of the ticket does not wait for them. The reader's
  * membarrier returns at a moment when that buffer is empty. FUTEX_WAKE is a full
  * barrier before it looks for waiters (smp_mb() in futex_hb_waiters_pending()): the
- * protocol needs that, see wake_no_barrier. The futex word is head, and
- * the reader expects its own cursor. A sleep may end by itself (at most SPURIOUS times: a signal, a slice). Slices are not modelled
- * otherwise: a wake that is lost is lost for ever.
+ * protocol needs that, see wake_no_barrier. The futex word is head, and the reader
+ * expects what it loaded of it after the membarrier and before the look (its own
+ * cursor would do, too: EXPECT_CURSOR; but a writer that is stopped between entry
+ * and head leaves head behind the cursor, and then nobody would sleep). A sleep may
+ * end by itself (at most SPURIOUS times: a signal, a slice). Slices are not
+ * modelled otherwise: a wake that is lost is lost for ever.
  *
  * The rule: the ticket is the sequence waited for; on return it is 0; each return
  * to sleep stores it, calls membarrier and looks again. The writer wakes, and burns
@@ -21,8 +24,8 @@
  * DEATH: the writer dies after any step (its buffer drains: the kernel's exit is a
  * barrier); a reaper advances head over what is in the ring, then wakes.
  *
- * no_second_look passes: after the membarrier the futex's own comparison of head
- * with the cursor is the second look. A sleeper without that comparison needs it.
+ * no_look_cursor passes: after the membarrier the futex's own comparison of head
+ * with the cursor is the second look. Who expects a loaded head needs the look.
  *
  * Asserted: when nothing can move any more, nobody sleeps beside a message.
  *
@@ -31,7 +34,9 @@
  * @variant expect_head     quick fail:lost -DMUT_EXPECT_HEAD
  * @variant ticket_kept     quick fail:lost -DSPURIOUS=2 -DMUT_NOT_RESTORED
  * @variant no_membarrier   quick fail:lost -DMUT_NO_MEMBARRIER
- * @variant no_second_look  quick pass      -DSPURIOUS=2 -DDEATH -DMUT_NO_SECOND_LOOK
+ * @variant expect_cursor   quick pass      -DSPURIOUS=2 -DDEATH -DEXPECT_CURSOR
+ * @variant no_look_cursor  quick pass      -DSPURIOUS=2 -DDEATH -DEXPECT_CURSOR -DMUT_NO_SECOND_LOOK
+ * @variant no_second_look  quick fail:lost -DMUT_NO_SECOND_LOOK
  * @variant burn_any        quick fail:lost -DMUT_BURN_ANY
  * @variant wake_no_barrier quick fail:lost -DMUT_WAKE_NO_BARRIER
  * @variant death           quick pass      -DSPURIOUS=2 -DDEATH
@@ -147,6 +152,9 @@ active proctype Reader()
 #ifndef MUT_NO_MEMBARRIER
 			empty(buf);
 #endif
+#ifndef EXPECT_CURSOR
+			expect = head;		/* before the look */
+#endif
 			if
 #ifndef MUT_NO_SECOND_LOOK
 			:: entry >= cursor -> skip
@@ -155,8 +163,9 @@ active proctype Reader()
 			:: true ->
 #endif
 #ifdef MUT_EXPECT_HEAD
-				expect = head;
-#else
+				expect = head;		/* after the look */
+#endif
+#ifdef EXPECT_CURSOR
 				expect = cursor;
 #endif
 				/* futex wait: compare and queue are one step */

@@ -2,7 +2,7 @@
 /*
  * torn.pml - a hazard reader takes a ring entry of two halves for a whole one
  *
- * Stands for: the hazard read in lib/reader.c; zc_writer_commit_block() in
+ * Stands for: the hazard read in lib/reader_poll.c; zc_writer_commit_block() in
  * lib/writer_commit.c at ring wrap.
  *
  * A ring of one slot. Block 0 is sequence 1, block 1 is sequence 2, both USING

@@ -3,7 +3,7 @@
  * tso.pml - the full fences, on a machine with store buffers (x86-TSO)
  *
  * Stands for: lib/core/reclaim.c (head; full fence; active mask), the join and
- * the hazard read in lib/reader.c.
+ * the hazard read in lib/reader_poll.c.
  *
  * Each side has a store buffer that drains by itself in order, at any time. A
  * locked operation or a full fence waits for its own buffer to be empty. Own

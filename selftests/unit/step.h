@@ -24,14 +24,17 @@ struct step_case {
 	void (*rivals)(void *world);
 	/* The victim never goes on. */
 	bool dies;
+	/* The victim calls malloc(), which is not stopped but in a sanitizer. */
+	bool allocates;
 	/* By must(): what has to be true at the end. */
 	void (*check)(void *world);
 	void *world;
 };
 
 /*
- * Runs a case.  Returns how many children were tried, at least 1; fails the test
- * when one of them failed, or says "skipped" where the processor cannot do it.
+ * Runs a case.  Returns how many instructions were tried (or stand for a sample of
+ * them, under a sanitizer); fails the test when a child failed, or says "skipped"
+ * where it cannot be done.
  */
 u32 step_every(const struct step_case *c);
 

@@ -35,8 +35,10 @@ static void reap_me(void *ctx)
 	unit_declare_dead(&p, world.l.pool->member, 1);
 	unit_reaper_init(&r, 2);
 	unit_reap(&p, &r, 100);
-	/* The next test step is another process's. */
+	/* What comes now is another process's: it has locks of its own. */
 	unit_member_join(&p, world.l.pool->member);
+	pthread_mutex_init(&world.l.pool->lock, NULL);
+	pthread_mutex_init(&world.l.pool->map_lock, NULL);
 }
 
 /* --- a reader dies while it joins --------------------------------------------------------- */
@@ -74,6 +76,7 @@ static void writer_has_no_reader(void *ctx)
 static void reader_dies(const zc_reader_options_t *o)
 {
 	const struct step_case c = { .victim = join_as_reader, .dies = true,
+				     .allocates = true,
 				     .rivals = reap_me,
 				     .check = writer_has_no_reader };
 	zc_reader_options_t with_name = *o;
@@ -147,6 +150,7 @@ static void next_adopts(void *ctx)
 Test(adoption, by_one_who_dies_can_be_done_again)
 {
 	const struct step_case c = { .victim = adopt, .dies = true,
+				     .allocates = true,
 				     .rivals = reap_me, .check = next_adopts };
 	zc_handle_t h;
 	u32 i;
@@ -184,6 +188,7 @@ static void leave_as_reader(void *ctx)
 Test(leaving, of_a_reader_that_dies_leaves_nothing)
 {
 	const struct step_case c = { .victim = leave_as_reader, .dies = true,
+				     .allocates = true,
 				     .rivals = reap_me,
 				     .check = writer_has_no_reader };
 	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;

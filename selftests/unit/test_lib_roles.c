@@ -183,6 +183,15 @@ static u32 kept_nr(const struct zc_writer *w)
 	return n;
 }
 
+/* Cancelled blocks are kept up to the footprint, which is small in a small pool. */
+static zc_writer_t *keeping_writer(struct lib *l)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+
+	o.footprint_bytes = SMALL;
+	return lib_writer(l, &o);
+}
+
 Test(kept, blocks_go_round_by_class_first_in_first_out)
 {
 	struct lib l;
@@ -192,7 +201,7 @@ Test(kept, blocks_go_round_by_class_first_in_first_out)
 	u32 i;
 
 	lib_open(&l, SMALL);
-	w = lib_plain_writer(&l);
+	w = keeping_writer(&l);
 	for (i = 0; i < 6; i++) {
 		/* Classes of 1 and of 3 granules by turns. */
 		must_zc(zc_writer_acquire_block(w, i & 1 ? 150 : 50, &h[i], 0));
@@ -229,7 +238,7 @@ Test(kept, blocks_are_given_back_when_memory_is_short)
 	u32 i;
 
 	lib_open(&l, SMALL);
-	w = lib_plain_writer(&l);
+	w = keeping_writer(&l);
 	for (i = 0; i < 8; i++)
 		must_zc(zc_writer_acquire_block(w, 1024, &h[i], 0));
 	for (i = 0; i < 8; i++)
@@ -242,6 +251,33 @@ Test(kept, blocks_are_given_back_when_memory_is_short)
 	must_eq(w->used_granules, 1024);
 	must_fail(zc_writer_acquire_block(w, 1, &h[0], 0), ZC_ERROR_NO_MEMORY);
 	must_zc(zc_writer_cancel_block(w, big));
+	zc_writer_unregister(w);
+	lib_all_free(&l);
+	lib_hints_are_true(&l);
+	lib_close(&l);
+}
+
+/* Not more than the footprint: the rest goes back at once. */
+Test(kept, blocks_stay_within_the_footprint)
+{
+	struct lib l;
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_writer_t *w;
+	zc_handle_t h[20];
+	u32 i;
+
+	lib_open(&l, SMALL);
+	o.footprint_bytes = 10 * 64;
+	w = lib_writer(&l, &o);
+	for (i = 0; i < 20; i++)
+		must_zc(zc_writer_acquire_block(w, 64, &h[i], 0));
+	for (i = 0; i < 20; i++) {
+		must_zc(zc_writer_cancel_block(w, h[i]));
+		must(w->kept_granules <= 10);
+		must_eq(w->used_granules, 19 - i + w->kept_granules);
+	}
+	must_eq(w->kept_granules, kept_nr(w));
+	must(w->kept_granules > 0);
 	zc_writer_unregister(w);
 	lib_all_free(&l);
 	lib_hints_are_true(&l);

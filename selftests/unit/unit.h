@@ -55,6 +55,31 @@ _Noreturn void unit_fail(const char *file, int line, const char *fmt, ...)
 /* In a child of step.h a failure goes to its parent through this pipe. */
 extern int unit_fail_fd;
 
+/* Ends the test: it cannot be done here. */
+_Noreturn void unit_skip(const char *why);
+
+/*
+ * Criterion's runner cannot live with ThreadSanitizer: both want their own places
+ * in the address space.  There, plain.c runs the tests.
+ */
+#ifdef ZC_TSAN
+struct unit_test {
+	const char *name;
+	void (*run)(void);
+};
+
+#undef Test
+#define Test(suite, behaviour)                                                \
+	static void suite##_##behaviour(void);                                \
+	static const struct unit_test suite##_##behaviour##_test = {          \
+		#suite "::" #behaviour, suite##_##behaviour                   \
+	};                                                                    \
+	__attribute__((used, section("unit_tests"))) static const struct      \
+		unit_test *const suite##_##behaviour##_ptr =                  \
+			&suite##_##behaviour##_test;                          \
+	static void suite##_##behaviour(void)
+#endif
+
 /* --- random numbers ------------------------------------------------------- */
 
 struct unit_random {

@@ -299,9 +299,10 @@ int cmd_bench(int argc, char **argv)
 		o->size = parse.verb->size;
 	if (o->readers == 0 && parse.verb->run != bench_readers)
 		o->readers = 1;
-	if (o->hazard && o->size < 8) {
-		fprintf(stderr, "zerocore: --mode hazard needs messages of 8 "
-				"bytes or more, which carry their number\n");
+	if ((o->hazard || o->block) && o->size < 8) {
+		fprintf(stderr, "zerocore: --mode hazard and --wait block need "
+				"messages of 8 bytes or more, which carry a "
+				"number\n");
 		return 2;
 	}
 	return parse.verb->run(o);

@@ -126,11 +126,6 @@ static uint64_t read_back(struct bench_worker *worker, struct turn *turn,
 	return wrong;
 }
 
-static uint32_t clamp(uint64_t ticks)
-{
-	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
-}
-
 static void turn_rep(struct bench_worker *worker, void *state,
 		     struct bench_rep *rep)
 {
@@ -149,7 +144,7 @@ static void turn_rep(struct bench_worker *worker, void *state,
 				       turn->number++, o->whole);
 		end = bench_ticks();
 		if (i >= warm)
-			rep->samples[i - warm] = clamp(end - start);
+			rep->samples[i - warm] = bench_sample(end - start);
 		rep->wrong += read_back(worker, turn, first);
 	}
 }
@@ -204,7 +199,7 @@ static void ring_rep(struct bench_worker *worker, void *state,
 		}
 		end = bench_ticks();
 		if (i >= warm)
-			rep->samples[i - warm] = clamp(end - start);
+			rep->samples[i - warm] = bench_sample(end - start);
 		for (uint32_t k = 0; k < BATCH; k++) {
 			const void *data = bench_ring_poll(&turn->in);
 

@@ -32,6 +32,12 @@ static inline uint64_t bench_ticks(void)
 #endif
 }
 
+/* Ticks as a sample: what does not fit is as long as can be. */
+static inline uint32_t bench_sample(uint64_t ticks)
+{
+	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
+}
+
 /* Nanoseconds of one tick, measured once against CLOCK_MONOTONIC. */
 double bench_ns_per_tick(void);
 

@@ -6,6 +6,10 @@
  * one sample.  It contains all of it, on both sides: acquire (with reclaim),
  * filling, commit, poll, verifying, release.  The bare ring does the same
  * with two rings in the same processes, in turns.
+ *
+ * With --wait block each side pauses before it writes, until the other one is
+ * asleep for sure, and B's answer says how long it paused: A takes that off the
+ * round trip, and what is left is two wake-ups.
  */
 #include "bench_clock.h"
 #include "bench_pool.h"
@@ -37,17 +41,34 @@ static void *echo_open(struct bench_worker *worker, void *ctx)
 	return echo;
 }
 
-static bool receive(struct bench_worker *worker, struct echo *echo)
+/* Returns the number that the message carries. */
+static uint64_t receive(struct bench_worker *worker, struct echo *echo,
+			struct bench_rep *rep)
 {
 	const struct bench_options *o = worker->options;
 	zc_handle_t handle = bench_zc_poll(worker, echo->in);
 	const void *data = zc_reader_block_data(echo->in, handle, NULL);
-	bool right = bench_check(data, o->size, echo->number, o->whole);
-	zc_result_t result = zc_reader_release_block(echo->in, handle);
+	uint64_t number = o->block ? bench_number(data, o->size) :
+				     echo->number;
+	zc_result_t result;
 
+	rep->wrong += !bench_check(data, o->size, number, o->whole);
+	result = zc_reader_release_block(echo->in, handle);
 	if (result != ZC_OK)
 		bench_zc_fail(worker, "release", result);
-	return right;
+	return number;
+}
+
+static void answer(struct bench_worker *worker, struct echo *echo,
+		   struct bench_rep *rep)
+{
+	const struct bench_options *o = worker->options;
+	uint64_t paused;
+
+	receive(worker, echo, rep);
+	paused = bench_pause(worker);
+	bench_zc_write(worker, echo->out, o->size,
+		       o->block ? paused : echo->number, o->whole);
 }
 
 static void echo_rep(struct bench_worker *worker, void *state,
@@ -58,24 +79,25 @@ static void echo_rep(struct bench_worker *worker, void *state,
 	uint64_t last = bench_ticks();
 
 	for (uint64_t i = 0; i < o->warmup + o->count; i++, echo->number++) {
-		uint64_t now, trip;
+		uint64_t now, paused;
 
-		if (worker->id == 0)
-			bench_zc_write(worker, echo->out, o->size,
-				       echo->number, o->whole);
-		rep->wrong += !receive(worker, echo);
 		if (worker->id != 0) {
-			bench_zc_write(worker, echo->out, o->size,
-				       echo->number, o->whole);
+			answer(worker, echo, rep);
 			continue;
 		}
+		if (o->block) {
+			bench_pause(worker);
+			last = bench_ticks();
+		}
+		bench_zc_write(worker, echo->out, o->size, echo->number,
+			       o->whole);
+		paused = receive(worker, echo, rep);
 		/* The end of a trip is the start of the next one. */
 		now = bench_ticks();
-		trip = now - last;
-		last = now;
 		if (i >= o->warmup)
-			rep->samples[i - o->warmup] =
-				trip > UINT32_MAX ? UINT32_MAX : (uint32_t)trip;
+			rep->samples[i - o->warmup] = bench_sample(
+				now - last - (o->block ? paused : 0));
+		last = now;
 	}
 }
 
@@ -145,7 +167,7 @@ int bench_latency(const struct bench_options *options)
 	struct bench_result result;
 	int code;
 
-	bench_defaults(&o, o.block ? 2000 : o.whole ?
+	bench_defaults(&o, o.block ? 200 : o.whole ?
 					bench_stream_count(&o) / 10 : 20000);
 	plan.samples_nr = o.count;
 	rings[0] = bench_ring_map(slots, o.size, 1);

@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef uint64_t bench_line_t __attribute__((vector_size(64), may_alias));
+/* What every x86-64 and arm64 has in one register. */
+typedef uint64_t bench_pair_t __attribute__((vector_size(16), may_alias));
 typedef uint64_t bench_word_t __attribute__((may_alias));
 
 /* @data is aligned to 64 bytes. */
@@ -27,12 +28,17 @@ static inline void bench_fill(void *data, size_t bytes, uint64_t number,
 		return;
 	}
 	if (whole) {
-		bench_line_t pattern = { number, number, number, number,
-					 number, number, number, number };
+		bench_pair_t pattern = { number, number };
 		size_t off = 0;
 
-		for (; off + 64 <= bytes; off += 64)
-			*(bench_line_t *)(p + off) = pattern;
+		for (; off + 64 <= bytes; off += 64) {
+			bench_pair_t *line = (bench_pair_t *)(p + off);
+
+			line[0] = pattern;
+			line[1] = pattern;
+			line[2] = pattern;
+			line[3] = pattern;
+		}
 		for (; off + 8 <= bytes; off += 8)
 			*(bench_word_t *)(p + off) = number;
 	} else {
@@ -55,17 +61,23 @@ static inline bool bench_check(const void *data, size_t bytes, uint64_t number,
 	memcpy(&last, p + bytes - 8, 8);
 	/* The last word overlaps the one before where @bytes is odd. */
 	if (whole && bytes >= 16) {
-		bench_line_t pattern = { number, number, number, number,
-					 number, number, number, number };
-		bench_line_t diff = { 0 };
+		bench_pair_t pattern = { number, number };
+		bench_pair_t a = { 0, 0 }, b = a, c = a, d = a;
 		size_t off = 0, end = bytes - 8;
 
-		for (; off + 64 <= end; off += 64)
-			diff |= *(const bench_line_t *)(p + off) ^ pattern;
+		for (; off + 64 <= end; off += 64) {
+			const bench_pair_t *line =
+				(const bench_pair_t *)(p + off);
+
+			a |= line[0] ^ pattern;
+			b |= line[1] ^ pattern;
+			c |= line[2] ^ pattern;
+			d |= line[3] ^ pattern;
+		}
 		for (; off + 8 <= end; off += 8)
 			differ |= *(const bench_word_t *)(p + off) ^ number;
-		for (int i = 0; i < 8; i++)
-			differ |= diff[i];
+		a |= b | c | d;
+		differ |= a[0] | a[1];
 	}
 	if (bytes < 16)
 		return last == number;

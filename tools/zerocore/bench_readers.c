@@ -17,11 +17,6 @@
 
 enum { BURST = 256 };
 
-static uint32_t clamp(uint64_t ticks)
-{
-	return ticks > UINT32_MAX ? UINT32_MAX : (uint32_t)ticks;
-}
-
 static void burst_rep(struct bench_worker *worker, void *state,
 		      struct bench_rep *rep)
 {
@@ -38,7 +33,7 @@ static void burst_rep(struct bench_worker *worker, void *state,
 					       stream->number++, o->whole);
 			if (i > 0)
 				rep->samples[i - 1] =
-					clamp(bench_ticks() - start);
+					bench_sample(bench_ticks() - start);
 		} else {
 			bench_stream_read(worker, stream,
 					  stream->number + BURST, rep);
@@ -79,7 +74,7 @@ static void ring_burst_rep(struct bench_worker *worker, void *state,
 			k++;
 		}
 		if (worker->id == 0 && i > 0)
-			rep->samples[i - 1] = clamp(bench_ticks() - start);
+			rep->samples[i - 1] = bench_sample(bench_ticks() - start);
 		bench_sync(worker);
 	}
 }

@@ -14,6 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* A reader that may sleep looks so often before it does: about 1 us. */
+enum { SPINS = 1000 };
+
 static uint64_t ring_bytes(uint64_t slots, uint64_t slot_bytes)
 {
 	return BENCH_RING_SLOTS_OFF + slots * slot_bytes;
@@ -121,10 +124,10 @@ static const void *poll_until(struct bench_worker *worker,
 	const void *data;
 
 	for (uint64_t empty = 1; (data = bench_ring_poll(r)) == NULL; empty++) {
-		if (worker->options->block)
-			bench_ring_sleep(r);
-		else
+		if (!worker->options->block)
 			bench_idle(worker, empty);
+		else if (empty % SPINS == 0)
+			bench_ring_sleep(r);
 	}
 	return data;
 }
@@ -232,14 +235,27 @@ static void echo_send(struct bench_worker *worker, struct echo *echo,
 		bench_ring_wake(echo->out.ring);
 }
 
-static bool echo_receive(struct bench_worker *worker, struct echo *echo)
+static uint64_t echo_receive(struct bench_worker *worker, struct echo *echo,
+			     struct bench_rep *rep)
 {
 	const struct bench_options *o = worker->options;
 	const void *data = poll_until(worker, &echo->in);
-	bool right = bench_check(data, o->size, echo->in.at, o->whole);
+	uint64_t number = o->block ? bench_number(data, o->size) : echo->in.at;
 
+	rep->wrong += !bench_check(data, o->size, number, o->whole);
 	bench_ring_release(&echo->in);
-	return right;
+	return number;
+}
+
+static void echo_answer(struct bench_worker *worker, struct echo *echo,
+			struct bench_rep *rep)
+{
+	uint64_t paused;
+
+	echo_receive(worker, echo, rep);
+	paused = bench_pause(worker);
+	echo_send(worker, echo,
+		  worker->options->block ? paused : echo->out.at);
 }
 
 void bench_ring_echo_rep(struct bench_worker *worker, void *state,
@@ -250,23 +266,24 @@ void bench_ring_echo_rep(struct bench_worker *worker, void *state,
 	uint64_t last = bench_ticks();
 
 	for (uint64_t i = 0; i < o->warmup + o->count; i++) {
-		uint64_t now, trip;
+		uint64_t now, paused;
 
-		if (worker->id == 0)
-			echo_send(worker, echo, echo->out.at);
-		rep->wrong += !echo_receive(worker, echo);
 		if (worker->id != 0) {
-			echo_send(worker, echo, echo->out.at);
+			echo_answer(worker, echo, rep);
 			continue;
 		}
+		if (o->block) {
+			bench_pause(worker);
+			last = bench_ticks();
+		}
+		echo_send(worker, echo, echo->out.at);
+		paused = echo_receive(worker, echo, rep);
 		/* The end of a trip is the start of the next one. */
 		now = bench_ticks();
-		trip = now - last;
+		if (i >= o->warmup)
+			rep->samples[i - o->warmup] = bench_sample(
+				now - last - (o->block ? paused : 0));
 		last = now;
-		if (i < o->warmup)
-			continue;
-		rep->samples[i - o->warmup] =
-			trip > UINT32_MAX ? UINT32_MAX : (uint32_t)trip;
 	}
 }
 
@@ -326,7 +343,8 @@ static int ring_latency(const struct bench_options *options)
 	struct bench_result result;
 	int code;
 
-	bench_defaults(&o, 20000);
+	bench_defaults(&o, o.block ? 200 : o.whole ?
+				   bench_stream_count(&o) / 10 : 20000);
 	o.throughput = false;
 	o.readers = 1;
 	plan.samples_nr = o.count;

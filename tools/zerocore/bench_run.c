@@ -113,6 +113,22 @@ void bench_idle(struct bench_worker *worker, uint64_t empty_polls)
 		sched_yield();
 }
 
+/* Busy, not asleep: this side's own wake-up is not what is measured. */
+#define PAUSE_NS 100000
+
+uint64_t bench_pause(const struct bench_worker *worker)
+{
+	uint64_t ticks = (uint64_t)(PAUSE_NS / bench_ns_per_tick());
+	uint64_t start, now;
+
+	if (!worker->options->block)
+		return 0;
+	start = now = bench_ticks();
+	while (now - start < ticks)
+		now = bench_ticks();
+	return now - start;
+}
+
 static double probe(struct bench_worker *worker)
 {
 	double ns = 0;

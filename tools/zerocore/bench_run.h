@@ -168,6 +168,13 @@ void bench_fail(struct bench_worker *worker, const char *fmt, ...)
 /* Reports which pages a pool got. */
 void bench_set_pages(struct bench_worker *worker, const char *pages);
 
+/**
+ * bench_pause() - before a message, in --wait block: so that the other side
+ * sleeps by then
+ * Return: how long it took, in ticks: it is not part of the trip.
+ */
+uint64_t bench_pause(const struct bench_worker *worker);
+
 /* Called when nothing was there to read: gives the core to its other users. */
 void bench_idle(struct bench_worker *worker, uint64_t empty_polls);
 

@@ -236,8 +236,9 @@ void recovery_survivor(struct recovery *rc)
 	uint64_t room;
 
 	bench_child_init(rc->parent_pid);
-	/* With the library's background thread, which notices deaths, too. */
-	rc->realtime = bench_realtime(true);
+	/* With the library's background thread, which notices deaths, too; but
+	 * not where it is busy: it would keep a victim from dying. */
+	rc->realtime = !rc->random && bench_realtime(true);
 	open_all(&s);
 	room = rc->bytes / rc->size + 1;
 	s.block = calloc(room, sizeof(*s.block));
