@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -395,6 +396,24 @@ static void zc_stamp(struct zc_pool *pool, u64 now)
 	zc_live_keep(pool);
 }
 
+/*
+ * A program that polls with real-time priority would never let us run on its
+ * processor, and a death would go unseen until the kernel throttles it.  We are
+ * awake for some microseconds at a time.
+ */
+static void zc_outrank(void)
+{
+	struct sched_param param;
+	int policy;
+
+	if (pthread_getschedparam(pthread_self(), &policy, &param) ||
+	    (policy != SCHED_FIFO && policy != SCHED_RR) ||
+	    param.sched_priority >= sched_get_priority_max(policy))
+		return;
+	param.sched_priority++;
+	pthread_setschedparam(pthread_self(), policy, &param);
+}
+
 static void *zc_background_main(void *arg)
 {
 	struct zc_pool *pool = arg;
@@ -403,6 +422,7 @@ static void *zc_background_main(void *arg)
 	bool declared = false;
 
 	pthread_setname_np(pthread_self(), "zc-bg");
+	zc_outrank();
 	while (!zc_load_acquire(&b->stop)) {
 		u64 now = zc_timestamp();
 		bool reaping = false;

@@ -120,7 +120,6 @@ struct zc_writer {
 	u32 recount;		/* stripe whose hint is looked after next */
 	struct zc_walk deep;	/* bounded walk when nothing else helped */
 	u64 idle_cursor[ZC_MAX_WRITERS];
-	u32 idle_next;
 	u32 deferred_used;
 	u32 deferred_next;
 	u32 deferred_free;	/* where the search for a free entry begins */

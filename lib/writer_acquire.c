@@ -16,6 +16,9 @@
 #define ZC_WAIT_SLICE_MIN_NS 50000ULL
 #define ZC_WAIT_SLICE_MAX_NS 1000000ULL
 
+/* Messages of each other topic that are looked at in one attempt. */
+#define ZC_OTHERS_BUDGET 256U
+
 /* Why an attempt found nothing. */
 enum zc_lack {
 	ZC_LACK_NOTHING,
@@ -80,14 +83,11 @@ static void zc_reclaim_others(struct zc_writer *w)
 {
 	u32 i;
 
-	for (i = 0; i < 4; i++) {
-		u32 s = w->idle_next++ % ZC_MAX_WRITERS;
-
-		if (s != w->id)
-			zc_slot_reclaim(&w->pool->view, s,
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		if (i != w->id)
+			zc_slot_reclaim(&w->pool->view, i,
 					ZC_OWNER_WRITER(w->id), zc_membarrier,
-					512, &w->idle_cursor[s]);
-	}
+					ZC_OTHERS_BUDGET, &w->idle_cursor[i]);
 }
 
 static __attribute__((noinline)) enum zc_lack

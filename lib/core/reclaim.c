@@ -238,7 +238,10 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		if (snap.limit > history)
 			snap.limit = history;
 	}
-	oldest = head > entries ? head - entries : 1;
+	/* What its writer said it has seen to (a hint) need not be seen again. */
+	oldest = zc_load_acquire(&wa->tail);
+	if (oldest > head || oldest + entries < head)
+		oldest = head > entries ? head - entries : 1;
 	if (*cursor < oldest || *cursor >= snap.limit)
 		*cursor = oldest;
 	for (s = *cursor; s < snap.limit && budget; s++, budget--) {

@@ -285,7 +285,7 @@ static void race_reclaim(zc_on_slow_t on_slow, bool best_effort)
 	zc_pool_t *pool;
 
 	race->seed = t_seed();
-	race->messages = 100000;
+	race->messages = t_long() ? 1000000 : 20000;
 	race->on_slow = on_slow;
 	t_srand(race->seed);
 	geometry.bytes = 64U << 10;

@@ -444,7 +444,7 @@ static void drop_oldest_refusing(unsigned int reader, unsigned int writer)
 	struct t_peer *child;
 	zc_pool_t *pool;
 
-	shared->messages = 5000;
+	shared->messages = 1500;
 	shared->next = reader;
 	child = t_spawn("slow", reads_slowly, shared);
 	t_refuse(writer);

@@ -196,7 +196,7 @@ static void reads(void *arg)
 
 static void stress_loses_nothing_uncounted(void)
 {
-	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 1500);
+	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 12000);
 	struct stress *plan = t_shared((WRITERS + READERS) * sizeof(*plan));
 	struct t_peer *writer[WRITERS], *reader[READERS];
 	zc_pool_options_t geometry = t_pool_options();

@@ -104,7 +104,7 @@ static void *reads(void *arg)
 
 static void threads_stream_to_each_other(void)
 {
-	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 2000);
+	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 8000);
 	struct job job[WRITERS + READERS];
 	zc_pool_t *pool = t_pool_create(NULL);
 	pthread_barrier_t ready;

@@ -379,3 +379,51 @@ Test(reaper, stale_at_any_instruction_changes_nothing)
 	must(step_every(&c) > 100);
 	unit_pool_fini(&world.p);
 }
+
+/*
+ * A reaper is about to make the stripe heads inside a dead run INSIDE.  Others
+ * freed that run meanwhile, and one of those granules is a head again.
+ */
+static void others_reap_and_split(void *ctx)
+{
+	struct unit_reaper r;
+
+	(void)ctx;
+	unit_reaper_init(&r, 2);
+	unit_reap(&world.p, &r, 1000);
+	unit_claim(&world.p, 5 * UNIT_STRIPE, UNIT_STRIPE, RIVAL);
+	unit_claim(&world.p, 6 * UNIT_STRIPE, 2 * UNIT_STRIPE, RIVAL);
+	unit_claim(&world.p, 8 * UNIT_STRIPE, 3, RIVAL);
+}
+
+static void new_heads_are_heads(void *ctx)
+{
+	struct unit_tally t;
+
+	(void)ctx;
+	must_ok(unit_tiling(&world.p, &t));
+	must_ok(unit_free_runs(&world.p));
+	must_eq(t.claimed, 3 + 3 * UNIT_STRIPE + 3);
+	must_eq(zc_word_same(unit_word(&world.p, 6 * UNIT_STRIPE), RIVAL,
+			     ZC_STATE_FREE), unit_word(&world.p, 6 * UNIT_STRIPE));
+	must_eq(zc_word_length(unit_word(&world.p, 6 * UNIT_STRIPE)),
+		2 * UNIT_STRIPE);
+}
+
+Test(reaper, stale_makes_no_new_head_inside)
+{
+	const struct step_case c = { .victim = reap_one,
+				     .rivals = others_reap_and_split,
+				     .check = new_heads_are_heads };
+	u32 i;
+
+	world_init();
+	/* Merged over three stripes, and not one of them marked. */
+	unit_claim(&world.p, 5 * UNIT_STRIPE, 4 * UNIT_STRIPE, W);
+	for (i = 6; i < 9; i++)
+		world.p.view.descs[i * UNIT_STRIPE].word =
+			zc_word(9, UNIT_STRIPE, W, ZC_STATE_FREE);
+	unit_declare_dead(&world.p, 0, 1);
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}

@@ -230,6 +230,11 @@ Test(walk, misses_nothing_while_runs_move)
 				     .check = all_covered };
 
 	unit_pool_init(&moving.p, 1);
+	/* Heads between the stripes, too, which the merge takes inside. */
+	unit_claim(&moving.p, 4 * UNIT_STRIPE, 3, W);
+	unit_claim(&moving.p, 4 * UNIT_STRIPE + 3, 5, W);
+	zc_run_free(&moving.p.view, 4 * UNIT_STRIPE, W);
+	zc_run_free(&moving.p.view, 4 * UNIT_STRIPE + 3, W);
 	moving.owned = 8 * UNIT_STRIPE;
 	unit_claim(&moving.p, moving.owned, 4 * UNIT_STRIPE, W);
 	must(step_every(&c) > 30);

@@ -387,6 +387,8 @@ static void summarise_side(struct bench_run *run, uint32_t i, double usual,
 	}
 	nr = usual_values(run, i, usual, mine);
 	out->value_ns = bench_median(mine, nr);
+	out->low_ns = bench_quantile(mine, nr, 0.1);
+	out->high_ns = bench_quantile(mine, nr, 0.9);
 	samples = usual_samples(run, i, usual);
 	if (samples > 0)
 		bench_percentiles_of(run->samples[i], samples,

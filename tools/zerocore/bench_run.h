@@ -119,7 +119,9 @@ struct bench_plan {
 /* Figures of one side over the rounds that were kept. */
 struct bench_figures {
 	struct bench_percentiles samples;
-	double value_ns;
+	double value_ns;	/* median of the rounds, and how far they */
+	double low_ns;		/* lie apart: one in ten is below, */
+	double high_ns;		/* one in ten above */
 	/* Medians over rounds of this side / side j of the same round. */
 	double ratio_to[BENCH_SIDES_MAX];
 	double ratio_of_medians;	/* to side 0 */

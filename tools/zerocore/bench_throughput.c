@@ -106,10 +106,29 @@ void bench_stream_rep(struct bench_worker *worker, void *state,
 	bench_sync(worker);
 }
 
-static void print_side(const char *name, double ns, uint64_t size)
+static void print_side(const char *name, const struct bench_figures *f,
+		       uint64_t size)
 {
-	printf("  %-9s %.2f M messages/s, %.2f GiB/s, %.1f ns a message\n",
-	       name, 1e3 / ns, 1e9 / ns * (double)size / (1ULL << 30), ns);
+	double rate = 1e9 / f->value_ns;
+
+	printf("  %-9s %.2f M messages/s, %.2f GiB/s, %.1f ns a message "
+	       "(%.1f to %.1f)\n",
+	       name, rate / 1e6, rate * (double)size / (1ULL << 30),
+	       f->value_ns, f->low_ns, f->high_ns);
+}
+
+/* A stream has more than one steady state: far apart, they are two. */
+static void add_spread(struct json_object *line, const char *prefix,
+		       const struct bench_figures *f)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "%sns_per_msg", prefix);
+	bench_json_number(line, key, f->value_ns);
+	snprintf(key, sizeof(key), "%sns_per_msg_p10", prefix);
+	bench_json_number(line, key, f->low_ns);
+	snprintf(key, sizeof(key), "%sns_per_msg_p90", prefix);
+	bench_json_number(line, key, f->high_ns);
 }
 
 static void report(const struct bench_options *o,
@@ -126,8 +145,8 @@ static void report(const struct bench_options *o,
 		bench_json_common(line, o, result, 1);
 		bench_json_rate(line, "", zc_ns, o->size);
 		bench_json_rate(line, "ring_", ring_ns, o->size);
-		bench_json_number(line, "ns_per_msg", zc_ns);
-		bench_json_number(line, "ring_ns_per_msg", ring_ns);
+		add_spread(line, "", &result->side[1]);
+		add_spread(line, "ring_", &result->side[0]);
 		bench_json_print(line);
 		return;
 	}
@@ -135,8 +154,8 @@ static void report(const struct bench_options *o,
 	       1 / result->side[1].ratio_to[0],
 	       (unsigned long long)result->side[1].wrong,
 	       (unsigned long long)result->side[1].lost);
-	print_side("zerocore", zc_ns, o->size);
-	print_side("ring", ring_ns, o->size);
+	print_side("zerocore", &result->side[1], o->size);
+	print_side("ring", &result->side[0], o->size);
 	bench_print_common(o, result);
 }
 
