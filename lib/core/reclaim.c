@@ -240,7 +240,7 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	}
 	/* What its writer said it has seen to (a hint) need not be seen again. */
 	oldest = zc_load_acquire(&wa->tail);
-	if (oldest > head || oldest + entries < head)
+	if (!oldest || oldest > head || oldest + entries < head)
 		oldest = head > entries ? head - entries : 1;
 	if (*cursor < oldest || *cursor >= snap.limit)
 		*cursor = oldest;

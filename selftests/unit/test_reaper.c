@@ -424,3 +424,35 @@ Test(reaper, takes_what_it_had_passed_when_the_next_one_dies)
 	must_eq(r.told[1], 1);
 	unit_pool_fini(&p);
 }
+
+/* A pass that began for one death says nothing about the next one's blocks. */
+Test(reaper, stale_pass_does_not_end_a_later_death)
+{
+	struct unit_reaper stale, other;
+	struct unit_pool p;
+	struct unit_tally t;
+	u32 k;
+
+	world_init(&p, &rows[1]);
+	unit_reaper_init(&stale, 2000);
+	unit_reaper_init(&other, 2000);
+	for (k = 0; k < 20; k++)
+		must(!zc_reap(&p.view, &stale.reaper, &stale.ops, 1));
+	unit_reap(&p, &other, 1000);
+	unit_member_join(&p, 0);
+	unit_writer_join(&p, 0, 0);
+	/* Where the stale one has been. */
+	unit_claim(&p, 0, S, DEAD);
+	unit_declare_dead(&p, 0, 3000);
+	must(!zc_reap(&p.view, &other.reaper, &other.ops, 1));
+	while (stale.reaper.walking)
+		must(!zc_reap(&p.view, &stale.reaper, &stale.ops, 1));
+	must_eq(p.view.writer_slots[0].life, zc_life(2, 0, ZC_LIFE_REAPING));
+	must_eq(zc_life_state(p.view.members[0].life), ZC_LIFE_REAPING);
+	unit_reap(&p, &stale, 1);
+	must_eq(p.view.writer_slots[0].life, zc_life(2, 0, ZC_LIFE_IDLE));
+	must_ok(unit_tiling(&p, &t));
+	must_eq(zc_word_owner(unit_word(&p, 0)), ZC_OWNER_NONE);
+	must_ok(unit_hints(&p));
+	unit_pool_fini(&p);
+}

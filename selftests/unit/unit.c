@@ -279,6 +279,8 @@ u32 unit_writer_join(struct unit_pool *p, u32 w, u32 m)
 	*life = zc_life(inc, m, ZC_LIFE_LIVE);
 	if (!wa->head)
 		wa->head = 1;
+	if (!wa->tail)
+		wa->tail = 1;
 	wa->incarnation = inc;
 	wa->io_nr = 0;
 	return inc;
