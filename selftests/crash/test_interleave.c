@@ -286,7 +286,7 @@ static void say_the_seed(void)
 static void play_seeds(uint64_t bytes)
 {
 	uint64_t one = t_env("ZC_SEED", UINT64_MAX);
-	uint64_t nr = t_long() ? 1000 : 12;
+	uint64_t nr = t_long() ? 150 : 12;
 
 	if (one != UINT64_MAX) {
 		play(one, bytes);
