@@ -2,7 +2,9 @@
 /*
  * test_pool.c - create, open, close, remove, list; names, geometry, options.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -302,6 +304,60 @@ static void pool_opened_twice_is_one_member(void)
 	zc_pool_close(NULL);
 }
 
+static unsigned int entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	unsigned int nr = 0;
+
+	CHECK(dir);
+	while (readdir(dir))
+		nr++;
+	closedir(dir);
+	return nr;
+}
+
+static unsigned int lines(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned int nr = 0;
+	int c;
+
+	CHECK(file);
+	while ((c = fgetc(file)) != EOF)
+		nr += c == '\n';
+	fclose(file);
+	return nr;
+}
+
+/* Files, mappings and threads: what comes goes. */
+static void pool_closed_leaves_nothing_open(void)
+{
+	unsigned int fds = 0, maps = 0;
+
+	t_pool_close(t_pool_create(NULL));
+	for (int i = 0; i < 60; i++) {
+		zc_pool_t *pool = t_pool_open();
+		struct t_writer writer;
+		struct t_reader reader;
+		int fd;
+
+		t_writer_open(&writer, pool, "a/b/c", NULL);
+		t_reader_open(&reader, pool, "a/b/c", NULL);
+		CHECK_OK(zc_reader_get_fd(reader.role, &fd));
+		t_write(&writer, 1000);
+		t_read_many(&reader, 1);
+		zc_pool_close(pool);
+		CHECK_EQ(entries("/proc/self/task"), 1 + 2);
+		if (i == 10) {
+			fds = entries("/proc/self/fd");
+			maps = lines("/proc/self/maps");
+		}
+	}
+	CHECK_OP(entries("/proc/self/fd"), <=, fds);
+	/* The C library may have made an arena of its own. */
+	CHECK_OP(lines("/proc/self/maps"), <=, maps + 4);
+}
+
 static int remember(const char *name, void *ctx)
 {
 	unsigned int *seen = ctx;
@@ -492,6 +548,7 @@ static const struct t_case cases[] = {
 	T_CASE(pool_geometry_corners_work),
 	T_CASE(pool_options_grow),
 	T_CASE(pool_opened_twice_is_one_member),
+	T_CASE(pool_closed_leaves_nothing_open),
 	T_CASE(pool_list_shows_each_once),
 	T_CASE(pools_are_separate),
 	T_CASE(pool_removed_while_attached_goes_on),

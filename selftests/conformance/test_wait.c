@@ -304,6 +304,34 @@ static void wait_any_times_out(void)
 	CHECK_OP(zc_timestamp() - begin, >=, 3000000);
 }
 
+/* A new writer, a death: the pool changed, though nothing can be read. */
+static void wait_any_returns_when_the_pool_changes(void)
+{
+	struct burst burst = { .messages = 0 };
+	struct t_peer *child;
+	struct t_reader reader;
+	zc_reader_t *role[1];
+	uint32_t index = 0;
+	zc_pool_t *pool;
+
+	snprintf(burst.service, sizeof(burst.service), PING);
+	child = t_spawn("writer", writes_bursts, &burst);
+	pool = t_pool_create(NULL);
+	t_reader_open(&reader, pool, PING, NULL);
+	role[0] = reader.role;
+	t_say(child, "go");
+	while (zc_reader_writer_state(reader.role) != ZC_PEER_LIVE) {
+		CHECK_OK(zc_wait_any(role, 1, &index, t_wait_ns()));
+		CHECK_EQ(index, 1);
+	}
+	t_hear(child, "written");
+	t_kill(child);
+	while (zc_reader_writer_state(reader.role) != ZC_PEER_NONE) {
+		CHECK_OK(zc_wait_any(role, 1, &index, t_wait_ns()));
+		CHECK_EQ(index, 1);
+	}
+}
+
 /* As many as one thread may wait for: the last one is seen as well. */
 static void wait_any_of_the_most(void)
 {
@@ -520,6 +548,7 @@ static const struct t_case cases[] = {
 	T_CASE(wait_any_without_membarrier),
 	T_CASE(wait_any_times_out),
 	T_CASE(wait_any_of_the_most),
+	T_CASE(wait_any_returns_when_the_pool_changes),
 	T_CASE(wait_poll_times_out),
 	T_CASE(wait_by_file_descriptor),
 	T_CASE(wait_survives_signals),
