@@ -152,15 +152,15 @@ static bool run_scenario(const struct scenario *scenario, enum variant variant)
 	return acted;
 }
 
-static void run_point(enum zc_killpoint point, enum variant variant)
+static void run_point_with(enum zc_killpoint point, enum variant variant,
+			   uint64_t seed)
 {
 	const struct scenario *const *scenario;
 
-	board = t_shared(sizeof(*board));
-	board->seed = t_env("ZC_SEED", 1 + (uint64_t)point * 4 + variant);
+	board->seed = seed;
 	board->point = point;
 	board->action = variant <= KILL_LATER ? ACT_KILL : ACT_STOP;
-	t_srand(board->seed);
+	t_srand(seed);
 	board->nth = 1;
 	if (variant != KILL_FIRST)
 		board->nth += t_rand_below(6);
@@ -176,6 +176,42 @@ static void run_point(enum zc_killpoint point, enum variant variant)
 		}
 	}
 	T_FAIL("never reached: %s", zc_killpoint_name(point));
+}
+
+static void run_point(enum zc_killpoint point, enum variant variant)
+{
+	uint64_t seed = t_env("ZC_SEED", 1 + (uint64_t)point * 4 + variant);
+
+	board = t_shared(sizeof(*board));
+	for (int i = 0; i < (t_long() ? 20 : 1); i++)
+		run_point_with(point, variant, seed + (uint64_t)i * 10007);
+}
+
+/* Nobody dies: how often each point is passed. */
+static void every_point_is_reached(void)
+{
+	const struct scenario *const *scenario = scenarios_for("");
+	uint64_t sum[ZC_KP_COUNT] = { 0 };
+	unsigned int reached = 0;
+
+	board = t_shared(sizeof(*board));
+	board->seed = t_env("ZC_SEED", 1);
+	board->action = ACT_COUNT;
+	board->nth = UINT64_MAX;
+	for (; *scenario; scenario++) {
+		CHECK(!run_scenario(*scenario, KILL_FIRST));
+		for (int i = 0; i < ZC_KP_COUNT; i++)
+			sum[i] += board_load(&board->hits[i]);
+	}
+	for (int i = 0; i < ZC_KP_COUNT; i++) {
+		reached += sum[i] > 0;
+		if (sum[i] < 10)
+			t_note("%s: passed %llu times",
+			       zc_killpoint_name((enum zc_killpoint)i),
+			       (unsigned long long)sum[i]);
+	}
+	t_note("%u of %d points reached", reached, ZC_KP_COUNT);
+	CHECK_EQ(reached, ZC_KP_COUNT);
 }
 
 #define CASES_OF(name)                                                         \
@@ -202,6 +238,7 @@ ZC_KILLPOINT_LIST(CASES_OF)
 	T_CASE(name##_stop_continue), T_CASE(name##_stop_kill),
 
 static const struct t_case cases[] = {
+	T_CASE(every_point_is_reached),
 	ZC_KILLPOINT_LIST(ROWS_OF)
 	T_END,
 };
