@@ -110,7 +110,7 @@ Test(join, of_a_history_reader_that_dies_leaves_nothing)
 	reader_dies(&o);
 }
 
-/* --- an adopter dies ----------------------------------------------------------------------- */
+/* --- an adopter dies ------------------------------------------------------------- */
 
 static void adopt(void *ctx)
 {

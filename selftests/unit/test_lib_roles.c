@@ -8,7 +8,7 @@
 
 #define SMALL (64 << 10)	/* 1024 granules, 16 a stripe */
 
-/* --- handles ------------------------------------------------------------------------- */
+/* --- handles ------------------------------------------------------------- */
 
 Test(handle, of_a_claimed_block_ends_once)
 {
@@ -172,7 +172,7 @@ Test(handle, says_no_to_what_makes_no_sense)
 	lib_close(&l);
 }
 
-/* --- kept blocks --------------------------------------------------------------------------- */
+/* --- kept blocks ------------------------------------------------------------- */
 
 static u32 kept_nr(const struct zc_writer *w)
 {
@@ -284,7 +284,7 @@ Test(kept, blocks_stay_within_the_footprint)
 	lib_close(&l);
 }
 
-/* --- quota ------------------------------------------------------------------------------------- */
+/* --- quota ------------------------------------------------------------- */
 
 #define QUOTA_GRANULES 200U
 
@@ -445,7 +445,7 @@ Test(quota, counts_deferred_blocks)
 	lib_close(&l);
 }
 
-/* --- adoption ---------------------------------------------------------------------------------- */
+/* --- adoption ------------------------------------------------------------- */
 
 Test(adoption, finds_what_was_left_and_deferred)
 {

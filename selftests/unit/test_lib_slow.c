@@ -200,7 +200,7 @@ Test(slow, overwrite_keeps_the_last)
 	lib_close(&l);
 }
 
-/* --- events ------------------------------------------------------------------------------ */
+/* --- events ------------------------------------------------------------- */
 
 static zc_result_t next_event(struct lib *l, zc_event_t *event, u64 timeout_ns)
 {

@@ -135,7 +135,7 @@ static void life_goes_on(u64 first)
 	lib_all_free(&world.l);
 }
 
-/* --- a writer dies ------------------------------------------------------------------------ */
+/* --- a writer dies ------------------------------------------------------------- */
 
 static void reap_writer(void *ctx)
 {
@@ -234,7 +234,7 @@ Test(writer, that_dies_in_leaving_leaves_no_leak)
 	world_close();
 }
 
-/* --- a reader dies ------------------------------------------------------------------------ */
+/* --- a reader dies ------------------------------------------------------------- */
 
 static void reap_reader(void *ctx)
 {
@@ -278,7 +278,7 @@ Test(reader, that_dies_holding_blocks_nothing)
 	world_close();
 }
 
-/* --- a reader is stopped --------------------------------------------------------------------- */
+/* --- a reader is stopped ------------------------------------------------------------- */
 
 static void poll_once(void *ctx)
 {
@@ -379,7 +379,7 @@ Test(reader, stopped_in_poll_without_anything_kept_is_not_torn)
 	stopped_in_poll(&wo, &ro, 1);
 }
 
-/* --- a writer is stopped ---------------------------------------------------------------------- */
+/* --- a writer is stopped ------------------------------------------------------------- */
 
 static void reclaim_once(void *ctx)
 {

@@ -193,7 +193,7 @@ static const struct row {
 	  { .clean = 2 * S, .using = 5, .blocks = 5, .head = 4 } },
 };
 
-/* --- the worlds ------------------------------------------------------------------------- */
+/* --- the worlds ------------------------------------------------------------- */
 
 static void world_init(struct unit_pool *p, const struct row *row)
 {

@@ -10,7 +10,7 @@
 #define S UNIT_STRIPE
 #define DIED_NS 5000000000ULL
 
-/* --- being declared dead ------------------------------------------------------------ */
+/* --- being declared dead ------------------------------------------------------------- */
 
 Test(member, is_declared_dead_once)
 {
@@ -83,7 +83,7 @@ Test(member, declared_late_keeps_the_time_of_death)
 	unit_pool_fini(&p);
 }
 
-/* --- readers ---------------------------------------------------------------------------- */
+/* --- readers ------------------------------------------------------------- */
 
 Test(reaper, takes_readers_out_and_leaves_others)
 {
@@ -272,7 +272,7 @@ Test(reaper, ends_all_roles_of_a_member)
 	unit_pool_fini(&p);
 }
 
-/* --- quarantine ----------------------------------------------------------------------------- */
+/* --- quarantine ------------------------------------------------------------- */
 
 Test(reaper, keeps_a_writers_memory_in_quarantine)
 {

@@ -116,7 +116,7 @@ Test(block, torn_entry_frees_nothing)
 	unit_pool_fini(&p);
 }
 
-/* --- a slot's blocks -------------------------------------------------------------- */
+/* --- a slot's blocks ------------------------------------------------------------- */
 
 static u64 reclaim_all(struct unit_pool *p, u32 owner, bool (*fence)(void))
 {
@@ -319,7 +319,7 @@ Test(slot, works_in_slices)
 	unit_pool_fini(&p);
 }
 
-/* --- orphans --------------------------------------------------------------------------- */
+/* --- orphans ------------------------------------------------------------- */
 
 static u64 make_orphan(struct unit_pool *p, u32 g, u32 granules)
 {

@@ -174,7 +174,7 @@ Test(run, death_in_merge_leaves_nothing_to_believe)
 	unit_pool_fini(&world.p);
 }
 
-/* --- rivals that live ---------------------------------------------------------------- */
+/* --- rivals that live ------------------------------------------------------------- */
 
 static void claim_one(void *ctx)
 {

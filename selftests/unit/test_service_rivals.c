@@ -248,7 +248,7 @@ Test(service, claim_of_one_who_died_during_a_pass_is_cleared)
 	unit_pool_fini(&world.p);
 }
 
-/* --- threads ------------------------------------------------------------------------ */
+/* --- threads ------------------------------------------------------------- */
 
 #define ROUNDS 10000
 #define THREADS 2

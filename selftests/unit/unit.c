@@ -258,7 +258,7 @@ u64 unit_commit(struct unit_pool *p, u32 w, u32 granule, u32 granules)
 	return sequence;
 }
 
-/* --- lives ------------------------------------------------------------------- */
+/* --- lives ------------------------------------------------------------- */
 
 u64 unit_member_join(struct unit_pool *p, u32 m)
 {
