@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "core/reclaim.h"
+#include "core/ring.h"
 #include "internal.h"
 
 #define ZC_DEFECTS_MAX 512U
@@ -111,11 +112,11 @@ static bool zc_deferred_has(const struct zc_view *v, u32 w, u64 sequence,
 static bool zc_block_known(const struct zc_view *v, u32 w, u64 sequence,
 			   u32 granule, u32 generation, bool live)
 {
-	struct zc_ring_entry *e = &zc_ring(v, w)[sequence & v->ring_mask];
+	struct zc_entry e;
 
-	if (zc_load_acquire(&e->sequence) == sequence &&
-	    zc_load_relaxed(&e->granule) == granule &&
-	    zc_load_relaxed(&e->generation) == generation &&
+	if (zc_entry_load(&zc_ring(v, w)[sequence & v->ring_mask], sequence,
+			  &e) &&
+	    e.granule == granule && e.generation == generation &&
 	    (!live || sequence >= zc_load_acquire(&zc_writer_area(v, w)->tail)))
 		return true;
 	return zc_deferred_has(v, w, sequence, granule);
@@ -180,11 +181,11 @@ static void zc_check_rings(struct zc_check_pass *p, u32 w)
 	if (s < tail)
 		s = tail;
 	for (; s < head; s++) {
-		struct zc_ring_entry *e = &zc_ring(v, w)[s & v->ring_mask];
+		struct zc_entry e;
 
-		named += zc_load_acquire(&e->sequence) == s &&
-			 zc_block_is(v, w, zc_load_relaxed(&e->granule),
-				     zc_load_relaxed(&e->generation), s, &word);
+		named += zc_entry_load(&zc_ring(v, w)[s & v->ring_mask], s,
+				       &e) &&
+			 zc_block_is(v, w, e.granule, e.generation, s, &word);
 	}
 	nr = zc_load_acquire(&a->deferred_nr);
 	for (i = 0; i < nr && i < v->deferred_entries; i++) {

@@ -250,6 +250,7 @@ static void zc_reader_area_info(const struct zc_view *v, u32 w, u32 r,
 {
 	struct zc_reader_area *a = zc_reader_area(v, w, r);
 	u64 head = zc_load_acquire(&zc_writer_area(v, w)->head);
+	u64 passed;
 	u32 k, nr;
 
 	/* Another's values: it has not written its own yet. */
@@ -267,8 +268,10 @@ static void zc_reader_area_info(const struct zc_view *v, u32 w, u32 r,
 		if (!i->oldest_hold || s < i->oldest_hold)
 			i->oldest_hold = s;
 	}
-	i->received = zc_load_relaxed(&a->stat_received);
 	i->lost = zc_load_relaxed(&a->stat_lost);
+	passed = zc_load_relaxed(&a->begin) + i->lost +
+		 zc_load_relaxed(&a->stat_corrupt);
+	i->received = i->cursor > passed ? i->cursor - passed : 0;
 }
 
 zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service, uint32_t index,

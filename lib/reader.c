@@ -29,9 +29,8 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	r->granule_shift = v->granule_shift;
 	r->ring_mask = v->ring_mask;
 	r->event_fd = -1;
-	r->tag = zc_timestamp() & 0xffffff;
 	r->held_nr = max_holds;
-	r->held = calloc(max_holds, sizeof(*r->held));
+	r->held = aligned_alloc(ZC_CACHE_LINE, max_holds * sizeof(*r->held));
 	r->free_held = calloc(max_holds, sizeof(*r->free_held));
 	if (!r->held || !r->free_held) {
 		free(r->held);
@@ -40,8 +39,11 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	}
 	/* The stack's top is hold 0: the line of the cursor is used first. */
-	for (i = 0; i < max_holds; i++)
+	memset(r->held, 0, max_holds * sizeof(*r->held));
+	for (i = 0; i < max_holds; i++) {
+		r->held[i].handle = zc_handle_init(i);
 		r->free_held[i] = max_holds - 1 - i;
+	}
 	r->free_held_nr = max_holds;
 	*out = r;
 	return ZC_OK;
@@ -97,7 +99,7 @@ static void zc_reader_region_init(struct zc_reader *r)
 	zc_store_relaxed(&a->feed_ticket, 0);
 	zc_store_relaxed(&a->overflow_high, 0);
 	zc_store_relaxed(&a->io_nr, 0);
-	zc_store_relaxed(&a->stat_received, 0);
+	zc_store_relaxed(&a->begin, 0);
 	zc_store_relaxed(&a->stat_lost, 0);
 	zc_store_relaxed(&a->stat_sleeps, 0);
 	zc_store_relaxed(&a->stat_corrupt, 0);
@@ -146,6 +148,8 @@ static void zc_reader_become_active(struct zc_reader *r,
 	 */
 	r->hazard_below = hazard ? ~0ULL : head;
 	r->cursor = begin;
+	r->begin = begin;
+	zc_store_relaxed(&r->area->begin, begin);
 	zc_store_relaxed(&r->area->join, head);
 	zc_store_release(&r->area->cursor, begin);
 	ZC_KILLPOINT(reader_joined);
@@ -336,7 +340,7 @@ zc_result_t zc_reader_get_stats(const zc_reader_t *r, zc_reader_stats_t *stats)
 	if (!zc_role_usable(r->alive, &r->closed))
 		return zc_role_fail(r->pool, r->alive);
 	head = zc_load_acquire(&r->writer_area->head);
-	s.received = r->received;
+	s.received = r->cursor - r->begin - r->lost - r->corrupt;
 	s.lost = r->lost;
 	s.corrupt = r->corrupt;
 	s.sleeps = r->sleeps;

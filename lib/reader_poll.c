@@ -20,7 +20,8 @@ static struct zc_held *zc_held_of(struct zc_reader *r, zc_handle_t handle)
 	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
 	struct zc_held *h = &r->held[idx];
 
-	if (zc_unlikely(idx >= r->held_nr || !handle || h->handle != handle))
+	if (zc_unlikely(idx >= r->held_nr || !zc_handle_in_use(handle) ||
+			h->handle != handle))
 		return NULL;
 	return h;
 }
@@ -96,18 +97,14 @@ static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes)
 }
 
 static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granule,
-		    u64 bytes, u64 timestamp, size_t hint, zc_handle_t *out)
+		    u64 bytes, size_t hint, zc_handle_t *out)
 {
 	struct zc_held *h = &r->held[idx];
 
 	h->data = r->data + ((u64)granule << r->granule_shift);
 	h->bytes = bytes;
 	h->sequence = sequence;
-	h->timestamp_ns = timestamp;
-	h->granule = granule;
-	h->in_io = 0;
-	h->handle = zc_handle_make(&r->tag, idx);
-	zc_store_relaxed(&r->area->stat_received, ++r->received);
+	h->handle += ZC_HANDLE_STEP;
 	*out = h->handle;
 	if (hint) {
 		const char *p = h->data;
@@ -123,10 +120,11 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 }
 
 /* Nobody keeps this block for me: hold, fence, then look whether it is there. */
-static __attribute__((noinline)) bool zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, u32 granule,
-			   u32 generation, size_t hint, zc_handle_t *out)
+static __attribute__((noinline)) bool
+zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
+	       size_t hint, zc_handle_t *out)
 {
-	const struct zc_block_desc *d = &r->pool->view.descs[granule];
+	const struct zc_block_desc *d = &r->pool->view.descs[e->granule];
 	u64 *hold = zc_hold_take(r, idx);
 	u64 word, bytes;
 
@@ -137,18 +135,38 @@ static __attribute__((noinline)) bool zc_poll_hazard(struct zc_reader *r, u32 id
 	word = zc_load_acquire(&d->word);
 	bytes = zc_load_relaxed(&d->bytes);
 	if (zc_word_state(word) != ZC_STATE_USING ||
-	    zc_word_generation(word) != generation ||
+	    zc_word_generation(word) != e->generation ||
 	    zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
 	    zc_load_relaxed(&d->sequence) != s ||
-	    !zc_place_sane(r, granule, bytes)) {
+	    !zc_place_sane(r, e->granule, bytes)) {
 		zc_store_release(hold, 0);
 		return false;
 	}
 	ZC_KILLPOINT(hazard_checked);
 	zc_cursor_store(r, s + 1);
-	zc_fill(r, idx, s, granule, bytes, zc_load_relaxed(&d->timestamp_ns),
-		hint, out);
+	zc_fill(r, idx, s, e->granule, bytes, hint, out);
 	return true;
+}
+
+/* More than an entry has room for: its descriptor says how much. */
+static ZC_SLOW u64 zc_bytes_of(const struct zc_reader *r, u32 granule)
+{
+	return granule < r->granules ?
+		       zc_load_relaxed(&r->pool->view.descs[granule].bytes) : 0;
+}
+
+/*
+ * An entry that looks older than the cursor is 2^31 messages newer where nobody
+ * waits for this reader, and it was away for that long.
+ */
+static bool zc_lapped(const struct zc_reader *r, u64 s)
+{
+	u64 head;
+
+	if (zc_likely(s >= r->hazard_below))
+		return false;
+	head = zc_load_acquire(&r->writer_area->head);
+	return head > s && head - s > r->ring_mask;
 }
 
 enum zc_poll { ZC_POLL_GOT, ZC_POLL_EMPTY, ZC_POLL_AGAIN, ZC_POLL_FAILED };
@@ -159,22 +177,22 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 {
 	u64 s = r->cursor;
 	struct zc_ring_entry *e = &r->ring[s & r->ring_mask];
-	/* [C3] sequence before the rest of the entry and the payload. */
-	u64 carried = zc_load_acquire(&e->sequence);
-	u32 granule, generation, idx;
-	u64 bytes, timestamp, *hold;
+	/* [C3] place before the rest of the entry and the payload. */
+	u64 place = zc_load_acquire(&e->place);
+	struct zc_entry entry;
+	u64 bytes, *hold;
+	u32 idx;
 
-	if (zc_unlikely(carried != s)) {
-		if (zc_unlikely(carried > s || zc_floor_passed(r, s))) {
+	if (zc_unlikely(zc_entry_ahead(place, s))) {
+		if (zc_unlikely(zc_entry_ahead(place, s) > 0 ||
+				zc_floor_passed(r, s) || zc_lapped(r, s))) {
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
 		}
 		return ZC_POLL_EMPTY;
 	}
-	granule = zc_load_relaxed(&e->granule);
-	generation = zc_load_relaxed(&e->generation);
-	bytes = zc_load_relaxed(&e->bytes);
-	timestamp = zc_load_relaxed(&e->timestamp_ns);
+	zc_entry_rest(e, place, &entry);
+	bytes = entry.bytes;
 	if (zc_unlikely(!r->free_held_nr)) {
 		*result = zc_fail(ZC_ERROR_HOLDS,
 				  "this reader holds %u messages, which is all it may: release one",
@@ -182,7 +200,9 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		return ZC_POLL_FAILED;
 	}
 	idx = r->free_held[r->free_held_nr - 1];
-	if (zc_unlikely(!zc_place_sane(r, granule, bytes))) {
+	if (zc_unlikely(bytes == ZC_ENTRY_BYTES_MAX))
+		bytes = zc_bytes_of(r, entry.granule);
+	if (zc_unlikely(!zc_place_sane(r, entry.granule, bytes))) {
 		if (zc_floor_passed(r, s) || s < r->hazard_below) {
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
@@ -192,12 +212,12 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		zc_cursor_store(r, s + 1);
 		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
 				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",
-				  (unsigned long long)s, granule,
+				  (unsigned long long)s, entry.granule,
 				  (unsigned long long)bytes);
 		return ZC_POLL_FAILED;
 	}
 	if (zc_unlikely(s < r->hazard_below)) {
-		if (zc_poll_hazard(r, idx, s, granule, generation, hint, out)) {
+		if (zc_poll_hazard(r, idx, s, &entry, hint, out)) {
 			r->free_held_nr--;
 			return ZC_POLL_GOT;
 		}
@@ -221,7 +241,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	r->free_held_nr--;
 	zc_cursor_store(r, s + 1);
 	ZC_KILLPOINT(poll_cursor);
-	zc_fill(r, idx, s, granule, bytes, timestamp, hint, out);
+	zc_fill(r, idx, s, entry.granule, bytes, hint, out);
 	return ZC_POLL_GOT;
 }
 
@@ -272,20 +292,22 @@ static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, s
 	}
 }
 
-zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
-				 zc_handle_t *out_handle, uint64_t timeout_ns)
+/* Everything but what zc_reader_poll_block() does by itself. */
+static __attribute__((noinline)) zc_result_t
+zc_poll_slow(struct zc_reader *r, size_t hint, zc_handle_t *out,
+	     uint64_t timeout_ns)
 {
 	zc_result_t result = ZC_OK;
 	u32 jumps;
 
-	if (zc_unlikely(!r || !out_handle))
+	if (zc_unlikely(!r || !out))
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       r ? "out_handle" : "reader");
 	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
 		return zc_role_fail(r->pool, r->alive);
 	/* A writer that laps us again and again must not keep us here. */
 	for (jumps = 0; jumps < 4096; jumps++) {
-		switch (zc_poll_once(r, hint_size, out_handle, &result)) {
+		switch (zc_poll_once(r, hint, out, &result)) {
 		case ZC_POLL_GOT:
 			return ZC_OK;
 		case ZC_POLL_FAILED:
@@ -299,13 +321,65 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 	}
 	zc_fence_if_wanted(r);
 	if (timeout_ns)
-		return zc_poll_wait(r, hint_size, out_handle, timeout_ns);
+		return zc_poll_wait(r, hint, out, timeout_ns);
 	return ZC_ERROR_TIMEOUT;
+}
+
+/*
+ * What nearly all calls do: a reader that the writer waits for finds the next
+ * message, or nothing.  A leaf without a frame, like acquire and commit.
+ */
+zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
+				 zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	struct zc_ring_entry *e;
+	struct zc_entry entry;
+	u64 s, place;
+	u32 idx;
+
+	if (zc_unlikely(!r || !out_handle ||
+			!zc_role_usable(r->alive, &r->closed)))
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	s = r->cursor;
+	e = &r->ring[s & r->ring_mask];
+	/* [C3] place before the rest of the entry and the payload. */
+	place = zc_load_acquire(&e->place);
+	if (zc_unlikely(s < r->hazard_below || r->fencing))
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	if (zc_entry_ahead(place, s)) {
+		if (zc_entry_ahead(place, s) > 0 || timeout_ns ||
+		    zc_floor_passed(r, s) ||
+		    zc_load_relaxed(&r->floor->fence_wanted))
+			return zc_poll_slow(r, hint_size, out_handle,
+					    timeout_ns);
+		return ZC_ERROR_TIMEOUT;
+	}
+	if (zc_unlikely(!r->free_held_nr))
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	idx = r->free_held[r->free_held_nr - 1];
+	zc_entry_rest(e, place, &entry);
+	if (zc_unlikely(idx >= ZC_FAST_HOLDS ||
+			entry.bytes == ZC_ENTRY_BYTES_MAX ||
+			!zc_place_sane(r, entry.granule, entry.bytes)))
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	zc_store_release(&r->area->hold[idx], s);
+	ZC_KILLPOINT(poll_held);
+	zc_fence_compiler();	/* [F1] as in zc_poll_once() */
+	if (zc_unlikely(zc_floor_passed(r, s))) {
+		zc_store_release(&r->area->hold[idx], 0);
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	}
+	r->free_held_nr--;
+	zc_cursor_store(r, s + 1);
+	ZC_KILLPOINT(poll_cursor);
+	zc_fill(r, idx, s, entry.granule, entry.bytes, hint_size, out_handle);
+	return ZC_OK;
 }
 
 zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 {
 	struct zc_held *h;
+	u32 idx;
 
 	if (zc_unlikely(!r))
 		return zc_fail(ZC_ERROR_INVALID, "reader is NULL");
@@ -318,11 +392,14 @@ zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_reader_io_end() first");
 	ZC_KILLPOINT(release_begin);
-	h->handle = 0;
+	h->handle = handle + ZC_HANDLE_STEP;
 	/* [R3] our accesses before the release; pairs with [R3] in
 	 * zc_holds_gather(). */
 	zc_store_release(h->hold, 0);
-	r->free_held[r->free_held_nr++] = handle & ZC_HANDLE_INDEX_MASK;
+	idx = handle & ZC_HANDLE_INDEX_MASK;
+	if (zc_unlikely(r->free_held[r->free_held_nr] != idx))
+		r->free_held[r->free_held_nr] = idx;
+	r->free_held_nr++;
 	ZC_KILLPOINT(release_done);
 	return ZC_OK;
 }
@@ -360,10 +437,11 @@ zc_result_t zc_reader_block_info(zc_reader_t *r, zc_handle_t handle,
 	h = zc_held_of(r, handle);
 	if (!h)
 		return zc_reader_stale();
+	i.granule = (u64)((const char *)h->data - r->data) >> r->granule_shift;
 	i.sequence = h->sequence;
-	i.timestamp_ns = h->timestamp_ns;
+	i.timestamp_ns = zc_load_relaxed(
+		&r->pool->view.descs[i.granule].timestamp_ns);
 	i.bytes = h->bytes;
-	i.granule = h->granule;
 	return zc_info_copy(info, info->sz, &i, sizeof(i));
 }
 

@@ -19,6 +19,13 @@ zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
 	return zc_fail(ZC_ERROR_CLOSED, "the role is NULL or was closed");
 }
 
+zc_handle_t zc_handle_init(u32 idx)
+{
+	/* Not from 0: a handle of another role is another's. */
+	return zc_timestamp() * 0x9e3779b97f4a7c15ULL << ZC_HANDLE_INDEX_BITS <<
+	       1 | idx;
+}
+
 zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 			    const char *what)
 {

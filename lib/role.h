@@ -7,34 +7,38 @@
 
 #include "internal.h"
 #include "core/reclaim.h"
+#include "core/ring.h"
 #include "core/service.h"
 
 /* Kept out of the functions that run for each message: their frames stay small. */
 #define ZC_SLOW __attribute__((noinline, cold))
 
-/* A handle: tag 44 | index 20.  The tag is new for each use of an index, so
- * that a handle ends with its commit, cancel or release. */
+/*
+ * A handle: tag 44 | index 20.  Each place has a tag of its own, which grows when
+ * the place is taken and when it is given back: odd while it is in use.  So a
+ * handle ends with its commit, cancel or release, and is never 0.
+ */
 #define ZC_HANDLE_INDEX_BITS 20
 #define ZC_HANDLE_INDEX_MASK ((1u << ZC_HANDLE_INDEX_BITS) - 1)
+#define ZC_HANDLE_STEP (1ULL << ZC_HANDLE_INDEX_BITS)
 
-/* A new handle for place @idx; never 0, also after 2^44 uses. */
-static inline zc_handle_t zc_handle_make(u64 *tag, u32 idx)
+/* The handle of a place that was never used. */
+zc_handle_t zc_handle_init(u32 idx);
+
+static inline bool zc_handle_in_use(zc_handle_t handle)
 {
-	zc_handle_t handle = ++*tag << ZC_HANDLE_INDEX_BITS | idx;
-
-	if (zc_unlikely(!handle))
-		handle = ++*tag << ZC_HANDLE_INDEX_BITS | idx;
-	return handle;
+	return handle & ZC_HANDLE_STEP;
 }
 
 /* A block that the writer has claimed and not yet committed. */
 struct zc_claim {
-	zc_handle_t handle;	/* 0: unused */
+	zc_handle_t handle;
 	u64 word;		/* of the descriptor, FREE and mine */
 	u64 bytes;		/* payload, as it will be committed */
 	u64 size;		/* payload asked for */
 	u32 granule;
-	u32 in_io;
+	u32 in_io;		/* 0 when it ends */
+	u64 reserved[3];	/* a line each, found by a shift */
 };
 
 /*
@@ -76,21 +80,23 @@ struct zc_writer {
 	u32 *free_claims;	/* stack */
 	u32 free_claims_nr;
 	u32 claims_nr;
-	u64 tag;
 	char *data;
 	struct zc_pool *pool;
-	u64 inflight;
+	u64 keep_pos;		/* first that is taken back and not used again */
+	u64 tail;
+	struct zc_sent *sent;	/* by ring slot: keep_pos <= tail <= head */
+	u64 stat_bytes;		/* the background thread publishes it */
+	u64 tickets_mask;
+	u32 tickets_nr;
 	u32 ring_mask;
 	u32 granule_shift;
-	u64 max_bytes;
 	bool timestamps;
 	bool fence_commits;	/* no membarrier here: a full fence a commit */
+	u64 max_bytes;
 	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
 	/* Readers as of tickets_mask. */
-	u64 tickets_mask;
-	u32 tickets_nr;
 	struct zc_sleeper {
 		struct zc_reader_area *area;
 		u64 burnt;	/* last ticket that was woken */
@@ -99,12 +105,9 @@ struct zc_writer {
 		u32 skip;
 	} tickets[ZC_MAX_READERS_PER];
 
-	u64 tail;
 	u64 look_limit;		/* what the last look at the readers allows */
 	bool look_held;
 	struct zc_holds look_holds;
-	struct zc_sent *sent;	/* by ring slot: keep_pos <= tail <= head */
-	u64 keep_pos;		/* first that is taken back and not used again */
 	u64 used_granules;	/* claimed, published, deferred, kept */
 	u64 footprint_granules;	/* 0: by block size */
 	u32 footprint_for;	/* last block size asked about, */
@@ -125,9 +128,9 @@ struct zc_writer {
 	u32 deferred_free;	/* where the search for a free entry begins */
 	u32 blocked_by;		/* slowest reader at the last look, or ~0 */
 
-	u64 stat_committed;
-	u64 stat_bytes;
-	u64 stat_acquired;
+	u64 fresh;		/* small blocks not yet shuffled, times two */
+	u32 random;
+	u64 first;		/* head when it registered */
 	u64 stat_cancelled;
 	u64 stat_dropped;
 	u64 stat_disconnected;
@@ -140,14 +143,13 @@ struct zc_writer {
 
 /* A message that the reader holds. */
 struct zc_held {
-	zc_handle_t handle;	/* 0: unused */
+	zc_handle_t handle;
 	u64 *hold;		/* the shared word */
 	const void *data;
 	u64 bytes;
 	u64 sequence;
-	u64 timestamp_ns;
-	u32 granule;
-	u32 in_io;
+	u64 in_io;		/* 0 when it is released */
+	u64 reserved[2];	/* a line each, found by a shift */
 };
 
 struct zc_reader {
@@ -163,7 +165,6 @@ struct zc_reader {
 	u32 *free_held;		/* stack */
 	u32 free_held_nr;
 	u32 held_nr;
-	u64 tag;
 	const char *data;
 	struct zc_pool *pool;
 	u64 granules;		/* mapped */
@@ -176,19 +177,25 @@ struct zc_reader {
 	u32 overflow_high;
 	struct zc_writer_area *writer_area;
 	u64 spin_ns;
+	u64 begin;		/* cursor when it registered */
 	u64 lost;
 	u64 corrupt;
 	u64 sleeps;
-	u64 received;
 	int event_fd;
 	pthread_t fd_thread;
 	u32 fd_stop;
 	struct zc_reader *next;	/* in pool->readers */
 };
 
+/* Blocks acquired and not yet committed. */
+static inline u32 zc_inflight(const struct zc_writer *w)
+{
+	return w->claims_nr - w->free_claims_nr;
+}
+
 static inline bool zc_has_credit(const struct zc_writer *w)
 {
-	return w->head + w->inflight < w->room && w->head < w->credit;
+	return w->head + zc_inflight(w) < w->room && w->head < w->credit;
 }
 
 static inline bool zc_role_usable(const u32 *alive, const u32 *closed)
@@ -211,14 +218,24 @@ zc_result_t zc_service_enter(struct zc_pool *pool,
 
 /* --- writer_pool.c: memory ---------------------------------------------- */
 
+/* Up to here a block has just the granules that it needs. */
+#define ZC_EXACT_GRANULES 16U
+
+/* Is a block of @n granules a page or more: written in a row, prefetched far? */
+static inline bool zc_is_paged(const struct zc_writer *w, u32 n)
+{
+	return (u64)n << w->granule_shift >= 4096;
+}
+
 /* Granules for @bytes, rounded up to a size class; its bin. */
 u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin);
 
 static inline u32 zc_size_class(const struct zc_writer *w, u64 bytes, u32 *bin)
 {
-	u32 n = zc_granules_for(&w->pool->view, bytes);
+	u32 n = (u32)((bytes + (1ULL << w->granule_shift) - 1) >>
+		      w->granule_shift);
 
-	if (zc_likely(n <= 16)) {
+	if (zc_likely(n <= ZC_EXACT_GRANULES)) {
 		*bin = n - 1;
 		return n;
 	}
@@ -252,7 +269,7 @@ static inline bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word)
 	struct zc_bin *b;
 	struct zc_kept *k;
 
-	if (zc_unlikely(n > 16) &&
+	if (zc_unlikely(n > ZC_EXACT_GRANULES) &&
 	    zc_size_class_large(&w->pool->view, n, &bin) != n)
 		return false;
 	b = &w->bins[bin];

@@ -21,9 +21,9 @@ bool zc_reader_ready(const struct zc_reader *r)
 {
 	u64 s = r->cursor;
 	/* [C4] what the head covers is in the ring. */
-	u64 carried = zc_load_acquire(&r->ring[s & r->ring_mask].sequence);
+	u64 place = zc_load_acquire(&r->ring[s & r->ring_mask].place);
 
-	return carried >= s ||
+	return zc_entry_ahead(place, s) >= 0 ||
 	       zc_load_relaxed(&r->floor->floor) > s ||
 	       zc_load_relaxed(&r->floor->cut_incarnation) == r->incarnation;
 }
@@ -38,7 +38,7 @@ static u64 zc_slice(u64 deadline_ns, bool blind)
 
 static void zc_ticket_store(struct zc_reader *r)
 {
-	/* [W1] ticket before the look; pairs with [W1] in zc_writer_wake(). */
+	/* [W1] ticket before the look; pairs with [W1] in zc_fence_before_tickets(). */
 	zc_store_release(&r->area->ticket, r->cursor);
 }
 

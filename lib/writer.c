@@ -26,22 +26,21 @@ static void zc_adopt(struct zc_writer *w)
 		zc_store_release(&w->area->head, head);
 	}
 	w->head = head;
+	w->first = head;
 	w->tail = head;
 	/* A slot may have been entered past a head that nobody advanced yet only
 	 * if its writer died, and then the reaper has advanced it. */
 	for (s = head > entries ? head - entries : 1; s < head; s++) {
-		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];
-		u32 granule = zc_load_relaxed(&e->granule);
+		struct zc_entry e;
 
 		w->sent[s & w->ring_mask] = (struct zc_sent){ 0 };
-		if (zc_load_acquire(&e->sequence) != s ||
-		    !zc_block_is(v, w->id, granule,
-				 zc_load_relaxed(&e->generation), s, &word))
+		if (!zc_entry_load(&w->ring[s & w->ring_mask], s, &e) ||
+		    !zc_block_is(v, w->id, e.granule, e.generation, s, &word))
 			continue;
 		if (w->tail == head)
 			w->tail = s;
 		w->sent[s & w->ring_mask].word = word;
-		w->sent[s & w->ring_mask].granule = granule;
+		w->sent[s & w->ring_mask].granule = e.granule;
 		w->used_granules += zc_word_length(word);
 	}
 	nr = zc_load_relaxed(&w->area->deferred_nr);
@@ -102,8 +101,8 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	w->claims_nr = o->max_inflight ? o->max_inflight :
 					 (v->ring_mask + 1) / 2;
 	w->tickets_mask = ~0ULL;
-	w->tag = zc_timestamp() & 0xffffff;
-	w->claims = calloc(w->claims_nr, sizeof(*w->claims));
+	w->claims = aligned_alloc(ZC_CACHE_LINE,
+				  w->claims_nr * sizeof(*w->claims));
 	w->free_claims = calloc(w->claims_nr, sizeof(*w->free_claims));
 	w->sent = calloc(v->ring_mask + 1, sizeof(*w->sent));
 	if (!w->claims || !w->free_claims || !w->sent) {
@@ -113,8 +112,11 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 		free(w);
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	}
-	for (i = 0; i < w->claims_nr; i++)
+	memset(w->claims, 0, w->claims_nr * sizeof(*w->claims));
+	for (i = 0; i < w->claims_nr; i++) {
+		w->claims[i].handle = zc_handle_init(i);
 		w->free_claims[i] = w->claims_nr - 1 - i;
+	}
 	w->free_claims_nr = w->claims_nr;
 	*out = w;
 	return ZC_OK;
@@ -298,7 +300,7 @@ static void zc_writer_leave(struct zc_writer *w)
 	if (!zc_role_usable(w->alive, &pool->evicted))
 		return;		/* nothing here is ours any more */
 	for (i = 0; i < w->claims_nr; i++)
-		if (w->claims[i].handle)
+		if (zc_handle_in_use(w->claims[i].handle))
 			zc_writer_give_back(w, w->claims[i].granule);
 	zc_kept_flush(w);
 	zc_cached_return(w);
@@ -335,11 +337,16 @@ void zc_writer_unregister(zc_writer_t *w)
 	zc_writer_free(w);
 }
 
+static u64 zc_acquired(const struct zc_writer *w)
+{
+	return w->head - w->first + w->stat_cancelled + zc_inflight(w);
+}
+
 void zc_writer_publish_stats(struct zc_writer *w)
 {
 	zc_store_relaxed(&w->area->used_bytes,
 			 w->used_granules << w->granule_shift);
-	zc_store_relaxed(&w->area->stat_acquired, w->stat_acquired);
+	zc_store_relaxed(&w->area->stat_acquired, zc_acquired(w));
 	zc_store_relaxed(&w->area->stat_cancelled, w->stat_cancelled);
 	zc_store_relaxed(&w->area->stat_dropped, w->stat_dropped);
 	zc_store_relaxed(&w->area->stat_disconnected, w->stat_disconnected);
@@ -355,16 +362,16 @@ zc_result_t zc_writer_get_stats(const zc_writer_t *w, zc_writer_stats_t *stats)
 	if (!w || !stats)
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       w ? "stats" : "writer");
-	s.committed = w->stat_acquired - w->stat_cancelled - w->inflight;
+	s.committed = w->head - w->first;
 	s.committed_bytes = w->stat_bytes;
-	s.acquired = w->stat_acquired;
+	s.acquired = zc_acquired(w);
 	s.cancelled = w->stat_cancelled;
 	s.dropped = w->stat_dropped;
 	s.disconnected = w->stat_disconnected;
 	s.timeouts = w->stat_timeouts;
 	s.wakes = w->stat_wakes;
 	s.held_bytes = w->used_granules << w->granule_shift;
-	s.inflight = w->inflight;
+	s.inflight = zc_inflight(w);
 	s.next_sequence = w->head;
 	return zc_info_copy(stats, stats->sz, &s, sizeof(s));
 }

@@ -27,20 +27,16 @@ enum zc_lack {
 	ZC_LACK_MEMORY
 };
 
-static inline zc_result_t zc_claim_out(struct zc_writer *w, struct zc_claim *from,
-				u64 bytes, zc_handle_t *out)
+static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granule,
+				       u64 bytes, zc_handle_t *out)
 {
-	u32 idx = w->free_claims[--w->free_claims_nr];
-	struct zc_claim *c = &w->claims[idx];
+	struct zc_claim *c = &w->claims[w->free_claims[--w->free_claims_nr]];
 
-	c->word = from->word;
-	c->granule = from->granule;
+	c->word = word;
+	c->granule = granule;
 	c->bytes = bytes;
 	c->size = bytes;
-	c->in_io = 0;
-	c->handle = zc_handle_make(&w->tag, idx);
-	w->inflight++;
-	w->stat_acquired++;
+	c->handle += ZC_HANDLE_STEP;
 	*out = c->handle;
 	return ZC_OK;
 }
@@ -75,6 +71,8 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 	/* Stays true as long as the block is this writer's to reuse. */
 	zc_store_relaxed(&w->descs[c->granule].writer, w->id);
 	w->used_granules += n;
+	if (!zc_is_paged(w, n))
+		w->fresh += 2;
 	return true;
 }
 
@@ -98,11 +96,11 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 	/* A reader may move while we look: then it is no push that helps. */
 	for (rounds = 0; zc_unlikely(!zc_has_credit(w)); rounds++) {
 		/* Blocks that wait in ring slots make room first. */
-		if (w->head + w->inflight >= w->room)
+		if (w->head + zc_inflight(w) >= w->room)
 			zc_kept_spill(w);
 		/* A full ring has no room for history either. */
 		zc_writer_reclaim(w, rounds &&
-				     w->head + w->inflight >= w->room);
+				     w->head + zc_inflight(w) >= w->room);
 		if (zc_has_credit(w))
 			break;
 		if (!zc_writer_push_slow(w, false) && rounds)
@@ -162,7 +160,7 @@ static ZC_SLOW zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, 
 		if (w->blocked_by == ~0U)
 			return zc_fail(ZC_ERROR_TIMEOUT,
 				       "the ring is full: %llu blocks acquired and not committed",
-				       (unsigned long long)w->inflight);
+				       (unsigned long long)zc_inflight(w));
 		return zc_fail(ZC_ERROR_TIMEOUT,
 			       "reader %u of this service is %llu messages behind: release or unregister it, or choose another on_slow",
 			       w->blocked_by,
@@ -231,8 +229,9 @@ static void zc_wait_end(struct zc_writer *w)
 	}
 }
 
-static ZC_SLOW zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
-				   u64 bytes, zc_handle_t *out, u64 timeout_ns)
+static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
+					   u64 bytes, zc_handle_t *out,
+					   u64 timeout_ns)
 {
 	struct zc_wait wait = { 0, 0, ZC_WAIT_SLICE_MIN_NS };
 	struct zc_claim c;
@@ -244,7 +243,7 @@ static ZC_SLOW zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
 			if (zc_unlikely(wait.deadline))
 				zc_wait_end(w);
 			ZC_KILLPOINT(acquire_ready);
-			return zc_claim_out(w, &c, bytes, out);
+			return zc_claim_out(w, c.word, c.granule, bytes, out);
 		}
 		if (!timeout_ns)
 			return zc_lack_fail(w, lack, bytes, true);
@@ -262,13 +261,15 @@ static ZC_SLOW zc_result_t zc_acquire_slow(struct zc_writer *w, u32 n, u32 bin,
 	}
 }
 
-zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
-				    zc_handle_t *out_handle, uint64_t timeout_ns)
+/* Everything but what zc_writer_acquire_block() does by itself. */
+static __attribute__((noinline)) zc_result_t
+zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
+		u64 timeout_ns)
 {
 	struct zc_claim c;
 	u32 n, bin;
 
-	if (zc_unlikely(!w || !out_handle))
+	if (zc_unlikely(!w || !out))
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       w ? "out_handle" : "writer");
 	if (zc_unlikely(!zc_role_usable(w->alive, &w->closed)))
@@ -276,23 +277,46 @@ zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
 	if (zc_unlikely(bytes - 1 >= w->max_bytes))
 		return zc_fail(ZC_ERROR_SIZE,
 			       "a block has 1 to %llu bytes (one segment), not %zu",
-			       (unsigned long long)w->max_bytes, bytes);
+			       (unsigned long long)w->max_bytes, (size_t)bytes);
 	if (zc_unlikely(!w->free_claims_nr))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
 	n = zc_size_class(w, bytes, &bin);
-	if (zc_likely(zc_has_credit(w) && zc_reuse(w, bin, n, &c))) {
-		ZC_KILLPOINT(acquire_reused);
-		return zc_claim_out(w, &c, bytes, out_handle);
-	}
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,
 			       "a block of %zu bytes is more than this writer's whole quota",
-			       bytes);
-	if (zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
+			       (size_t)bytes);
+	if ((zc_has_credit(w) && zc_reuse(w, bin, n, &c)) ||
+	    zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
 		ZC_KILLPOINT(acquire_ready);
-		return zc_claim_out(w, &c, bytes, out_handle);
+		return zc_claim_out(w, c.word, c.granule, bytes, out);
 	}
-	return zc_acquire_slow(w, n, bin, bytes, out_handle, timeout_ns);
+	return zc_acquire_wait(w, n, bin, bytes, out, timeout_ns);
+}
+
+/*
+ * What nearly all calls do: the oldest block that came back is of the right size.
+ * A leaf without a frame: while another core gives up the payload's line, what a
+ * processor can do in advance ends where its store buffer is full.
+ */
+zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
+				    zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	struct zc_sent *s;
+	u64 n;
+
+	if (zc_unlikely(!w || !out_handle ||
+			!zc_role_usable(w->alive, &w->closed)))
+		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
+	n = (bytes + (1ULL << w->granule_shift) - 1) >> w->granule_shift;
+	s = &w->sent[w->keep_pos & w->ring_mask];
+	if (zc_unlikely(bytes - 1 >= w->max_bytes || n > ZC_EXACT_GRANULES ||
+			w->keep_pos == w->tail || !s->word ||
+			zc_word_length(s->word) != n || !w->free_claims_nr ||
+			!zc_has_credit(w)))
+		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
+	w->keep_pos++;
+	ZC_KILLPOINT(acquire_reused);
+	return zc_claim_out(w, s->word, s->granule, bytes, out_handle);
 }

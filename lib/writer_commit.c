@@ -11,13 +11,15 @@
 
 #define ZC_WAKE_MISSES 1000U
 #define ZC_COMMIT_BATCH 32U
+#define ZC_LINE_ENTRIES (ZC_CACHE_LINE / sizeof(struct zc_ring_entry))
 
 static struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
 {
 	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
 	struct zc_claim *c = &w->claims[idx];
 
-	if (zc_unlikely(idx >= w->claims_nr || !handle || c->handle != handle))
+	if (zc_unlikely(idx >= w->claims_nr || !zc_handle_in_use(handle) ||
+			c->handle != handle))
 		return NULL;
 	return c;
 }
@@ -28,12 +30,16 @@ static ZC_SLOW zc_result_t zc_stale(void)
 		       "this handle is not of a block that this role holds: it was ended, forged, or is another role's");
 }
 
-static void zc_claim_end(struct zc_writer *w, struct zc_claim *c,
-			 zc_handle_t handle)
+static inline void zc_claim_end(struct zc_writer *w, struct zc_claim *c,
+				zc_handle_t handle)
 {
-	c->handle = 0;
-	w->free_claims[w->free_claims_nr++] = handle & ZC_HANDLE_INDEX_MASK;
-	w->inflight--;
+	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
+
+	c->handle = handle + ZC_HANDLE_STEP;
+	/* One at a time is the usual case: then it is there already. */
+	if (zc_unlikely(w->free_claims[w->free_claims_nr] != idx))
+		w->free_claims[w->free_claims_nr] = idx;
+	w->free_claims_nr++;
 }
 
 /* Which readers can sleep: looked up again when the active mask changes. */
@@ -71,14 +77,18 @@ static ZC_SLOW bool zc_sleeper_limited(struct zc_sleeper *s)
 	return false;
 }
 
-static inline bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
+/* Nobody slept since the last wake: the usual case. */
+static inline bool zc_sleeper_burnt(const struct zc_sleeper *s)
+{
+	return zc_load_relaxed(&s->area->ticket) == s->burnt &&
+	       zc_load_relaxed(&s->area->feed_ticket) == s->feed_burnt;
+}
+
+static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 {
 	u64 ticket = zc_load_relaxed(&s->area->ticket);
 	u64 feed = zc_load_relaxed(&s->area->feed_ticket);
 
-	/* Nobody slept since the last wake: the usual case. */
-	if (zc_likely(ticket == s->burnt && feed == s->feed_burnt))
-		return false;
 	/* Tickets start at 1: 0 is none, and nothing that was burnt. */
 	if (ticket > sequence || !ticket)
 		ticket = s->burnt;
@@ -113,24 +123,72 @@ static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
  * either it saw this commit, or the load here sees its ticket.  The ticket is the
  * sequence waited for: only a commit that covers it burns it.
  */
-static inline void zc_writer_wake(struct zc_writer *w, u64 sequence)
+static inline void zc_fence_before_tickets(const struct zc_writer *w)
 {
-	u32 wanted = 0;
-	u64 mask;
-	u32 i;
-
 	/* [W1] head before tickets; pairs with [W1] in zc_reader_sleep(). */
 	if (zc_unlikely(w->fence_commits))
 		zc_fence_full();
 	else
 		zc_fence_compiler();
-	mask = zc_load_relaxed(&w->slot->active);
-	if (zc_unlikely(mask != w->tickets_mask))
-		zc_tickets_refresh(w, mask);
+}
+
+/* Is there anything to do after a commit?  Most of the time there is not. */
+static inline bool zc_commit_more(const struct zc_writer *w)
+{
+	u32 i;
+
+	if (zc_unlikely(zc_load_relaxed(&w->slot->active) != w->tickets_mask))
+		return true;
 	for (i = 0; i < w->tickets_nr; i++)
-		wanted |= (u32)zc_sleeper_wants(&w->tickets[i], sequence) << i;
-	if (zc_unlikely(wanted))
-		zc_wake_readers(w, wanted);
+		if (zc_unlikely(!zc_sleeper_burnt(&w->tickets[i])))
+			return true;
+	return w->keep_pos == w->tail;
+}
+
+/*
+ * Small blocks that lie one behind the other are used in that order, and the
+ * prefetcher of a reader's processor goes for what the writer is about to write.
+ * They go round first in, first out: so it is enough to mix them in the beginning.
+ */
+static ZC_SLOW void zc_shuffle(struct zc_writer *w)
+{
+	u64 s;
+
+	for (s = w->keep_pos; s != w->tail && w->fresh; s++, w->fresh--) {
+		struct zc_sent *a = &w->sent[s & w->ring_mask], *b;
+		struct zc_sent sent = *a;
+
+		w->random = w->random * 1103515245U + 12345U;
+		b = &w->sent[(s + (w->random >> 8) % (w->tail - s)) &
+			     w->ring_mask];
+		*a = *b;
+		*b = sent;
+	}
+}
+
+/*
+ * The lines of what comes next are still at the readers' processors.  A store
+ * that waits for one holds up all stores behind it, and few processors ask for the
+ * next before they have the first, unless such stores come in a row.  So they do,
+ * here.  What is in a claimed block does not matter; entries keep what they have.
+ */
+static void zc_take_lines_back(struct zc_writer *w)
+{
+	u64 s;
+
+	for (s = w->keep_pos; s != w->tail; s++) {
+		struct zc_sent *sent = &w->sent[s & w->ring_mask];
+
+		if (sent->word && !zc_is_paged(w, zc_word_length(sent->word)))
+			zc_store_relaxed((u64 *)(w->data +
+						 ((u64)sent->granule
+						  << w->granule_shift)), 0);
+	}
+	for (s = w->head; s < w->head + ZC_COMMIT_BATCH; s += ZC_LINE_ENTRIES) {
+		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];
+
+		zc_store_relaxed(&e->run, zc_load_relaxed(&e->run));
+	}
 }
 
 /*
@@ -138,21 +196,84 @@ static inline void zc_writer_wake(struct zc_writer *w, u64 sequence)
  * time to see what can be used again.  The newer half stays for readers that
  * nobody waits for.
  */
-static ZC_SLOW void zc_reclaim_ahead(struct zc_writer *w)
+static void zc_reclaim_ahead(struct zc_writer *w)
 {
 	u64 half = (w->head - w->tail) / 2;
 
 	zc_writer_reclaim_batch(w, false,
 				half < ZC_COMMIT_BATCH ? half : ZC_COMMIT_BATCH);
+	if (zc_unlikely(w->fresh))
+		zc_shuffle(w);
+	zc_take_lines_back(w);
 }
 
-zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
+static __attribute__((noinline)) zc_result_t
+zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 {
-	struct zc_block_desc *d;
-	struct zc_ring_entry *e;
-	struct zc_sent *sent;
+	u64 mask = zc_load_relaxed(&w->slot->active);
+	u32 wanted = 0;
+	u32 i;
+
+	if (zc_unlikely(mask != w->tickets_mask))
+		zc_tickets_refresh(w, mask);
+	for (i = 0; i < w->tickets_nr; i++)
+		wanted |= (u32)zc_sleeper_wants(&w->tickets[i], sequence) << i;
+	if (wanted)
+		zc_wake_readers(w, wanted);
+	ZC_KILLPOINT(commit_wake);
+	zc_store_relaxed(&w->area->stat_bytes, zc_load_relaxed(&w->stat_bytes));
+	if (w->keep_pos == w->tail &&
+	    !zc_below_footprint(w, zc_word_length(word)))
+		zc_reclaim_ahead(w);
+	return ZC_OK;
+}
+
+/* The claim is there and complete. */
+static inline __attribute__((always_inline)) zc_result_t
+zc_commit(struct zc_writer *w, struct zc_claim *c, zc_handle_t handle, u64 now)
+{
+	struct zc_block_desc *d = &w->descs[c->granule];
+	u64 seq = w->head;
+	struct zc_ring_entry *e = &w->ring[seq & w->ring_mask];
+	struct zc_sent *sent = &w->sent[seq & w->ring_mask];
+	u64 word = c->word, bytes = c->bytes;
+
+	zc_store_relaxed(&d->sequence, seq);
+	/* Only this writer stores these: what is there need not be stored. */
+	if (zc_load_relaxed(&d->timestamp_ns) != now)
+		zc_store_relaxed(&d->timestamp_ns, now);
+	if (zc_load_relaxed(&d->bytes) != bytes)
+		zc_store_relaxed(&d->bytes, bytes);
+	ZC_KILLPOINT(commit_described);
+	zc_move_commit(&d->word, word, ZC_OWNER_WRITER(w->id));
+	ZC_KILLPOINT(commit_using);
+
+	zc_store_relaxed(&e->run, zc_entry_run(zc_word_generation(word), bytes));
+	ZC_KILLPOINT(commit_entry_body);
+	/* [C3] all of the above before the entry's place; pairs with [C3]
+	 * in zc_reader_poll_block(). */
+	zc_store_release(&e->place, zc_entry_place(seq, c->granule));
+	ZC_KILLPOINT(commit_entry);
+	sent->word = zc_word_same(word, ZC_OWNER_WRITER(w->id), ZC_STATE_USING);
+	sent->granule = c->granule;
+	w->head = seq + 1;
+	zc_store_relaxed(&w->stat_bytes, w->stat_bytes + bytes);
+	/* [C4] the entry before the head; pairs with [C4] in sleep and join. */
+	zc_store_release(&w->area->head, seq + 1);
+	ZC_KILLPOINT(commit_head);
+	zc_claim_end(w, c, handle);
+	zc_fence_before_tickets(w);
+	if (zc_unlikely(zc_commit_more(w)))
+		return zc_commit_rest(w, seq, word);
+	ZC_KILLPOINT(commit_wake);
+	return ZC_OK;
+}
+
+/* With a frame of its own: reads the clock, or has something to say. */
+static __attribute__((noinline)) zc_result_t zc_commit_stamped(struct zc_writer *w,
+							       zc_handle_t handle)
+{
 	struct zc_claim *c;
-	u64 seq, now = 0;
 
 	if (zc_unlikely(!w))
 		return zc_fail(ZC_ERROR_INVALID, "writer is NULL");
@@ -164,44 +285,19 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	if (zc_unlikely(c->in_io))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_writer_io_end() first");
-	seq = w->head;
-	if (w->timestamps)
-		now = zc_timestamp();
-	d = &w->descs[c->granule];
-	zc_store_relaxed(&d->sequence, seq);
-	zc_store_relaxed(&d->timestamp_ns, now);
-	zc_store_relaxed(&d->bytes, c->bytes);
-	ZC_KILLPOINT(commit_described);
-	zc_move_commit(&d->word, c->word, ZC_OWNER_WRITER(w->id));
-	ZC_KILLPOINT(commit_using);
+	return zc_commit(w, c, handle, zc_timestamp());
+}
 
-	e = &w->ring[seq & w->ring_mask];
-	zc_store_relaxed(&e->granule, c->granule);
-	zc_store_relaxed(&e->generation, zc_word_generation(c->word));
-	zc_store_relaxed(&e->bytes, c->bytes);
-	zc_store_relaxed(&e->timestamp_ns, now);
-	ZC_KILLPOINT(commit_entry_body);
-	/* [C3] all of the above before the entry's sequence; pairs with [C3]
-	 * in zc_reader_poll_block(). */
-	zc_store_release(&e->sequence, seq);
-	ZC_KILLPOINT(commit_entry);
-	sent = &w->sent[seq & w->ring_mask];
-	sent->word = zc_word_same(c->word, ZC_OWNER_WRITER(w->id),
-				  ZC_STATE_USING);
-	sent->granule = c->granule;
-	w->head = seq + 1;
-	w->stat_bytes += c->bytes;
-	zc_store_relaxed(&w->area->stat_bytes, w->stat_bytes);
-	/* [C4] the entry before the head; pairs with [C4] in sleep and join. */
-	zc_store_release(&w->area->head, seq + 1);
-	ZC_KILLPOINT(commit_head);
-	zc_claim_end(w, c, handle);
-	zc_writer_wake(w, seq);
-	ZC_KILLPOINT(commit_wake);
-	if (zc_unlikely(w->keep_pos == w->tail) &&
-	    !zc_below_footprint(w, zc_word_length(c->word)))
-		zc_reclaim_ahead(w);
-	return ZC_OK;
+zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
+{
+	struct zc_claim *c;
+
+	if (zc_unlikely(!w || !zc_role_usable(w->alive, &w->closed)))
+		return zc_commit_stamped(w, handle);
+	c = zc_claim_of(w, handle);
+	if (zc_unlikely(!c || c->in_io || w->timestamps))
+		return zc_commit_stamped(w, handle);
+	return zc_commit(w, c, handle, 0);
 }
 
 zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)

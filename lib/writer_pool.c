@@ -117,18 +117,34 @@ void zc_cached_return(struct zc_writer *w)
 	}
 }
 
-/* The rest of a run that was claimed for @n granules at @granule. */
-static void zc_keep_rest(struct zc_writer *w, u32 granule, u32 n)
+/*
+ * A reader's processor prefetches past the end of what it reads.  So that this is
+ * not what the writer is writing just now, blocks of a page and more are taken one
+ * below the other.  A run that is longer than a stripe must start on one.
+ */
+static bool zc_from_the_end(const struct zc_writer *w, u32 granule, u32 length,
+			    u32 n)
+{
+	const struct zc_view *v = &w->pool->view;
+
+	return zc_is_paged(w, n) &&
+	       granule % v->stripe_granules + length <= v->stripe_granules;
+}
+
+/*
+ * Of a run that was claimed at @granule, @n granules for a block, where is said,
+ * some to be cached, and the rest goes back.
+ */
+static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
 	u32 length = zc_word_length(zc_load_relaxed(&v->descs[granule].word));
-	u32 cap = 16 * n, rest;
+	u32 cap = 128 * n, rest = granule + n;
 	u64 total = zc_granules(v);
 
 	if (length == n)
-		return;
-	rest = zc_run_split(v, granule, n, owner);
+		return granule;
 	length -= n;
 	if (cap < 65536U >> w->granule_shift)
 		cap = 65536U >> w->granule_shift;
@@ -136,19 +152,30 @@ static void zc_keep_rest(struct zc_writer *w, u32 granule, u32 n)
 		cap = zc_run_room(v, rest);
 	if (cap > total / 256)
 		cap = (u32)(total / 256);
+	if (cap > length)
+		cap = length;
+	/* What is left below the last block has nobody to grow with. */
+	if (zc_is_paged(w, n))
+		cap -= cap % n;
 	if (w->cached || !cap ||
 	    zc_load_relaxed(&v->header->free_granules) < total / 16) {
-		zc_writer_give_back(w, rest);
-		return;
+		zc_writer_give_back(w, zc_run_split(v, granule, n, owner));
+		return granule;
 	}
 	if (length > cap)
-		zc_writer_give_back(w, zc_run_split(v, rest, cap, owner));
-	w->cached = rest + 1;
+		zc_writer_give_back(w, zc_run_split(v, granule, n + cap, owner));
+	if (zc_from_the_end(w, granule, n + cap, n)) {
+		w->cached = granule + 1;
+		return zc_run_split(v, granule, cap, owner);
+	}
+	w->cached = zc_run_split(v, granule, n, owner) + 1;
+	return granule;
 }
 
-/* Tries the run whose head may be at @granule. */
-static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
+/* Tries the run whose head may be at *@at; there is the block then. */
+static bool zc_try_run(struct zc_writer *w, u32 *at, u32 n)
 {
+	u32 granule = *at;
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
 	u64 word = zc_load_acquire(&v->descs[granule].word);
@@ -166,7 +193,7 @@ static bool zc_try_run(struct zc_writer *w, u32 granule, u32 n)
 		zc_run_free(v, granule, owner);
 		return false;
 	}
-	zc_keep_rest(w, granule, n);
+	*at = zc_run_share(w, granule, n);
 	return true;
 }
 
@@ -212,10 +239,9 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 			return false;	/* lost, or inside a long run */
 		if (zc_word_state(word) == ZC_STATE_FREE &&
 		    zc_word_owner(word) == ZC_OWNER_NONE) {
-			if (zc_try_run(w, g, n)) {
-				*granule = g;
+			*granule = g;
+			if (zc_try_run(w, granule, n))
 				return true;
-			}
 			/* It may have grown: look again. */
 			word = zc_load_acquire(&v->descs[g].word);
 			if (zc_word_state(word) == ZC_STATE_INSIDE)
@@ -300,7 +326,7 @@ static bool zc_search_deep(struct zc_writer *w, u32 n, u32 *granule)
 			word = zc_load_acquire(&v->descs[g].word);
 		if (zc_word_state(word) == ZC_STATE_FREE &&
 		    zc_word_owner(word) == ZC_OWNER_NONE &&
-		    zc_try_run(w, g, n)) {
+		    zc_try_run(w, &g, n)) {
 			*granule = g;
 			return true;
 		}
@@ -335,8 +361,8 @@ static bool zc_search_large(struct zc_writer *w, u32 n, u32 *granule)
 				continue;
 			}
 			tries--;
-			if (zc_try_run(w, s * v->stripe_granules, n)) {
-				*granule = s * v->stripe_granules;
+			*granule = s * v->stripe_granules;
+			if (zc_try_run(w, granule, n)) {
 				w->rotor = s + need;
 				return true;
 			}
@@ -359,10 +385,13 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 		if (length < n && n <= v->stripe_granules)
 			length = zc_run_grow(v, g, n, owner);
 		if (length >= n) {
-			w->cached = 0;
-			if (length > n)
-				w->cached = zc_run_split(v, g, n, owner) + 1;
 			*granule = g;
+			if (length == n)
+				w->cached = 0;
+			else if (zc_from_the_end(w, g, length, n))
+				*granule = zc_run_split(v, g, length - n, owner);
+			else
+				w->cached = zc_run_split(v, g, n, owner) + 1;
 			return true;
 		}
 		if (deep || n <= v->stripe_granules)
@@ -374,10 +403,9 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 		if (!g)
 			continue;
 		g = zc_exchange64(&w->area->guide[i], 0);
-		if (g && g - 1 < zc_granules(v) && zc_try_run(w, g - 1, n)) {
-			*granule = (u32)(g - 1);
+		*granule = (u32)(g - 1);
+		if (g && g - 1 < zc_granules(v) && zc_try_run(w, granule, n))
 			return true;
-		}
 	}
 	if (n <= v->stripe_granules ? zc_search_small(w, n, granule) :
 				      zc_search_large(w, n, granule))

@@ -292,13 +292,12 @@ static inline bool zc_reclaim_one(struct zc_writer *w, u64 s,
 {
 	u64 word = sent->word;
 
-	sent->word = 0;
-
 	/* The generation makes this word the message's, and nobody else's. */
 	if (zc_unlikely(!word || !zc_move_reclaim(&w->descs[sent->granule].word,
 						  &word,
 						  ZC_OWNER_WRITER(w->id)))) {
 		zc_discharge(w, word ? zc_word_length(word) : 0);
+		sent->word = 0;
 		return false;	/* somebody else did */
 	}
 	ZC_KILLPOINT(reclaim_clean);
@@ -311,6 +310,7 @@ static inline bool zc_reclaim_one(struct zc_writer *w, u64 s,
 			zc_move_orphan(&w->descs[sent->granule].word, word);
 			zc_discharge(w, zc_word_length(word));
 		}
+		sent->word = 0;
 		return false;
 	}
 	ZC_KILLPOINT(reclaim_checked);
@@ -320,6 +320,7 @@ static inline bool zc_reclaim_one(struct zc_writer *w, u64 s,
 	} else {
 		zc_discharge(w, zc_word_length(word));
 		zc_writer_give_back(w, sent->granule);
+		sent->word = 0;
 	}
 	ZC_KILLPOINT(reclaim_freed);
 	return true;
@@ -445,7 +446,7 @@ bool zc_writer_push_slow(struct zc_writer *w, bool memory)
 	if (snap.slowest == ~0U || snap.limit >= w->head)
 		return false;
 	/* A little more than needed, so that it is not done for each message. */
-	target = w->head + w->inflight + 1 + w->lag_limit / 32;
+	target = w->head + zc_inflight(w) + 1 + w->lag_limit / 32;
 	target = target > w->lag_limit ? target - w->lag_limit : 1;
 	if (memory && target < snap.limit + (w->head - snap.limit) / 8 + 1)
 		target = snap.limit + (w->head - snap.limit) / 8 + 1;

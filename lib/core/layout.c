@@ -23,12 +23,9 @@ ZC_AT(zc_block_desc, flags, 40);
 ZC_AT(zc_block_desc, type_lut_nr, 44);
 ZC_AT(zc_block_desc, type_lut_off, 48);
 
-ZC_SIZE(zc_ring_entry, 32);
-ZC_AT(zc_ring_entry, sequence, 0);
-ZC_AT(zc_ring_entry, granule, 8);
-ZC_AT(zc_ring_entry, generation, 12);
-ZC_AT(zc_ring_entry, bytes, 16);
-ZC_AT(zc_ring_entry, timestamp_ns, 24);
+ZC_SIZE(zc_ring_entry, 16);
+ZC_AT(zc_ring_entry, place, 0);
+ZC_AT(zc_ring_entry, run, 8);
 
 ZC_SIZE(zc_deferred_entry, 32);
 ZC_AT(zc_deferred_entry, granule, 8);
@@ -98,7 +95,7 @@ ZC_AT(zc_reader_area, incarnation, 80);
 ZC_AT(zc_reader_area, fencing, 84);
 ZC_AT(zc_reader_area, overflow_high, 88);
 ZC_AT(zc_reader_area, io_nr, 92);
-ZC_AT(zc_reader_area, stat_received, 128);
+ZC_AT(zc_reader_area, begin, 128);
 ZC_AT(zc_reader_area, stat_corrupt, 152);
 
 ZC_SIZE(zc_segment_record, 320);

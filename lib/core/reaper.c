@@ -18,6 +18,7 @@
 #include "killpoint.h"
 #include "moves.h"
 #include "reclaim.h"
+#include "ring.h"
 #include "service.h"
 
 bool zc_member_declare_dead(const struct zc_view *v, u32 m, u64 life, u64 now_ns)
@@ -72,14 +73,15 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 /* Granules of the published block with this sequence, 0: not found. */
 static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
 {
-	struct zc_ring_entry *e = &zc_ring(v, w)[sequence & v->ring_mask];
 	struct zc_deferred_entry *d = zc_deferred(v, w);
 	u32 nr = zc_load_relaxed(&zc_writer_area(v, w)->deferred_nr);
 	u64 granule = ~0ULL;
+	struct zc_entry e;
 	u32 i;
 
-	if (zc_load_acquire(&e->sequence) == sequence)
-		granule = zc_load_relaxed(&e->granule);
+	if (zc_entry_load(&zc_ring(v, w)[sequence & v->ring_mask], sequence,
+			  &e))
+		granule = e.granule;
 	for (i = 0; granule == ~0ULL && i < nr && i < v->deferred_entries; i++)
 		if (zc_load_acquire(&d[i].sequence) == sequence)
 			granule = zc_load_relaxed(&d[i].granule);
@@ -195,8 +197,9 @@ static void zc_reap_head(const struct zc_view *v, u32 w, u64 life,
 		u64 head = zc_load_acquire(&wa->head);
 		u64 old = head;
 
-		if (!head || zc_load_acquire(&ring[head & v->ring_mask]
-						      .sequence) != head)
+		if (!head ||
+		    zc_entry_ahead(zc_load_acquire(&ring[head & v->ring_mask]
+							    .place), head))
 			break;
 		if (zc_load_acquire(&v->writer_slots[w].life) != life)
 			break;

@@ -10,6 +10,7 @@
 #include "reclaim.h"
 #include "killpoint.h"
 #include "moves.h"
+#include "ring.h"
 #include "run.h"
 
 void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
@@ -245,13 +246,11 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	if (*cursor < oldest || *cursor >= snap.limit)
 		*cursor = oldest;
 	for (s = *cursor; s < snap.limit && budget; s++, budget--) {
-		struct zc_ring_entry *e = &ring[s & v->ring_mask];
+		struct zc_entry e;
 
-		if (zc_load_acquire(&e->sequence) == s)
-			freed += zc_slot_one(v, w, owner,
-					     zc_load_relaxed(&e->granule),
-					     zc_load_relaxed(&e->generation),
-					     s);
+		if (zc_entry_load(&ring[s & v->ring_mask], s, &e))
+			freed += zc_slot_one(v, w, owner, e.granule,
+					     e.generation, s);
 	}
 	*cursor = s;
 	nr = zc_load_relaxed(&wa->deferred_nr);
@@ -280,11 +279,10 @@ bool zc_slot_empty(const struct zc_view *v, u32 w)
 	u64 word;
 
 	for (; s < head; s++) {
-		struct zc_ring_entry *e = &ring[s & v->ring_mask];
+		struct zc_entry e;
 
-		if (zc_load_acquire(&e->sequence) == s &&
-		    zc_block_is(v, w, zc_load_relaxed(&e->granule),
-				zc_load_relaxed(&e->generation), s, &word))
+		if (zc_entry_load(&ring[s & v->ring_mask], s, &e) &&
+		    zc_block_is(v, w, e.granule, e.generation, s, &word))
 			return false;
 	}
 	nr = zc_load_relaxed(&wa->deferred_nr);

@@ -109,18 +109,17 @@ static void commit_entry_body(struct unit_pool *p, u32 w, u32 g)
 		entry_of(p, w, zc_writer_area(&p->view, w)->head + 1);
 
 	commit_using(p, w, g);
-	e->granule = g;
-	e->generation = zc_word_generation(unit_word(p, g));
-	e->bytes = 100;
+	e->run = zc_entry_run(zc_word_generation(unit_word(p, g)), 100);
 	/* What the slot had a lap ago. */
-	e->sequence = p->view.descs[g].sequence - (p->view.ring_mask + 1);
+	e->place = zc_entry_place(
+		p->view.descs[g].sequence - (p->view.ring_mask + 1), 0);
 }
 
 static void commit_entry(struct unit_pool *p, u32 w, u32 g)
 {
 	commit_entry_body(p, w, g);
-	entry_of(p, w, p->view.descs[g].sequence)->sequence =
-		p->view.descs[g].sequence;
+	entry_of(p, w, p->view.descs[g].sequence)->place =
+		zc_entry_place(p->view.descs[g].sequence, g);
 }
 
 static void commit_head(struct unit_pool *p, u32 w, u32 g)

@@ -243,7 +243,7 @@ Test(slot, gives_back_deferred_blocks)
 	d->generation = zc_word_generation(unit_word(&p, 40));
 	d->sequence = s;
 	zc_writer_area(&p.view, 0)->deferred_nr = 3;
-	zc_ring(&p.view, 0)[s & p.view.ring_mask].sequence = 0;
+	zc_ring(&p.view, 0)[s & p.view.ring_mask].place = 0;
 	zc_writer_area(&p.view, 0)->head = s + 2 * UNIT_RING;
 	zc_reader_area(&p.view, 0, 0)->cursor = s + 2 * UNIT_RING;
 	writer_leaves(&p);
@@ -277,10 +277,12 @@ Test(slot, is_safe_with_hostile_rings)
 		for (i = 0; i < UNIT_RING; i++) {
 			struct zc_ring_entry *e = &zc_ring(&p.view, 0)[i];
 
-			e->sequence = head - unit_random_below(&random, 40);
-			e->granule = (u32)unit_random_next(&random) >>
-				     unit_random_below(&random, 32);
-			e->generation = unit_random_below(&random, 4);
+			e->place = zc_entry_place(
+				head - unit_random_below(&random, 40),
+				(u32)unit_random_next(&random) >>
+					unit_random_below(&random, 32));
+			e->run = zc_entry_run(unit_random_below(&random, 4),
+					      512);
 		}
 		for (i = 0; i < 8; i++) {
 			struct zc_deferred_entry *d =
@@ -388,20 +390,21 @@ static void use_it_again(void *ctx)
 /* As zc_reader_poll_block() does where nobody keeps blocks for it. */
 static void hazard_poll(void *ctx)
 {
-	struct zc_ring_entry *e = &zc_ring(&world.p.view,
-					   0)[world.sequence & (UNIT_RING - 1)];
+	struct zc_entry e;
 	u64 word;
 
 	(void)ctx;
-	if (zc_load_acquire(&e->sequence) != world.sequence)
+	if (!zc_entry_load(&zc_ring(&world.p.view,
+				    0)[world.sequence & (UNIT_RING - 1)],
+			   world.sequence, &e))
 		return;
 	unit_hold(&world.p, 0, 2, 8, world.sequence);
 	zc_fence_full();
-	word = unit_word(&world.p, e->granule);
+	word = unit_word(&world.p, e.granule);
 	if (zc_word_state(word) == ZC_STATE_USING &&
-	    zc_word_generation(word) == e->generation &&
+	    zc_word_generation(word) == e.generation &&
 	    zc_word_owner(word) == W &&
-	    world.p.view.descs[e->granule].sequence == world.sequence)
+	    world.p.view.descs[e.granule].sequence == world.sequence)
 		world.got = true;
 	else
 		unit_hold(&world.p, 0, 2, 8, 0);

@@ -250,10 +250,8 @@ u64 unit_commit(struct unit_pool *p, u32 w, u32 granule, u32 granules)
 	d->bytes = (u64)zc_word_length(d->word) << v->granule_shift;
 	d->writer = w;
 	zc_move_commit(&d->word, d->word, ZC_OWNER_WRITER(w));
-	e->granule = granule;
-	e->generation = zc_word_generation(d->word);
-	e->bytes = d->bytes;
-	zc_store_release(&e->sequence, sequence);
+	e->run = zc_entry_run(zc_word_generation(d->word), d->bytes);
+	zc_store_release(&e->place, zc_entry_place(sequence, granule));
 	zc_store_release(&wa->head, sequence + 1);
 	return sequence;
 }

@@ -11,6 +11,7 @@
 #include "core/moves.h"
 #include "core/reaper.h"
 #include "core/reclaim.h"
+#include "core/ring.h"
 #include "core/run.h"
 #include "core/service.h"
 #include "core/view.h"

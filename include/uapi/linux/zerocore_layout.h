@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define ZC_LAYOUT_MAGIC		0x45524f434f52455aULL	/* "ZEROCORE" */
-#define ZC_LAYOUT_VERSION	1U
+#define ZC_LAYOUT_VERSION	2U
 #define ZC_LAYOUT_PAGE		4096U
 #define ZC_CACHE_LINE		64U
 
@@ -107,22 +107,25 @@ struct zc_block_desc {
 };
 
 /**
- * struct zc_ring_entry - one committed message (owner writes, @sequence last)
- * @sequence: 0 before first use; release-stored last
- * @granule: first granule of the block, counted over all segments
- * @generation: of the block's word when it was committed
- * @bytes: payload bytes
- * @timestamp_ns: CLOCK_MONOTONIC at commit, 0: none taken
+ * struct zc_ring_entry - one committed message (owner writes, @place last)
+ * @place: first granule of the block, counted over all segments, in the high
+ *	half; the low half of the sequence in the low half; release-stored last
+ * @run: payload bytes in the high half, ZC_ENTRY_BYTES_MAX: see the descriptor;
+ *	generation of the block's word when it was committed in the low half
+ *
+ * Four to a cache line: a reader that polls on the writer's heels takes the line
+ * away from it, and what counts is how many messages it gets for that.  Half a
+ * sequence is enough for whoever the writer waits for, and whom it does not wait
+ * for asks the descriptor, too.  The rest of a message is in its descriptor.
  *
  * A hint for everybody but its writer: a reader validates each field.
  */
 struct zc_ring_entry {
-	__u64	sequence;
-	__u32	granule;
-	__u32	generation;
-	__u64	bytes;
-	__u64	timestamp_ns;
+	__u64	place;
+	__u64	run;
 };
+
+#define ZC_ENTRY_BYTES_MAX	0xffffffffU
 
 /* A published block that is out of the ring but still held by a reader. */
 struct zc_deferred_entry {
@@ -327,6 +330,8 @@ struct zc_writer_area {
  * @fencing: not 0: it makes a full fence at each poll
  * @overflow_high: holds ever used beyond ZC_FAST_HOLDS, grows only
  * @io_nr: held blocks that are in I/O
+ * @begin: the cursor when it registered: what is between was received, lost,
+ *	or corrupt
  * @stat_*: counters
  *
  * The overflow holds follow at ZC_READER_OVERFLOW_OFF.
@@ -342,7 +347,7 @@ struct zc_reader_area {
 	__u32	io_nr;
 	__u64	feed_ticket;
 	__u64	reserved0[3];
-	__u64	stat_received;
+	__u64	begin;
 	__u64	stat_lost;
 	__u64	stat_sleeps;
 	__u64	stat_corrupt;
