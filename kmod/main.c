@@ -88,11 +88,15 @@ static int zc_selfcheck(void)
 	struct zc_geometry *g = kzalloc(sizeof(*g), GFP_KERNEL);
 	struct zc_reaper *reaper = kzalloc(sizeof(*reaper), GFP_KERNEL);
 	struct zc_view *v = kzalloc(sizeof(*v), GFP_KERNEL);
-	void *control = NULL;
-	u32 segments;
+	struct zc_reader_area **areas;
+	struct zc_block_desc *descs;
+	char *control = NULL;
+	u32 segments, i;
 	int err = -ENOMEM;
 
-	if (!g || !reaper || !v)
+	areas = kcalloc(ZC_MAX_WRITERS * ZC_MAX_READERS_PER, sizeof(*areas),
+			GFP_KERNEL);
+	if (!g || !reaper || !v || !areas)
 		goto out;
 	if (zc_geometry_compute(g, &segments, &want)) {
 		err = -EINVAL;
@@ -101,11 +105,18 @@ static int zc_selfcheck(void)
 	control = vzalloc(g->control_bytes);
 	if (!control)
 		goto out;
-	zc_control_format(control, g, segments);
-	zc_view_init(v, control, g);
+	for (i = 0; i < ZC_MAX_WRITERS * ZC_MAX_READERS_PER; i++)
+		areas[i] = (void *)(control + g->off_reader_areas +
+				    i * g->reader_area_bytes);
+	descs = (void *)(control + g->off_descs);
+	v->reader_area = areas;
+	v->segment_descs = &descs;
+	zc_view_place(v, control, control + g->off_hints, g);
+	zc_pool_format(v, g, segments);
 	err = zc_selfcheck_pool(v, reaper);
 out:
 	vfree(control);
+	kfree(areas);
 	kfree(v);
 	kfree(reaper);
 	kfree(g);

@@ -88,7 +88,7 @@ static u64 zc_free_granules(const struct zc_view *v)
 		    zc_word_owner(word) == ZC_OWNER_NONE)
 			sum += zc_word_length(word);
 	}
-	sum = zc_load_relaxed(&v->header->free_granules);
+	sum = zc_load_relaxed(&v->hints->free_granules);
 	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
 }
 

@@ -181,6 +181,14 @@ static zc_result_t zc_shm_lock_make(struct zc_pool *pool)
 		       "system have record locks?", pool->dir);
 }
 
+/* Without the regions of roles. */
+static u64 zc_shm_control_needed(const struct zc_geometry *g, u32 segments)
+{
+	return g->off_reader_areas + g->off_writer_areas - g->off_hints +
+	       (u64)segments * g->segment_granules *
+		       sizeof(struct zc_block_desc);
+}
+
 static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 				       const struct zc_geometry *g,
 				       u32 segments)
@@ -204,18 +212,21 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 		return zc_fail_errno("cannot make %s %llu bytes long", path,
 				     g->control_bytes);
 	/* Regions of roles are allocated when the role is registered. */
-	error = zc_allocate(pool->control_fd, 0, g->off_writer_areas);
+	error = zc_allocate(pool->control_fd, 0, g->off_reader_areas);
+	if (!error)
+		error = zc_allocate(pool->control_fd, g->off_hints,
+				    g->off_writer_areas - g->off_hints);
 	if (!error)
 		error = zc_allocate(pool->control_fd, g->off_descs, descs);
 	if (error) {
 		errno = error;
 		return zc_fail_errno("cannot allocate %llu MiB of control memory in %s",
-				     (g->off_writer_areas + descs) >> 20,
+				     zc_shm_control_needed(g, segments) >> 20,
 				     pool->dir);
 	}
 	result = zc_shm_map_control(pool, g);
 	if (result == ZC_OK)
-		zc_control_format(pool->control, g, segments);
+		zc_pool_format(&pool->view, g, segments);
 	return result;
 }
 
@@ -344,8 +355,7 @@ zc_result_t zc_shm_create(struct zc_pool *pool, const char *name,
 			       "pool %s exists: open it, or remove it first", name);
 
 	/* Room for all of it, unless the data goes to reserved huge pages. */
-	control = g.off_writer_areas + (u64)segments * g.segment_granules *
-					       sizeof(struct zc_block_desc);
+	control = zc_shm_control_needed(&g, segments);
 	if (options->huge == ZC_HUGE_NEVER ||
 	    options->huge == ZC_HUGE_TRANSPARENT)
 		control += segments * g.segment_bytes;

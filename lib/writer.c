@@ -65,7 +65,7 @@ static void zc_adopt(struct zc_writer *w)
 	zc_store_release(&w->area->tail, w->tail);
 	zc_store_relaxed(&w->area->io_nr, 0);
 	zc_store_relaxed(&w->area->wanted_granules, 0);
-	zc_and64(&v->header->waiting_writers, ~(1ULL << w->id));
+	zc_and64(&v->hints->waiting_writers, ~(1ULL << w->id));
 	w->keep_pos = w->tail;
 	w->room = 0;		/* the first acquire looks */
 }
@@ -307,7 +307,7 @@ static void zc_writer_leave(struct zc_writer *w)
 	zc_deferred_leave(w);
 	ZC_KILLPOINT(writer_returning);
 	zc_store_release(&w->area->wanted_granules, 0);
-	zc_and64(&pool->view.header->waiting_writers, ~(1ULL << w->id));
+	zc_and64(&pool->view.hints->waiting_writers, ~(1ULL << w->id));
 	zc_writer_publish_stats(w);
 	zc_cas64(&w->slot->life, &life,
 		 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));

@@ -49,7 +49,7 @@ static bool zc_reserved(struct zc_writer *w, u32 n)
 	u32 i;
 
 	if (w->id < ZC_MAX_WRITERS / 2 ||
-	    zc_load_relaxed(&v->header->free_granules) >= least ||
+	    zc_load_relaxed(&v->hints->free_granules) >= least ||
 	    zc_hint_sum(v) >= least)
 		return false;
 	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
@@ -179,7 +179,7 @@ static ZC_SLOW zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, 
 			       "the pool has no run of %llu bytes free (about %llu bytes are free): see `zerocore blocks %s`, make the pool larger, or give writers a quota",
 			       need,
 			       (unsigned long long)zc_load_relaxed(
-				       &v->header->free_granules)
+				       &v->hints->free_granules)
 				       << v->granule_shift,
 			       w->pool->name);
 	}
@@ -196,7 +196,7 @@ struct zc_wait {
 static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
 			  struct zc_wait *wait)
 {
-	struct zc_pool_header *h = w->pool->view.header;
+	struct zc_hints *h = w->pool->view.hints;
 	u32 seen = zc_load_acquire(&w->area->wait_word);
 	u64 now = zc_timestamp();
 	u64 until;
@@ -221,7 +221,7 @@ static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
 
 static void zc_wait_end(struct zc_writer *w)
 {
-	struct zc_pool_header *h = w->pool->view.header;
+	struct zc_hints *h = w->pool->view.hints;
 
 	if (zc_load_relaxed(&w->area->wanted_granules)) {
 		zc_store_release(&w->area->wanted_granules, 0);

@@ -158,7 +158,7 @@ static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 	if (zc_is_paged(w, n))
 		cap -= cap % n;
 	if (w->cached || !cap ||
-	    zc_load_relaxed(&v->header->free_granules) < total / 16) {
+	    zc_load_relaxed(&v->hints->free_granules) < total / 16) {
 		zc_writer_give_back(w, zc_run_split(v, granule, n, owner));
 		return granule;
 	}
@@ -199,8 +199,7 @@ static bool zc_try_run(struct zc_writer *w, u32 *at, u32 n)
 
 static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
 {
-	return zc_load_relaxed(&v->segments[stripe / ZC_STRIPES]
-					.free_hint[stripe % ZC_STRIPES]);
+	return zc_load_relaxed(&v->free_hint[stripe]);
 }
 
 /* The first head at or after a stripe's start: a long run may reach into it. */
@@ -416,7 +415,7 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
 {
 	struct zc_view *v = &pool->view;
-	u64 waiting = zc_load_relaxed(&v->header->waiting_writers);
+	u64 waiting = zc_load_relaxed(&v->hints->waiting_writers);
 	u32 i;
 
 	if (zc_likely(!waiting))

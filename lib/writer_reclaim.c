@@ -14,7 +14,7 @@
 static bool zc_may_keep(const struct zc_writer *w, bool starving)
 {
 	return !starving &&
-	       !zc_load_relaxed(&w->pool->view.header->waiting_writers);
+	       !zc_load_relaxed(&w->pool->view.hints->waiting_writers);
 }
 
 /*

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR LGPL-2.1
 #include "geometry.h"
-#include "word.h"
+#include "run.h"
 
 #define ZC_SEGMENT_CHOSEN_MAX	(128ULL << 20)
 #define ZC_POOL_BYTES_MAX	(1ULL << 48)
@@ -77,10 +77,16 @@ static void zc_geometry_place(struct zc_geometry *g)
 	g->off_events = off;
 	off += zc_round_up(ZC_EVENTS * sizeof(struct zc_event_record),
 			   ZC_LAYOUT_PAGE);
-	g->off_writer_areas = off;
-	off += ZC_MAX_WRITERS * g->writer_area_bytes;
 	g->off_reader_areas = off;
 	off += (u64)ZC_MAX_WRITERS * ZC_MAX_READERS_PER * g->reader_area_bytes;
+	/* From here on what writers write. */
+	g->off_hints = off;
+	off += zc_round_up(sizeof(struct zc_hints) +
+				   (u64)g->max_segments * ZC_STRIPES *
+					   sizeof(u32),
+			   ZC_LAYOUT_PAGE);
+	g->off_writer_areas = off;
+	off += ZC_MAX_WRITERS * g->writer_area_bytes;
 	g->off_descs = off;
 	off += (u64)g->max_segments * g->segment_granules *
 	       sizeof(struct zc_block_desc);
@@ -199,6 +205,7 @@ const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes)
 	    g->off_cleaner_slots != want.off_cleaner_slots ||
 	    g->off_segments != want.off_segments ||
 	    g->off_events != want.off_events ||
+	    g->off_hints != want.off_hints ||
 	    g->off_writer_areas != want.off_writer_areas ||
 	    g->off_reader_areas != want.off_reader_areas ||
 	    g->off_descs != want.off_descs)
@@ -210,14 +217,32 @@ const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes)
 	return NULL;
 }
 
-void zc_control_format(void *control, const struct zc_geometry *g, u32 segments)
+void zc_segment_format(const struct zc_view *v, u32 segment)
 {
-	struct zc_pool_header *h = control;
-	struct zc_segment_record *seg =
-		(void *)((char *)control + g->off_segments);
-	struct zc_block_desc *descs = (void *)((char *)control + g->off_descs);
-	u32 stripe = g->segment_granules / ZC_STRIPES;
-	u32 s, i;
+	u32 first = segment << v->segment_shift;
+	u32 i;
+
+	/*
+	 * One free run a stripe.  The other words stay zero: nobody arrives at a
+	 * granule that was never the head of a run.
+	 */
+	for (i = 0; i < ZC_STRIPES; i++) {
+		struct zc_block_desc *d =
+			zc_desc(v, first + i * v->stripe_granules);
+
+		zc_store_relaxed(&d->word, zc_word(1, v->stripe_granules,
+						   ZC_OWNER_NONE,
+						   ZC_STATE_FREE));
+	}
+	zc_hint_add(v, first, v->segment_granules);
+	zc_store_relaxed(&v->segments[segment].state, ZC_SEGMENT_READY);
+}
+
+void zc_pool_format(const struct zc_view *v, const struct zc_geometry *g,
+		    u32 segments)
+{
+	struct zc_pool_header *h = v->header;
+	u32 s;
 
 	h->layout_version = ZC_LAYOUT_VERSION;
 	h->header_bytes = sizeof(*h);
@@ -225,21 +250,7 @@ void zc_control_format(void *control, const struct zc_geometry *g, u32 segments)
 	h->feature_compat = 0;
 	h->state = ZC_POOL_CREATING;
 	h->geometry = *g;
-	h->free_granules = (u64)segments * g->segment_granules;
-	for (s = 0; s < segments; s++) {
-		struct zc_block_desc *d = descs + (u64)s * g->segment_granules;
-
-		/*
-		 * One free run a stripe.  The other words stay zero: nobody
-		 * arrives at a granule that was never the head of a run.
-		 */
-		for (i = 0; i < ZC_STRIPES; i++) {
-			d[(u64)i * stripe].word = zc_word(1, stripe,
-							  ZC_OWNER_NONE,
-							  ZC_STATE_FREE);
-			seg[s].free_hint[i] = stripe;
-		}
-		seg[s].state = ZC_SEGMENT_READY;
-	}
+	for (s = 0; s < segments; s++)
+		zc_segment_format(v, s);
 	h->segments = segments;
 }

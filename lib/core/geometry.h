@@ -5,7 +5,7 @@
 #ifndef ZC_CORE_GEOMETRY_H
 #define ZC_CORE_GEOMETRY_H
 
-#include "atomic.h"
+#include "view.h"
 #include <linux/zerocore_layout.h>
 
 /* What a creator asks for; zero fields get a default. */
@@ -39,14 +39,17 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes);
 
 /**
- * zc_control_format() - write header and descriptors of a new, zeroed pool
- * @control: the control file's mapping, all zero
+ * zc_pool_format() - write header and descriptors of a new, zeroed pool
+ * @v: the pool, placed
  * @g: its geometry
  * @segments: how many segments are ready
  *
  * Everything but magic, name, ids: the caller fills those in, magic last.
  */
-void zc_control_format(void *control, const struct zc_geometry *g,
-		       u32 segments);
+void zc_pool_format(const struct zc_view *v, const struct zc_geometry *g,
+		    u32 segments);
+
+/* The descriptors of one new segment, zeroed: all of it is free. */
+void zc_segment_format(const struct zc_view *v, u32 segment);
 
 #endif /* ZC_CORE_GEOMETRY_H */

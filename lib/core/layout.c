@@ -98,10 +98,13 @@ ZC_AT(zc_reader_area, io_nr, 92);
 ZC_AT(zc_reader_area, begin, 128);
 ZC_AT(zc_reader_area, stat_corrupt, 152);
 
-ZC_SIZE(zc_segment_record, 320);
+ZC_SIZE(zc_segment_record, 64);
 ZC_AT(zc_segment_record, state, 0);
 ZC_AT(zc_segment_record, page_kind, 4);
-ZC_AT(zc_segment_record, free_hint, 16);
+
+ZC_SIZE(zc_hints, 64);
+ZC_AT(zc_hints, free_granules, 0);
+ZC_AT(zc_hints, waiting_writers, 8);
 
 ZC_SIZE(zc_event_record, 128);
 ZC_AT(zc_event_record, sequence, 0);
@@ -117,7 +120,7 @@ ZC_AT(zc_event_record, reader, 52);
 ZC_AT(zc_event_record, comm, 56);
 ZC_AT(zc_event_record, incarnation, 72);
 
-ZC_SIZE(zc_geometry, 152);
+ZC_SIZE(zc_geometry, 160);
 ZC_AT(zc_geometry, granule_shift, 0);
 ZC_AT(zc_geometry, segment_granules, 4);
 ZC_AT(zc_geometry, segment_bytes, 8);
@@ -133,12 +136,13 @@ ZC_AT(zc_geometry, off_reader_slots, 72);
 ZC_AT(zc_geometry, off_cleaner_slots, 80);
 ZC_AT(zc_geometry, off_segments, 88);
 ZC_AT(zc_geometry, off_events, 96);
-ZC_AT(zc_geometry, off_writer_areas, 104);
-ZC_AT(zc_geometry, off_reader_areas, 112);
-ZC_AT(zc_geometry, off_descs, 120);
-ZC_AT(zc_geometry, writer_area_bytes, 128);
-ZC_AT(zc_geometry, reader_area_bytes, 136);
-ZC_AT(zc_geometry, control_bytes, 144);
+ZC_AT(zc_geometry, off_reader_areas, 104);
+ZC_AT(zc_geometry, off_hints, 112);
+ZC_AT(zc_geometry, off_writer_areas, 120);
+ZC_AT(zc_geometry, off_descs, 128);
+ZC_AT(zc_geometry, writer_area_bytes, 136);
+ZC_AT(zc_geometry, reader_area_bytes, 144);
+ZC_AT(zc_geometry, control_bytes, 152);
 
 ZC_SIZE(zc_pool_header, 4096);
 ZC_AT(zc_pool_header, magic, 0);
@@ -154,13 +158,11 @@ ZC_AT(zc_pool_header, state, 64);
 ZC_AT(zc_pool_header, page_kind, 68);
 ZC_AT(zc_pool_header, mode, 72);
 ZC_AT(zc_pool_header, geometry, 80);
-ZC_AT(zc_pool_header, name, 232);
-ZC_AT(zc_pool_header, data_dir, 296);
+ZC_AT(zc_pool_header, name, 240);
+ZC_AT(zc_pool_header, data_dir, 304);
 ZC_AT(zc_pool_header, epoch, 1024);
 ZC_AT(zc_pool_header, event_head, 1032);
-ZC_AT(zc_pool_header, free_granules, 1088);
-ZC_AT(zc_pool_header, waiting_writers, 1096);
-ZC_AT(zc_pool_header, segments, 1152);
+ZC_AT(zc_pool_header, segments, 1088);
 
 /* The word is full, and each owner has a number. */
 _Static_assert(ZC_WORD_OWNER_SHIFT == ZC_WORD_STATE_BITS, "owner after state");

@@ -87,7 +87,7 @@ static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
 			granule = zc_load_relaxed(&d[i].granule);
 	if (granule >= zc_granules(v))
 		return 0;
-	return zc_word_length(zc_load_relaxed(&v->descs[granule].word));
+	return zc_word_length(zc_load_relaxed(&zc_desc(v, granule)->word));
 }
 
 /* What the dead reader kept from being reused counts as come back. */
@@ -282,7 +282,7 @@ static void zc_reap_count(const struct zc_view *v, u32 owner, u64 word)
 static bool zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
 			  u32 granule, u64 word)
 {
-	struct zc_block_desc *d = &v->descs[granule];
+	struct zc_block_desc *d = zc_desc(v, granule);
 	u64 sequence = zc_load_relaxed(&d->sequence);
 	u32 writer = zc_load_relaxed(&d->writer);
 
@@ -311,7 +311,7 @@ static bool zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
 static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 			 u32 granule, u64 word)
 {
-	struct zc_block_desc *d = &v->descs[granule];
+	struct zc_block_desc *d = zc_desc(v, granule);
 	u32 owner = zc_word_owner(word);
 	u64 life;
 
@@ -358,7 +358,7 @@ static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
 	for (tries = 0; tries < 8 && zc_run_sane(v, granule, word); tries++) {
 		if (zc_reap_step(v, reaper, granule, word))
 			return;
-		word = zc_load_acquire(&v->descs[granule].word);
+		word = zc_load_acquire(&zc_desc(v, granule)->word);
 	}
 }
 
@@ -402,7 +402,7 @@ static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
 			continue;
 		/* A hint that an adopter sets again when it waits, too. */
 		if (owner <= ZC_MAX_WRITERS)
-			zc_and64(&v->header->waiting_writers,
+			zc_and64(&v->hints->waiting_writers,
 				 ~(1ULL << (owner - 1)));
 		zc_cas64(word, &life, zc_life(inc, 0, ZC_LIFE_IDLE));
 		ZC_KILLPOINT(reap_writer);

@@ -41,7 +41,8 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 		mask &= mask - 1;
 		if (zc_load_relaxed(&rs->flags) & ZC_READER_HAZARD)
 			continue;
-		if (zc_load_acquire(&ra->incarnation) == incarnation) {
+		if (zc_reader_seen(v, w, r) &&
+		    zc_load_acquire(&ra->incarnation) == incarnation) {
 			/* [R2] cursor before holds; pairs with [R2] in
 			 * zc_reader_poll_block(): hold before cursor. */
 			from = zc_load_acquire(&ra->cursor);
@@ -96,11 +97,16 @@ bool zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 	for (i = 0; i < ZC_HOLDS_SPAN / 64; i++)
 		holds->bits[i] = 0;
 	while (mask) {
-		struct zc_reader_area *ra =
-			zc_reader_area(v, w, __builtin_ctz(mask));
+		u32 r = __builtin_ctz(mask);
+		struct zc_reader_area *ra = zc_reader_area(v, w, r);
 		u32 nr = zc_holds_nr(v, ra);
 
 		mask &= mask - 1;
+		if (zc_unlikely(!zc_reader_seen(v, w, r))) {
+			for (i = 0; i < ZC_HOLDS_SPAN / 64; i++)
+				holds->bits[i] = ~0ULL;
+			return true;
+		}
 		for (i = 0; i < nr; i++) {
 			/* [R3] the reader's accesses before its release;
 			 * pairs with [R3] in zc_reader_release_block(). */
@@ -122,12 +128,14 @@ bool zc_sequence_held(const struct zc_view *v, u32 w, u64 sequence)
 	if (!sequence)
 		return false;	/* never published; 0 is a hold of nothing */
 	while (mask) {
-		struct zc_reader_area *ra =
-			zc_reader_area(v, w, __builtin_ctz(mask));
+		u32 r = __builtin_ctz(mask);
+		struct zc_reader_area *ra = zc_reader_area(v, w, r);
 		u32 nr = zc_holds_nr(v, ra);
 		u32 i;
 
 		mask &= mask - 1;
+		if (zc_unlikely(!zc_reader_seen(v, w, r)))
+			return true;
 		for (i = 0; i < nr; i++)
 			if (zc_load_acquire(zc_hold_slot(ra, i)) == sequence)
 				return true;
@@ -143,7 +151,7 @@ bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
 
 	if (granule >= zc_granules(v))
 		return false;
-	d = &v->descs[granule];
+	d = zc_desc(v, granule);
 	value = zc_load_acquire(&d->word);	/* [C2] */
 	if (zc_word_state(value) != ZC_STATE_USING ||
 	    zc_word_owner(value) != ZC_OWNER_WRITER(w) ||
@@ -159,7 +167,7 @@ bool zc_block_reclaim(const struct zc_view *v, u32 w, u64 granule,
 		      u32 generation, u64 sequence, u32 owner, u64 *word)
 {
 	if (!zc_block_is(v, w, granule, generation, sequence, word) ||
-	    !zc_move_reclaim(&v->descs[granule].word, word, owner))
+	    !zc_move_reclaim(&zc_desc(v, granule)->word, word, owner))
 		return false;
 	ZC_KILLPOINT(reclaim_clean);
 	return true;
@@ -167,7 +175,7 @@ bool zc_block_reclaim(const struct zc_view *v, u32 w, u64 granule,
 
 bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 {
-	struct zc_block_desc *d = &v->descs[granule];
+	struct zc_block_desc *d = zc_desc(v, granule);
 	u32 w = zc_load_relaxed(&d->writer);
 	u64 sequence = zc_load_relaxed(&d->sequence);
 
@@ -203,7 +211,7 @@ static u32 zc_slot_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 	 * zc_reader_poll_block(): hold before the word is looked at. */
 	zc_fence_full();
 	if (zc_sequence_held(v, w, sequence)) {
-		zc_move_orphan(&v->descs[granule].word, word);
+		zc_move_orphan(&zc_desc(v, granule)->word, word);
 		return 0;
 	}
 	ZC_KILLPOINT(reclaim_checked);

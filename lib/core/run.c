@@ -31,7 +31,7 @@ bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
 
 		if (walk->pos >= v->segment_granules)
 			goto next_segment;
-		w = zc_load_acquire(&v->descs[base + walk->pos].word);
+		w = zc_load_acquire(&zc_desc(v, base + walk->pos)->word);
 		if (zc_likely(zc_word_state(w) != ZC_STATE_INSIDE &&
 			      zc_word_length(w) <=
 				      v->segment_granules - walk->pos)) {
@@ -60,6 +60,11 @@ next_segment:
 	return false;
 }
 
+static u32 *zc_hint_of(const struct zc_view *v, u32 stripe)
+{
+	return &v->free_hint[stripe];
+}
+
 static void zc_hint_change(const struct zc_view *v, u32 granule, u32 granules,
 			   bool add)
 {
@@ -71,14 +76,14 @@ static void zc_hint_change(const struct zc_view *v, u32 granule, u32 granules,
 		u32 room = v->stripe_granules -
 			   in_segment % v->stripe_granules;
 		u32 n = granules < room ? granules : room;
-		u32 *hint = &v->segments[granule >> v->segment_shift]
-				     .free_hint[stripe];
+		u32 *hint = zc_hint_of(v, (granule >> v->segment_shift) *
+						  ZC_STRIPES + stripe);
 
 		zc_fetch_add32(hint, add ? n : -n);
 		granule += n;
 		granules -= n;
 	}
-	zc_add64(&v->header->free_granules, add ? total : -total);
+	zc_add64(&v->hints->free_granules, add ? total : -total);
 }
 
 void zc_hint_add(const struct zc_view *v, u32 granule, u32 granules)
@@ -91,22 +96,17 @@ void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules)
 	zc_hint_change(v, granule, granules, false);
 }
 
-static u32 *zc_hint_of(const struct zc_view *v, u32 stripe)
-{
-	return &v->segments[stripe / ZC_STRIPES].free_hint[stripe % ZC_STRIPES];
-}
-
 void zc_hint_set(const struct zc_view *v, u32 stripe, u32 old, u32 free)
 {
 	if (old != free && zc_cas32(zc_hint_of(v, stripe), &old, free))
-		zc_add64(&v->header->free_granules,
+		zc_add64(&v->hints->free_granules,
 			 (u64)(long long)(int)(free - old));
 }
 
 u64 zc_hint_sum(const struct zc_view *v)
 {
 	u32 stripes = zc_segments(v) * ZC_STRIPES;
-	u64 old = zc_load_relaxed(&v->header->free_granules);
+	u64 old = zc_load_relaxed(&v->hints->free_granules);
 	u64 sum = 0;
 	u32 i;
 
@@ -115,14 +115,14 @@ u64 zc_hint_sum(const struct zc_view *v)
 
 		sum += hint < v->stripe_granules ? hint : v->stripe_granules;
 	}
-	zc_cas64(&v->header->free_granules, &old, sum);
+	zc_cas64(&v->hints->free_granules, &old, sum);
 	return sum;
 }
 
 bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
 {
 	if (!zc_run_sane(v, granule, *word) ||
-	    !zc_move_claim(&v->descs[granule].word, word, owner))
+	    !zc_move_claim(&zc_desc(v, granule)->word, word, owner))
 		return false;
 	zc_hint_sub(v, granule, zc_word_length(*word));
 	ZC_KILLPOINT(claim_done);
@@ -131,12 +131,12 @@ bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
 
 u32 zc_run_split(const struct zc_view *v, u32 granule, u32 granules, u32 owner)
 {
-	u64 *head = &v->descs[granule].word;
+	u64 *head = &zc_desc(v, granule)->word;
 	u32 length = zc_word_length(zc_load_relaxed(head));
 	u32 rest = granule + granules;
 
 	/* Dead in between: the head still covers the remainder. */
-	zc_move_resize(&v->descs[rest].word, length - granules, owner);
+	zc_move_resize(&zc_desc(v, rest)->word, length - granules, owner);
 	ZC_KILLPOINT(split_remainder);
 	zc_move_resize(head, granules, owner);
 	ZC_KILLPOINT(split_shortened);
@@ -156,12 +156,12 @@ static u32 zc_run_limit(const struct zc_view *v, u32 granule)
 
 u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner)
 {
-	u64 *head = &v->descs[granule].word;
+	u64 *head = &zc_desc(v, granule)->word;
 	u32 length = zc_word_length(zc_load_relaxed(head));
 	u32 limit = zc_run_limit(v, granule);
 
 	while (length < want && length < limit) {
-		u64 *next = &v->descs[granule + length].word;
+		u64 *next = &zc_desc(v, granule + length)->word;
 		u64 w = zc_load_acquire(next);
 		u32 n = zc_word_length(w);
 
@@ -182,7 +182,7 @@ u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner)
 /* A live owner makes a run unowned, be it FREE or CLEAN. */
 static void zc_run_publish(const struct zc_view *v, u32 granule)
 {
-	u64 *head = &v->descs[granule].word;
+	u64 *head = &zc_desc(v, granule)->word;
 	u64 w = zc_load_relaxed(head);
 
 	/* The hint last: who counts in between errs upwards. */
@@ -193,7 +193,7 @@ static void zc_run_publish(const struct zc_view *v, u32 granule)
 
 void zc_run_free(const struct zc_view *v, u32 granule, u32 owner)
 {
-	u64 *head = &v->descs[granule].word;
+	u64 *head = &zc_desc(v, granule)->word;
 	u64 w = zc_load_relaxed(head);
 	u32 length = zc_word_length(w);
 
@@ -220,7 +220,7 @@ void zc_run_normalise(const struct zc_view *v, u32 granule, u64 word)
 	u32 pos = granule - granule % stripe + stripe;
 
 	for (; pos < granule + zc_word_length(word); pos += stripe) {
-		u64 w = zc_load_acquire(&v->descs[pos].word);
+		u64 w = zc_load_acquire(&zc_desc(v, pos)->word);
 
 		if (zc_word_state(w) == ZC_STATE_INSIDE)
 			continue;
@@ -228,8 +228,8 @@ void zc_run_normalise(const struct zc_view *v, u32 granule, u64 word)
 		 * Loaded before the head is looked at again: if that is still
 		 * the dead owner's, nobody had made a head of this granule.
 		 */
-		if (zc_load_acquire(&v->descs[granule].word) != word)
+		if (zc_load_acquire(&zc_desc(v, granule)->word) != word)
 			return;
-		zc_move_inside(&v->descs[pos].word, w);
+		zc_move_inside(&zc_desc(v, pos)->word, w);
 	}
 }

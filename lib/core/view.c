@@ -10,22 +10,25 @@ static u32 zc_log2(u32 n)
 	return k;
 }
 
-void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
+void zc_view_place(struct zc_view *v, void *kernel_region, void *writer_region,
+		   const struct zc_geometry *g)
 {
-	char *base = control;
+	char *base = kernel_region;
+	char *written = writer_region;
 
-	v->header = control;
+	v->header = kernel_region;
 	v->members = (void *)(base + g->off_members);
 	v->writer_slots = (void *)(base + g->off_writer_slots);
 	v->reader_slots = (void *)(base + g->off_reader_slots);
 	v->cleaner_slots = (void *)(base + g->off_cleaner_slots);
 	v->segments = (void *)(base + g->off_segments);
 	v->events = (void *)(base + g->off_events);
-	v->writer_areas = base + g->off_writer_areas;
-	v->reader_areas = base + g->off_reader_areas;
-	v->descs = (void *)(base + g->off_descs);
+	v->hints = writer_region;
+	v->free_hint = (void *)(written + sizeof(struct zc_hints));
+	v->writer_areas = written + (g->off_writer_areas - g->off_hints);
 	v->granule_shift = g->granule_shift;
 	v->segment_granules = g->segment_granules;
+	v->segment_mask = g->segment_granules - 1;
 	v->segment_shift = zc_log2(g->segment_granules);
 	v->stripe_granules = g->segment_granules / ZC_STRIPES;
 	v->max_segments = g->max_segments;
@@ -36,6 +39,17 @@ void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
 	v->reader_area_bytes = g->reader_area_bytes;
 	v->segments_mapped = g->max_segments;
 }
+
+#ifndef __KERNEL__
+void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
+{
+	char *base = control;
+
+	zc_view_place(v, control, base + g->off_hints, g);
+	v->reader_areas = base + g->off_reader_areas;
+	v->descs = (void *)(base + g->off_descs);
+}
+#endif
 
 /*
  * [M1] A mask word carries a version, so that a reaper that was stopped between

@@ -19,9 +19,22 @@ struct zc_view {
 	struct zc_cleaner_slot *cleaner_slots;
 	struct zc_segment_record *segments;
 	struct zc_event_record *events;
+	struct zc_hints *hints;
+	u32 *free_hint;		/* of each stripe */
 	char *writer_areas;
+#ifdef __KERNEL__
+	/* Each has a mapping of its own; none is NULL. */
+	struct zc_reader_area **reader_area;
+	struct zc_block_desc **segment_descs;
+#else
 	char *reader_areas;
 	struct zc_block_desc *descs;
+	/*
+	 * Incarnations of the reader regions that are mapped here; NULL: all are,
+	 * in one file.  What is not mapped reads as zeros.
+	 */
+	u32 *reader_mapped;
+#endif
 
 	u32 granule_shift;
 	u32 segment_shift;	/* log2 of segment_granules */
@@ -33,13 +46,22 @@ struct zc_view {
 	u32 deferred_entries;
 	u64 writer_area_bytes;
 	u64 reader_area_bytes;
+	u32 segment_mask;	/* segment_granules - 1 */
 	/* Segments whose data is mapped here; the others do not exist for us. */
 	u32 segments_mapped;
 };
 
-/* Fills the pointers and numbers in from a geometry that was validated. */
+/*
+ * Fills numbers and pointers in, from a geometry that was validated, but for
+ * reader regions and descriptors.  @writer_region begins at g->off_hints.
+ */
+void zc_view_place(struct zc_view *v, void *kernel_region, void *writer_region,
+		   const struct zc_geometry *g);
+#ifndef __KERNEL__
+/* All of it, from one range of addresses. */
 void zc_view_init(struct zc_view *v, void *control,
 		  const struct zc_geometry *g);
+#endif
 
 static inline struct zc_writer_area *zc_writer_area(const struct zc_view *v,
 						    u32 w)
@@ -66,6 +88,26 @@ static inline struct zc_reader_slot *zc_reader_slot(const struct zc_view *v,
 	return &v->reader_slots[w * ZC_MAX_READERS_PER + r];
 }
 
+#ifdef __KERNEL__
+static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
+						    u32 w, u32 r)
+{
+	return v->reader_area[w * ZC_MAX_READERS_PER + r];
+}
+
+/* The kernel changes both together, under a lock. */
+static inline bool zc_reader_seen(const struct zc_view *v, u32 w, u32 r)
+{
+	return true;
+}
+
+static inline struct zc_block_desc *zc_desc(const struct zc_view *v,
+					    u32 granule)
+{
+	return &v->segment_descs[granule >> v->segment_shift]
+				[granule & v->segment_mask];
+}
+#else
 static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
 						    u32 w, u32 r)
 {
@@ -73,6 +115,24 @@ static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
 			(u64)(w * ZC_MAX_READERS_PER + r) *
 				v->reader_area_bytes);
 }
+
+/*
+ * Is the region that is mapped here the one of the reader that is there now?
+ * Until it is, that reader counts as one that has read nothing and holds all.
+ */
+static inline bool zc_reader_seen(const struct zc_view *v, u32 w, u32 r)
+{
+	return !v->reader_mapped ||
+	       zc_load_acquire(&v->reader_mapped[w * ZC_MAX_READERS_PER + r]) ==
+		       zc_load_acquire(&zc_reader_slot(v, w, r)->life) >> 32;
+}
+
+static inline struct zc_block_desc *zc_desc(const struct zc_view *v,
+					    u32 granule)
+{
+	return &v->descs[granule];
+}
+#endif
 
 /* Where hold number @idx of a reader lives. */
 static inline u64 *zc_hold_slot(struct zc_reader_area *a, u32 idx)

@@ -87,8 +87,10 @@ static void places_are_sane(const struct zc_geometry *g)
 		{ g->off_segments,
 		  g->max_segments * sizeof(struct zc_segment_record) },
 		{ g->off_events, ZC_EVENTS * sizeof(struct zc_event_record) },
-		{ g->off_writer_areas, writers },
 		{ g->off_reader_areas, readers },
+		{ g->off_hints, sizeof(struct zc_hints) +
+					g->max_segments * ZC_STRIPES * sizeof(u32) },
+		{ g->off_writer_areas, writers },
 		{ g->off_descs, granules * sizeof(struct zc_block_desc) },
 		{ g->control_bytes, 0 },
 	};
@@ -293,10 +295,11 @@ Test(view, reaches_the_last_byte_of_each_region)
 	must((char *)&v->descs[zc_granules(v)] <= end);
 	must((char *)&v->members[ZC_MAX_MEMBERS] <= (char *)v->writer_slots);
 	must((char *)(zc_deferred(v, ZC_MAX_WRITERS - 1) +
-		      v->deferred_entries) <= v->reader_areas);
+		      v->deferred_entries) <= (char *)v->descs);
 	last = zc_reader_area(v, ZC_MAX_WRITERS - 1, ZC_MAX_READERS_PER - 1);
 	must((char *)(zc_hold_slot(last, v->max_holds - 1) + 1) <=
-	     (char *)v->descs);
+	     (char *)v->hints);
+	must((char *)&v->free_hint[3 * ZC_STRIPES] <= v->writer_areas);
 	/* Seven beside the cursor, the others behind the area. */
 	must_eq((char *)zc_hold_slot(last, 6) - (char *)last, 56);
 	must_eq((char *)zc_hold_slot(last, 7) - (char *)last,

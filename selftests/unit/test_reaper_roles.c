@@ -246,7 +246,7 @@ Test(reaper, ends_all_roles_of_a_member)
 		cleaner_join(&p, w, 0);
 		unit_claim(&p, (100 + 2 * w) * S + 7, 3, ZC_OWNER_CLEANER(w));
 	}
-	v->header->waiting_writers = ~0ULL >> 32;
+	v->hints->waiting_writers = ~0ULL >> 32;
 	v->writer_slots[9].service =
 		zc_service_word(1, 1, 0, ZC_SERVICE_CLAIMING);
 	unit_declare_dead(&p, 0, DIED_NS);
@@ -265,7 +265,7 @@ Test(reaper, ends_all_roles_of_a_member)
 		must_eq(r.wakes[w], 1);
 	}
 	/* Who is dead waits for nothing. */
-	must_eq(v->header->waiting_writers, 0);
+	must_eq(v->hints->waiting_writers, 0);
 	must_eq(zc_service_state(v->writer_slots[9].service), ZC_SERVICE_EMPTY);
 	must_eq(v->members[0].life, zc_life(1, 0, ZC_LIFE_IDLE));
 	must_eq(r.told[0], 1);

@@ -19,13 +19,13 @@ Test(run, claim_takes_a_free_run_once)
 	must(zc_run_claim(&p.view, 0, &word, W));
 	must_eq(word, zc_word(2, UNIT_STRIPE, W, ZC_STATE_FREE));
 	must_eq(unit_word(&p, 0), word);
-	must_eq(p.view.segments[0].free_hint[0], 0);
-	must_eq(p.view.header->free_granules,
+	must_eq(p.view.free_hint[0], 0);
+	must_eq(p.view.hints->free_granules,
 		UNIT_SEGMENT_GRANULES - UNIT_STRIPE);
 	/* By what it was, and by what it is. */
 	must(!zc_run_claim(&p.view, 0, &seen, OTHER));
 	must(!zc_run_claim(&p.view, 0, &word, OTHER));
-	must_eq(p.view.header->free_granules,
+	must_eq(p.view.hints->free_granules,
 		UNIT_SEGMENT_GRANULES - UNIT_STRIPE);
 	unit_pool_fini(&p);
 }

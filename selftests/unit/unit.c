@@ -80,8 +80,8 @@ void unit_pool_init_with(struct unit_pool *p,
 	must_ok(zc_geometry_compute(&p->geometry, &p->segments, request));
 	p->control = calloc(1, p->geometry.control_bytes);
 	must(p->control);
-	zc_control_format(p->control, &p->geometry, p->segments);
 	zc_view_init(&p->view, p->control, &p->geometry);
+	zc_pool_format(&p->view, &p->geometry, p->segments);
 }
 
 void unit_pool_init(struct unit_pool *p, u32 segments)
@@ -175,18 +175,17 @@ const char *unit_hints(const struct unit_pool *p)
 	}
 	unit_sentence[0] = '\0';
 	for (i = 0; i < stripes && !unit_sentence[0]; i++) {
-		u32 hint = p->view.segments[i / ZC_STRIPES]
-				   .free_hint[i % ZC_STRIPES];
+		u32 hint = p->view.free_hint[i];
 
 		if (hint != free_of[i])
 			snprintf(unit_sentence, sizeof(unit_sentence),
 				 "hint of stripe %u is %u, %u are free", i, hint,
 				 free_of[i]);
 	}
-	if (!unit_sentence[0] && p->view.header->free_granules != total)
+	if (!unit_sentence[0] && p->view.hints->free_granules != total)
 		snprintf(unit_sentence, sizeof(unit_sentence),
 			 "free_granules is %llu, %llu are free",
-			 (unsigned long long)p->view.header->free_granules,
+			 (unsigned long long)p->view.hints->free_granules,
 			 (unsigned long long)total);
 	free(free_of);
 	return unit_sentence[0] ? unit_sentence : NULL;

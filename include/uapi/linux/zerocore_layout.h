@@ -367,10 +367,21 @@ enum zc_segment_state {
 struct zc_segment_record {
 	__u32	state;
 	__u32	page_kind;	/* enum zc_page_kind: what was got */
-	__u32	reserved0;
-	__u32	reserved1;
-	__u32	free_hint[ZC_STRIPES];	/* free granules of each stripe (hint) */
-	__u64	reserved2[6];
+	__u64	reserved[7];
+};
+
+/**
+ * struct zc_hints - what everybody hopes to find where (hint)
+ * @free_granules: granules that nobody owns
+ * @waiting_writers: bit w: writer w waits for memory
+ *
+ * Behind it, 32 bits each, the free granules of each stripe of max_segments
+ * segments.
+ */
+struct zc_hints {
+	__u64	free_granules;
+	__u64	waiting_writers;
+	__u64	reserved[6];
 };
 
 enum zc_page_kind {
@@ -446,8 +457,9 @@ struct zc_geometry {
 	__u64	off_cleaner_slots;
 	__u64	off_segments;
 	__u64	off_events;
-	__u64	off_writer_areas;
 	__u64	off_reader_areas;
+	__u64	off_hints;
+	__u64	off_writer_areas;
 	__u64	off_descs;
 	__u64	writer_area_bytes;
 	__u64	reader_area_bytes;
@@ -478,8 +490,6 @@ enum zc_pool_state {
  * @data_dir: folder of the data files
  * @epoch: futex word: joins, leaves, deaths, new services (atomic add)
  * @event_head: number of the next event (atomic add)
- * @free_granules: granules that nobody owns (hint)
- * @waiting_writers: bit w: writer w waits for memory (hint)
  * @segments: segments ever published; grows only (kernel writes)
  */
 struct zc_pool_header {
@@ -499,19 +509,16 @@ struct zc_pool_header {
 	struct zc_geometry geometry;
 	__u8	name[ZC_NAME_BYTES];
 	__u8	data_dir[ZC_PATH_BYTES];
-	__u64	reserved1[59];
+	__u64	reserved1[58];
 
 	__u32	epoch;
 	__u32	reserved2;
 	__u64	event_head;
 	__u64	reserved3[6];
-	__u64	free_granules;
-	__u64	waiting_writers;
-	__u64	reserved4[6];
 	__u32	segments;
 	__u32	reserved5;
 	__u64	reserved6[7];
-	__u64	reserved7[360];
+	__u64	reserved7[368];
 };
 
 #endif /* _UAPI_LINUX_ZEROCORE_LAYOUT_H */
