@@ -70,6 +70,7 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 	c->word = zc_load_relaxed(&w->descs[c->granule].word);
 	/* Stays true as long as the block is this writer's to reuse. */
 	zc_store_relaxed(&w->descs[c->granule].writer, w->id);
+	zc_store_relaxed(&w->descs[c->granule].flags, 0);
 	w->used_granules += n;
 	if (!zc_is_paged(w, n))
 		w->fresh += 2;

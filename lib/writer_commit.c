@@ -379,6 +379,8 @@ static zc_result_t zc_writer_io(zc_writer_t *w, zc_handle_t handle, bool begin)
 	if (!begin && !c->in_io)
 		return zc_fail(ZC_ERROR_INVALID, "the block is not in I/O");
 	c->in_io += begin ? 1 : -1;
+	zc_store_relaxed(&w->descs[c->granule].flags,
+			 c->in_io ? ZC_BLOCK_IO : 0);
 	/* [Q1] declared before the I/O is submitted (a system call). */
 	zc_store_release(&w->area->io_nr,
 			 zc_load_relaxed(&w->area->io_nr) + (begin ? 1 : -1));

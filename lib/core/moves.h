@@ -20,6 +20,7 @@
  * | reap    | CLEAN, dead   | FREE, none    | any reaper        | CAS   | yes |
  * | reap    | USING, dead   | CLEAN, dead   | any reaper        | CAS   | no  |
  * | orphan  | CLEAN, x      | CLEAN, ORPHAN | x, or any reaper  | CAS   | yes |
+ * | orphan  | FREE, dead    | CLEAN, ORPHAN | the kernel: in I/O| CAS   | yes |
  * | adopt   | CLEAN, ORPHAN | FREE, none    | who needs memory  | CAS   | yes |
  * | inside  | stale         | INSIDE        | reaper, see run.c | CAS   | yes |
  *

@@ -61,7 +61,8 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 {
 	u64 now, died = 0;
 
-	if (!io_nr)
+	/* Block by block, where that can be known. */
+	if (!io_nr || ops->pinned)
 		return false;
 	now = ops->now_ns(ops->ctx);
 	/* Who declared it may have died before it set the time. */
@@ -309,7 +310,7 @@ static bool zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
  * again (death_commit.pml).
  */
 static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
-			 u32 granule, u64 word)
+			 const struct zc_reaper_ops *ops, u32 granule, u64 word)
 {
 	struct zc_block_desc *d = zc_desc(v, granule);
 	u32 owner = zc_word_owner(word);
@@ -325,6 +326,12 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 	switch (zc_word_state(word)) {
 	case ZC_STATE_FREE:
 		zc_run_normalise(v, granule, word);
+		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO) {
+			if (ops->pinned &&
+			    ops->pinned(ops->ctx, granule, zc_word_length(word)))
+				return zc_move_orphan(&d->word, word);
+			zc_store_relaxed(&d->flags, 0);
+		}
 		if (!zc_move_reap(&d->word, word))
 			return false;
 		zc_reap_count(v, owner, word);
@@ -350,13 +357,13 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 }
 
 static void zc_reap_run(const struct zc_view *v, struct zc_reaper *reaper,
-			u32 granule, u64 word)
+			const struct zc_reaper_ops *ops, u32 granule, u64 word)
 {
 	u32 tries;
 
 	/* A dead owner's run changes at most four times: USING, CLEAN, free. */
 	for (tries = 0; tries < 8 && zc_run_sane(v, granule, word); tries++) {
-		if (zc_reap_step(v, reaper, granule, word))
+		if (zc_reap_step(v, reaper, ops, granule, word))
 			return;
 		word = zc_load_acquire(&zc_desc(v, granule)->word);
 	}
@@ -447,7 +454,7 @@ bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
 			if (!zc_walk_step(v, &reaper->walk, &granule, &word))
 				goto walked;
 			if (reaper->owners >> zc_word_owner(word) & 1)
-				zc_reap_run(v, reaper, granule, word);
+				zc_reap_run(v, reaper, ops, granule, word);
 		}
 		return false;
 	}

@@ -18,6 +18,11 @@ struct zc_reaper_ops {
 	/* Everything of member @m is back: tell the peers.  At least once a death. */
 	void (*reaped)(void *ctx, u32 m, u32 incarnation);
 	u64 (*now_ns)(void *ctx);
+	/*
+	 * Is any page of a run that was declared to be in I/O still pinned?  NULL:
+	 * cannot be known; then ZC_QUARANTINE_NS have to do.
+	 */
+	bool (*pinned)(void *ctx, u32 granule, u32 length);
 	void *ctx;
 };
 

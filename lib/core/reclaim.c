@@ -181,6 +181,7 @@ bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 
 	zc_fence_full();	/* [R4] CLEAN before the holds */
 	if (!zc_run_sane(v, granule, word) ||
+	    zc_load_relaxed(&d->flags) & ZC_BLOCK_IO ||
 	    (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence)))
 		return false;
 	zc_run_normalise(v, granule, word);

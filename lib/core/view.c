@@ -10,11 +10,10 @@ static u32 zc_log2(u32 n)
 	return k;
 }
 
-void zc_view_place(struct zc_view *v, void *kernel_region, void *writer_region,
+void zc_view_place(struct zc_view *v, void *kernel_region, void *hints,
 		   const struct zc_geometry *g)
 {
 	char *base = kernel_region;
-	char *written = writer_region;
 
 	v->header = kernel_region;
 	v->members = (void *)(base + g->off_members);
@@ -23,9 +22,8 @@ void zc_view_place(struct zc_view *v, void *kernel_region, void *writer_region,
 	v->cleaner_slots = (void *)(base + g->off_cleaner_slots);
 	v->segments = (void *)(base + g->off_segments);
 	v->events = (void *)(base + g->off_events);
-	v->hints = writer_region;
-	v->free_hint = (void *)(written + sizeof(struct zc_hints));
-	v->writer_areas = written + (g->off_writer_areas - g->off_hints);
+	v->hints = hints;
+	v->free_hint = (void *)(v->hints + 1);
 	v->granule_shift = g->granule_shift;
 	v->segment_granules = g->segment_granules;
 	v->segment_mask = g->segment_granules - 1;
@@ -46,6 +44,7 @@ void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
 	char *base = control;
 
 	zc_view_place(v, control, base + g->off_hints, g);
+	v->writer_areas = base + g->off_writer_areas;
 	v->reader_areas = base + g->off_reader_areas;
 	v->descs = (void *)(base + g->off_descs);
 }

@@ -21,12 +21,13 @@ struct zc_view {
 	struct zc_event_record *events;
 	struct zc_hints *hints;
 	u32 *free_hint;		/* of each stripe */
-	char *writer_areas;
 #ifdef __KERNEL__
 	/* Each has a mapping of its own; none is NULL. */
+	struct zc_writer_area **writer_area;
 	struct zc_reader_area **reader_area;
 	struct zc_block_desc **segment_descs;
 #else
+	char *writer_areas;
 	char *reader_areas;
 	struct zc_block_desc *descs;
 	/*
@@ -53,9 +54,9 @@ struct zc_view {
 
 /*
  * Fills numbers and pointers in, from a geometry that was validated, but for
- * reader regions and descriptors.  @writer_region begins at g->off_hints.
+ * regions of roles and descriptors.  @hints is what is at g->off_hints.
  */
-void zc_view_place(struct zc_view *v, void *kernel_region, void *writer_region,
+void zc_view_place(struct zc_view *v, void *kernel_region, void *hints,
 		   const struct zc_geometry *g);
 #ifndef __KERNEL__
 /* All of it, from one range of addresses. */
@@ -66,13 +67,16 @@ void zc_view_init(struct zc_view *v, void *control,
 static inline struct zc_writer_area *zc_writer_area(const struct zc_view *v,
 						    u32 w)
 {
+#ifdef __KERNEL__
+	return v->writer_area[w];
+#else
 	return (void *)(v->writer_areas + w * v->writer_area_bytes);
+#endif
 }
 
 static inline struct zc_ring_entry *zc_ring(const struct zc_view *v, u32 w)
 {
-	return (void *)(v->writer_areas + w * v->writer_area_bytes +
-			sizeof(struct zc_writer_area));
+	return (void *)(zc_writer_area(v, w) + 1);
 }
 
 static inline struct zc_deferred_entry *zc_deferred(const struct zc_view *v,

@@ -79,6 +79,12 @@ enum zc_block_state {
 #define ZC_OWNER_ORPHAN		(1U + ZC_MAX_WRITERS + ZC_MAX_CLEANERS)
 #define ZC_OWNER_REMOVER	(2U + ZC_MAX_WRITERS + ZC_MAX_CLEANERS)
 
+/*
+ * Flags of a block.  IO: its writer said that the kernel or a device works on it;
+ * if that writer dies, the steward gives it back only when no page of it is pinned.
+ */
+#define ZC_BLOCK_IO		(1U << 0)
+
 /**
  * struct zc_block_desc - the record of a block, one per granule, out of band
  * @word: generation, length, owner, state (CAS; commit and the live owner's

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * map.c - what of a pool a member may map, and how.
+ *
+ * Every mapping becomes one of the region's own file, so that huge pages, futexes,
+ * O_DIRECT and io_uring work in it as in any file's; only the lease has operations
+ * of ours.  What a mapping can do is fixed here: no growth, no inheritance, no
+ * execution, and no way from read-only to writable.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+
+#include "compat.h"
+#include "zerocore.h"
+
+/* Where a mapping leads. */
+struct zc_place {
+	struct file *file;	/* held; NULL: the lease */
+	u64 off;		/* in the file */
+	u64 bytes;		/* exactly so many, 0: any up to @most */
+	u64 most;
+	bool may_write;
+};
+
+static int zc_place_reader(struct zc_pool *pool, struct zc_member *m, u64 off,
+			   struct zc_place *place)
+{
+	u64 bytes = pool->geometry.reader_area_bytes;
+	u64 n = div64_u64(off, bytes), life;
+
+	if (n >= ZC_READERS || n * bytes != off)
+		return -EINVAL;
+	life = pool->view.reader_slots[n].life;
+	if (zc_life_state(life) == ZC_LIFE_IDLE || !pool->reader[n].file)
+		return -ENXIO;
+	place->file = get_file(pool->reader[n].file);
+	place->bytes = bytes;
+	place->may_write = zc_life_state(life) == ZC_LIFE_LIVE &&
+			   zc_life_member(life) == m->index;
+	return 0;
+}
+
+static int zc_place_data(struct zc_pool *pool, struct zc_member *m, u64 off,
+			 struct zc_place *place)
+{
+	u64 bytes = pool->geometry.segment_bytes;
+	u64 n = div64_u64(off, bytes);
+
+	if (n >= pool->segments || n * bytes != off)
+		return -EINVAL;
+	if (!pool->segment[n].file)
+		return -ENXIO;
+	place->file = get_file(pool->segment[n].file);
+	place->bytes = bytes;
+	place->may_write = m->may_write;
+	return 0;
+}
+
+/* The caller's place at an offset of the descriptor; places are held. */
+static int zc_place_find(struct zc_file *zf, unsigned long pgoff,
+			 struct zc_place *place, struct zc_member **member)
+{
+	u64 off = (u64)pgoff << PAGE_SHIFT;
+	u32 region = off >> ZC_MAP_SHIFT;
+	struct zc_pool *pool = zf->pool;
+	struct zc_member *m;
+	int err = 0;
+
+	off &= (1ULL << ZC_MAP_SHIFT) - 1;
+	memset(place, 0, sizeof(*place));
+	mutex_lock(&pool->lock);
+	m = zc_member_current(zf);
+	if (!m)
+		err = -EPERM;
+	else if (READ_ONCE(m->lease_over) ||
+		 (region != ZC_MAP_LEASE && !m->leased))
+		err = -ENXIO;
+	if (err)
+		goto out;
+	if (off && region != ZC_MAP_READERS && region != ZC_MAP_DATA) {
+		err = -EINVAL;
+		goto out;
+	}
+	switch (region) {
+	case ZC_MAP_KERNEL:
+		place->file = get_file(pool->kernel.file);
+		place->most = pool->geometry.off_reader_areas;
+		break;
+	case ZC_MAP_WRITERS:
+		place->file = get_file(pool->writers);
+		place->most = pool->geometry.control_bytes -
+			      pool->geometry.off_hints;
+		place->may_write = m->may_write;
+		break;
+	case ZC_MAP_READERS:
+		err = zc_place_reader(pool, m, off, place);
+		break;
+	case ZC_MAP_DATA:
+		err = zc_place_data(pool, m, off, place);
+		break;
+	case ZC_MAP_LEASE:
+		place->bytes = PAGE_SIZE;
+		break;
+	case ZC_MAP_STAMPS:
+		place->file = get_file(m->stamps.file);
+		place->bytes = PAGE_SIZE;
+		place->may_write = true;
+		break;
+	default:
+		err = -EINVAL;
+	}
+	if (!err && member) {
+		zc_member_get(m);
+		*member = m;
+	}
+out:
+	mutex_unlock(&pool->lock);
+	return err;
+}
+
+/* --- the lease --------------------------------------------------------------------- */
+
+static void zc_lease_open(struct vm_area_struct *vma)
+{
+	zc_member_lease_open(vma->vm_private_data);
+}
+
+static void zc_lease_close(struct vm_area_struct *vma)
+{
+	zc_member_lease_close(vma->vm_private_data);
+}
+
+static vm_fault_t zc_lease_fault(struct vm_fault *vmf)
+{
+	return VM_FAULT_SIGBUS;
+}
+
+static const struct vm_operations_struct zc_lease_ops = {
+	.open = zc_lease_open,
+	.close = zc_lease_close,
+	.fault = zc_lease_fault,
+};
+
+static int zc_map_lease(struct zc_member *m, struct vm_area_struct *vma)
+{
+	struct zc_pool *pool = m->pool;
+	int err = 0;
+
+	if (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC))
+		return -EACCES;
+	mutex_lock(&pool->lock);
+	/* One: so that it can be counted on being the last. */
+	if (m->leased)
+		err = -EBUSY;
+	else
+		m->leased = true;
+	mutex_unlock(&pool->lock);
+	if (err)
+		return err;
+	/* VM_IO: MADV_DOFORK cannot undo VM_DONTCOPY. */
+	zc_vm_flags_clear(vma, VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC);
+	zc_vm_flags_set(vma, VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_private_data = m;
+	vma->vm_ops = &zc_lease_ops;
+	zc_member_lease_open(m);
+	return 0;
+}
+
+/* --- the rest ------------------------------------------------------------------------ */
+
+static int zc_map_place(const struct zc_place *place, struct vm_area_struct *vma)
+{
+	u64 bytes = vma->vm_end - vma->vm_start;
+	bool write = vma->vm_flags & VM_WRITE;
+	int err;
+
+	if (place->bytes ? bytes != place->bytes :
+			   !bytes || bytes > place->most)
+		return -EINVAL;
+	if (write && !place->may_write)
+		return -EACCES;
+	zc_vm_flags_clear(vma, VM_MAYEXEC);
+	zc_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_pgoff = place->off >> PAGE_SHIFT;
+	vma_set_file(vma, place->file);
+	/*
+	 * The file is sealed against writing by mappings; ours are the exception.
+	 * (Nobody else can map it: it is on no mount that anybody sees.)
+	 */
+	zc_vm_flags_clear(vma, VM_WRITE);
+	err = zc_backing_mmap(place->file, vma);
+	if (err)
+		return err;
+	if (place->may_write)
+		zc_vm_flags_set(vma, VM_MAYWRITE);
+	else
+		zc_vm_flags_clear(vma, VM_MAYWRITE);
+	if (write)
+		zc_vm_flags_set(vma, VM_WRITE);
+	return 0;
+}
+
+int zc_pool_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct zc_file *zf = file->private_data;
+	struct zc_member *m = NULL;
+	struct zc_place place;
+	int err;
+
+	/* A private copy, or code, of messages makes no sense. */
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EACCES;
+	err = zc_place_find(zf, vma->vm_pgoff, &place, &m);
+	if (err)
+		return err;
+	if (place.file)
+		err = zc_map_place(&place, vma);
+	else if (vma->vm_end - vma->vm_start != place.bytes)
+		err = -EINVAL;
+	else
+		err = zc_map_lease(m, vma);
+	if (place.file)
+		fput(place.file);
+	zc_member_put(m);
+	return err;
+}
+
+/* Huge pages want aligned addresses: the file that is mapped knows. */
+unsigned long zc_pool_get_unmapped_area(struct file *file, unsigned long addr,
+					unsigned long len, unsigned long pgoff,
+					unsigned long flags)
+{
+	struct zc_file *zf = file->private_data;
+	struct zc_place place;
+	unsigned long found;
+	int err = zc_place_find(zf, pgoff, &place, NULL);
+
+	if (err)
+		return err;
+	if (!place.file)
+		return zc_mm_get_unmapped_area(file, addr, len, pgoff, flags);
+	if (place.bytes && len != place.bytes)
+		found = -EINVAL;
+	else if (place.file->f_op->get_unmapped_area)
+		found = place.file->f_op->get_unmapped_area(
+			place.file, addr, len, place.off >> PAGE_SHIFT, flags);
+	else
+		found = zc_mm_get_unmapped_area(place.file, addr, len,
+						place.off >> PAGE_SHIFT, flags);
+	fput(place.file);
+	return found;
+}

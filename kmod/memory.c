@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * memory.c - the files that a pool's memory is in, and the kernel's view of them.
+ *
+ * Each rights class, each reader's region and each data segment is a file of its
+ * own on a private mount: what a process can reach from a mapping it was given
+ * ends with that file, however it grows, moves or remaps it.  Files are sealed once
+ * they are complete, so that nobody who maps one can take its pages away.
+ *
+ * Pages that the kernel looks at are held: they are neither reclaimed nor
+ * migrated under it.  Payloads the kernel never looks at.
+ */
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/fcntl.h>
+#include <linux/falloc.h>
+#include <linux/hugetlb.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "zerocore.h"
+
+/* Allocated at a time, between looks at signals and at what is left. */
+#define ZC_CHUNK_BYTES	(64ULL << 20)
+/* What an allocation leaves to the rest of the machine. */
+#define ZC_SPARE_BYTES	(32ULL << 20)
+
+/* Rather fail than wake the OOM killer, which would take a member's life. */
+#define ZC_GFP		(GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+static struct vfsmount *zc_small;	/* tmpfs */
+static struct vfsmount *zc_within;	/* tmpfs, huge pages inside of the file */
+static struct vfsmount *zc_huge;	/* tmpfs, huge pages always */
+static struct vfsmount *zc_hugetlb;	/* hugetlbfs, default page size */
+static struct vfsmount *zc_gigantic;	/* hugetlbfs, 1 GiB pages */
+
+/* NULL where the kernel has no such file system or refuses the options. */
+static struct vfsmount *zc_mount(const char *type, const char *options)
+{
+	struct file_system_type *fs = get_fs_type(type);
+	struct vfsmount *mnt;
+	char *text;
+
+	if (!fs)
+		return NULL;
+	/* The parser writes into it. */
+	text = kstrdup(options, GFP_KERNEL);
+	mnt = text ? vfs_kern_mount(fs, SB_KERNMOUNT, "zerocore", text) : NULL;
+	kfree(text);
+	module_put(fs->owner);	/* as put_filesystem(), which is not for us */
+	return IS_ERR(mnt) ? NULL : mnt;
+}
+
+int zc_memory_init(void)
+{
+	zc_small = zc_mount("tmpfs", "");
+	if (!zc_small)
+		return -ENODEV;
+	zc_within = zc_mount("tmpfs", "huge=within_size");
+	zc_huge = zc_mount("tmpfs", "huge=always");
+	/* Whoever creates a pool makes files there, whoever that is. */
+	zc_hugetlb = zc_mount("hugetlbfs", "mode=1777");
+	zc_gigantic = zc_mount("hugetlbfs", "mode=1777,pagesize=1G");
+	return 0;
+}
+
+static void zc_unmount(struct vfsmount *mnt)
+{
+	if (mnt)
+		kern_unmount(mnt);
+}
+
+void zc_memory_exit(void)
+{
+	zc_unmount(zc_gigantic);
+	zc_unmount(zc_hugetlb);
+	zc_unmount(zc_huge);
+	zc_unmount(zc_within);
+	zc_unmount(zc_small);
+}
+
+u64 zc_memory_features(void)
+{
+	return ZC_DEVICE_SEGMENTS | (zc_hugetlb ? ZC_DEVICE_HUGETLB : 0) |
+	       (zc_huge ? ZC_DEVICE_THP : 0) |
+	       (zc_gigantic ? ZC_DEVICE_GIGANTIC : 0);
+}
+
+static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
+				  u64 bytes)
+{
+	struct file *file = shmem_file_setup_with_mnt(mnt, name, bytes,
+						      VM_NORESERVE);
+
+	if (IS_ERR(file))
+		return file;
+	mapping_set_gfp_mask(file->f_mapping, ZC_GFP);
+	mapping_set_unevictable(file->f_mapping);
+	/* No less, no more, and no writing but by mappings that we hand out. */
+	SHMEM_I(file_inode(file))->seals = F_SEAL_SEAL | F_SEAL_SHRINK |
+					   F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
+	return file;
+}
+
+struct file *zc_file_small(const char *name, u64 bytes)
+{
+	return zc_tmpfs_file(zc_small, name, bytes);
+}
+
+struct file *zc_file_within(const char *name, u64 bytes)
+{
+	return zc_tmpfs_file(zc_within ? zc_within : zc_small, name, bytes);
+}
+
+/* --- pages that the kernel looks at ------------------------------------------- */
+
+int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
+{
+	u32 nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL);
+	u32 i;
+
+	if (!page)
+		return -ENOMEM;
+	p->page = page;
+	for (i = 0; i < nr; i++) {
+		page[i] = shmem_read_mapping_page_gfp(file->f_mapping,
+						      (off >> PAGE_SHIFT) + i,
+						      ZC_GFP);
+		if (IS_ERR(page[i])) {
+			int err = PTR_ERR(page[i]);
+
+			zc_pages_put(p);
+			/* A full memory cgroup, or machine. */
+			return err == -ENOSPC ? -ENOMEM : err;
+		}
+		set_page_dirty(page[i]);
+		p->nr = i + 1;
+		if (!(i & 255)) {
+			cond_resched();
+			if (fatal_signal_pending(current)) {
+				zc_pages_put(p);
+				return -EINTR;
+			}
+		}
+	}
+	p->addr = vmap(page, nr, VM_MAP, PAGE_KERNEL);
+	if (!p->addr) {
+		zc_pages_put(p);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int zc_pages_zero(struct zc_pages *p, u64 bytes)
+{
+	u32 nr = DIV_ROUND_UP(bytes, PAGE_SIZE), i;
+	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL);
+
+	if (!page)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++)
+		page[i] = ZERO_PAGE(0);
+	p->addr = vmap(page, nr, VM_MAP, PAGE_KERNEL_RO);
+	kvfree(page);
+	return p->addr ? 0 : -ENOMEM;
+}
+
+void zc_pages_put(struct zc_pages *p)
+{
+	u32 i;
+
+	if (p->addr)
+		vunmap(p->addr);
+	for (i = 0; i < p->nr; i++)
+		put_page(p->page[i]);
+	kvfree(p->page);
+	memset(p, 0, sizeof(*p));
+}
+
+int zc_region_make(struct zc_region *r, const char *name, u64 bytes)
+{
+	struct file *file = zc_file_small(name, bytes);
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = zc_pages_get(&r->pages, file, 0, bytes);
+	if (err) {
+		fput(file);
+		return err;
+	}
+	r->file = file;
+	return 0;
+}
+
+void zc_region_free(struct zc_region *r)
+{
+	zc_pages_put(&r->pages);
+	if (r->file)
+		fput(r->file);
+	r->file = NULL;
+}
+
+/* --- data segments --------------------------------------------------------------- */
+
+static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
+{
+	u64 off, n;
+	int err;
+
+	for (off = 0; off < bytes; off += n) {
+		n = min(bytes - off, ZC_CHUNK_BYTES);
+		/* Reserved huge pages are nobody else's memory. */
+		if (!hugetlb &&
+		    (u64)si_mem_available() << PAGE_SHIFT < n + ZC_SPARE_BYTES)
+			return -ENOMEM;
+		err = vfs_fallocate(file, 0, off, n);
+		if (err)
+			return err == -ENOSPC ? -ENOMEM : err;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int zc_segment_hugetlb(struct zc_segment *s, struct vfsmount *mnt,
+			      u64 bytes)
+{
+	struct path root = { .mnt = mnt };
+	struct hstate *h;
+	struct file *file;
+	int err;
+
+	if (!mnt)
+		return -ENOMEM;
+	root.dentry = mnt->mnt_root;
+	h = hstate_inode(d_inode(mnt->mnt_root));
+	if (bytes & (huge_page_size(h) - 1))
+		return -EINVAL;
+	file = zc_tmpfile_open(&root, S_IFREG | 0600,
+			       O_RDWR | O_LARGEFILE | O_TMPFILE);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = zc_allocate(file, bytes, true);
+	if (err) {
+		fput(file);
+		return err;
+	}
+	HUGETLBFS_I(file_inode(file))->seals =
+		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
+	s->file = file;
+	s->page_kind = ZC_PAGES_HUGETLB;
+	s->page_shift = huge_page_shift(h);
+	return 0;
+}
+
+/* Did tmpfs give huge pages?  It falls back without a word. */
+static u32 zc_tmpfs_kind(struct file *file, u64 bytes)
+{
+	u64 huge = 0, seen = 0, off;
+
+	for (off = 0; off < bytes; off += PMD_SIZE) {
+		struct page *page = shmem_read_mapping_page_gfp(
+			file->f_mapping, off >> PAGE_SHIFT, ZC_GFP);
+
+		if (IS_ERR(page))
+			continue;
+		seen++;
+		huge += folio_size(page_folio(page)) >= PMD_SIZE;
+		put_page(page);
+		cond_resched();
+	}
+	return seen && huge * 2 >= seen ? ZC_PAGES_TRANSPARENT : ZC_PAGES_SMALL;
+}
+
+static int zc_segment_tmpfs(struct zc_segment *s, struct vfsmount *mnt,
+			    u64 bytes)
+{
+	struct file *file = zc_tmpfs_file(mnt, "zerocore-data", bytes);
+	unsigned int *seals, sealed;
+	int err;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	/* To allocate is to write, as seals see it. */
+	seals = &SHMEM_I(file_inode(file))->seals;
+	sealed = *seals;
+	*seals = F_SEAL_SEAL;
+	err = zc_allocate(file, bytes, false);
+	*seals = sealed;
+	if (err) {
+		fput(file);
+		return err;
+	}
+	s->file = file;
+	s->page_kind = zc_tmpfs_kind(file, bytes);
+	s->page_shift = s->page_kind == ZC_PAGES_SMALL ? PAGE_SHIFT : PMD_SHIFT;
+	return 0;
+}
+
+int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish)
+{
+	int err;
+
+	if (wish == ZC_PAGE_WISH_GIGANTIC)
+		return zc_segment_hugetlb(s, zc_gigantic, bytes);
+	if (wish == ZC_PAGE_WISH_BEST || wish == ZC_PAGE_WISH_HUGETLB) {
+		err = zc_segment_hugetlb(s, zc_hugetlb, bytes);
+		if (!err || wish == ZC_PAGE_WISH_HUGETLB || err == -EINTR)
+			return err;
+	}
+	if (wish != ZC_PAGE_WISH_SMALL && zc_huge && bytes >= PMD_SIZE)
+		return zc_segment_tmpfs(s, zc_huge, bytes);
+	return zc_segment_tmpfs(s, zc_small, bytes);
+}
+
+void zc_segment_free(struct zc_segment *s)
+{
+	zc_pages_put(&s->descs);
+	if (s->file)
+		fput(s->file);
+	s->file = NULL;
+}
+
+bool zc_segment_pinned(const struct zc_segment *s, u64 off, u64 bytes)
+{
+	pgoff_t index = off >> PAGE_SHIFT;
+	pgoff_t end = (off + bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+	if (!s->file)
+		return false;
+	while (index < end) {
+		struct folio *folio;
+		pgoff_t at = index;
+		bool pinned;
+
+		/* The page cache of hugetlbfs counts in huge pages before 6.7. */
+		if (s->page_kind == ZC_PAGES_HUGETLB)
+			at = zc_hugetlb_index(index, s->page_shift);
+		folio = filemap_get_folio(s->file->f_mapping, at);
+		if (IS_ERR_OR_NULL(folio)) {
+			index++;
+			continue;
+		}
+		pinned = folio_maybe_dma_pinned(folio);
+		index = round_down(index, folio_nr_pages(folio)) +
+			folio_nr_pages(folio);
+		folio_put(folio);
+		if (pinned)
+			return true;
+	}
+	return false;
+}

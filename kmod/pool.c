@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pool.c - pools: made, found by name, counted against their users, undone.
+ *
+ * Names are scoped by network namespace, as containers have them: an IPC
+ * namespace would fit better, but modules cannot hold one on 6.1.
+ */
+#include <linux/module.h>
+#include <linux/pid_namespace.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "zerocore.h"
+
+static unsigned int pools_max = 256;
+module_param(pools_max, uint, 0644);
+MODULE_PARM_DESC(pools_max, "Pools that one user may have at a time, 0: no limit (256)");
+
+static unsigned int persistent_max = 64;
+module_param(persistent_max, uint, 0644);
+MODULE_PARM_DESC(persistent_max, "Pools without members that one user may leave behind, 0: no limit (64)");
+
+static unsigned long pool_mbytes_max;
+module_param(pool_mbytes_max, ulong, 0644);
+MODULE_PARM_DESC(pool_mbytes_max, "MiB that all pools of one user may have, 0: no limit but memory (0)");
+
+DEFINE_MUTEX(zc_pools_lock);
+static LIST_HEAD(zc_users);	/* (under zc_pools_lock) */
+static unsigned int zc_net_id;
+
+struct zc_net {
+	struct list_head pools;	/* (under zc_pools_lock) in order of names */
+};
+
+static struct zc_net *zc_net_current(void)
+{
+	return net_generic(current->nsproxy->net_ns, zc_net_id);
+}
+
+u64 zc_pools_max(void)
+{
+	return READ_ONCE(pools_max);
+}
+
+u64 zc_pool_bytes_max(void)
+{
+	return (u64)READ_ONCE(pool_mbytes_max) << 20;
+}
+
+/* --- users ------------------------------------------------------------------------- */
+
+static struct zc_user *zc_user_get(kuid_t uid)
+{
+	struct zc_user *user;
+
+	lockdep_assert_held(&zc_pools_lock);
+	list_for_each_entry(user, &zc_users, list)
+		if (uid_eq(user->uid, uid))
+			return user;
+	user = kzalloc(sizeof(*user), GFP_KERNEL);
+	if (!user)
+		return NULL;
+	user->uid = uid;
+	list_add(&user->list, &zc_users);
+	return user;
+}
+
+static void zc_user_check(struct zc_user *user)
+{
+	lockdep_assert_held(&zc_pools_lock);
+	if (user->pools)
+		return;
+	list_del(&user->list);
+	kfree(user);
+}
+
+/* Counts a pool against its user; -EDQUOT when that is one too many. */
+static int zc_user_charge(struct zc_pool *pool, u64 bytes)
+{
+	struct zc_user *user = zc_user_get(pool->uid);
+	u64 most = zc_pool_bytes_max();
+	bool persist = pool->flags & ZC_CREATE_PERSIST;
+
+	if (!user)
+		return -ENOMEM;
+	if (!capable(CAP_SYS_RESOURCE) &&
+	    ((pools_max && user->pools >= pools_max) ||
+	     (persist && persistent_max && user->persistent >= persistent_max) ||
+	     (most && user->bytes + bytes > most))) {
+		zc_user_check(user);
+		return -EDQUOT;
+	}
+	user->pools++;
+	user->persistent += persist;
+	user->bytes += bytes;
+	pool->user = user;
+	pool->charged_bytes = bytes;
+	return 0;
+}
+
+int zc_pool_charge(struct zc_pool *pool, u64 bytes)
+{
+	u64 most = zc_pool_bytes_max();
+	int err = 0;
+
+	mutex_lock(&zc_pools_lock);
+	if (most && !capable(CAP_SYS_RESOURCE) &&
+	    pool->user->bytes + bytes > most) {
+		err = -EDQUOT;
+	} else {
+		pool->user->bytes += bytes;
+		pool->charged_bytes += bytes;
+	}
+	mutex_unlock(&zc_pools_lock);
+	return err;
+}
+
+void zc_pool_uncharge(struct zc_pool *pool, u64 bytes)
+{
+	mutex_lock(&zc_pools_lock);
+	pool->user->bytes -= bytes;
+	pool->charged_bytes -= bytes;
+	mutex_unlock(&zc_pools_lock);
+}
+
+/* --- rights ------------------------------------------------------------------------- */
+
+/* May the caller do that, by the rules of a file's mode? (MAY_READ, MAY_WRITE) */
+bool zc_pool_may(const struct zc_pool *pool, int mask)
+{
+	umode_t mode = pool->mode;
+
+	if (uid_eq(current_fsuid(), pool->uid))
+		mode >>= 6;
+	else if (in_group_p(pool->gid))
+		mode >>= 3;
+	if (!(mask & ~mode & (MAY_READ | MAY_WRITE)))
+		return true;
+	return ns_capable(pool->cred->user_ns, CAP_DAC_OVERRIDE);
+}
+
+/* --- names ----------------------------------------------------------------------------- */
+
+static bool zc_name_valid(const u8 *name)
+{
+	u32 i;
+
+	for (i = 0; i < ZC_NAME_BYTES && name[i]; i++) {
+		u8 c = name[i];
+
+		if (!(isalnum(c) && c < 128) &&
+		    (!i || (c != '_' && c != '.' && c != '-')))
+			return false;
+	}
+	/* All that follows the name is zero: it may mean something later. */
+	return i && i <= 48 && !memchr_inv(name + i, 0, ZC_NAME_BYTES - i);
+}
+
+static struct zc_pool *zc_pool_named(const u8 *name)
+{
+	struct zc_pool *pool;
+
+	lockdep_assert_held(&zc_pools_lock);
+	list_for_each_entry(pool, &zc_net_current()->pools, list)
+		if (!strcmp(pool->name, name))
+			return pool;
+	return NULL;
+}
+
+static int zc_pool_link(struct zc_pool *pool)
+{
+	struct zc_pool *next;
+	struct list_head *at = &zc_net_current()->pools;
+
+	lockdep_assert_held(&zc_pools_lock);
+	list_for_each_entry(next, &zc_net_current()->pools, list) {
+		int order = strcmp(next->name, pool->name);
+
+		if (!order)
+			return -EEXIST;
+		if (order > 0) {
+			at = &next->list;
+			break;
+		}
+	}
+	list_add_tail(&pool->list, at);
+	pool->linked = true;
+	zc_pool_get(pool);	/* the name's */
+	return 0;
+}
+
+/* The name's reference is the caller's to put, without the lock. */
+static bool zc_pool_unname(struct zc_pool *pool)
+{
+	lockdep_assert_held(&zc_pools_lock);
+	if (!pool->linked)
+		return false;
+	list_del(&pool->list);
+	pool->linked = false;
+	return true;
+}
+
+struct zc_pool *zc_pool_find(const u8 *name)
+{
+	struct zc_pool *pool;
+
+	if (!zc_name_valid(name))
+		return ERR_PTR(-EINVAL);
+	mutex_lock(&zc_pools_lock);
+	pool = zc_pool_named(name);
+	if (pool)
+		zc_pool_get(pool);
+	mutex_unlock(&zc_pools_lock);
+	if (!pool)
+		return ERR_PTR(-ENOENT);
+	if (!zc_pool_may(pool, MAY_READ)) {
+		zc_pool_put(pool);
+		return ERR_PTR(-EACCES);
+	}
+	return pool;
+}
+
+/* As of a file in a sticky folder: its owner, or who may do everything. */
+static bool zc_pool_may_unlink(const struct zc_pool *pool)
+{
+	return uid_eq(current_fsuid(), pool->uid) ||
+	       ns_capable(pool->cred->user_ns, CAP_FOWNER);
+}
+
+int zc_pool_unlink(struct zc_ioc_unlink *arg)
+{
+	bool all = arg->flags & ZC_UNLINK_ALL;
+	struct zc_pool *pool, *next;
+	LIST_HEAD(gone);
+	int err = 0;
+
+	if (all ? !!memchr_inv(arg->name, 0, sizeof(arg->name)) :
+		  !zc_name_valid(arg->name))
+		return -EINVAL;
+	arg->unlinked = 0;
+	mutex_lock(&zc_pools_lock);
+	if (!all) {
+		pool = zc_pool_named(arg->name);
+		if (!pool)
+			err = -ENOENT;
+		else if (!zc_pool_may_unlink(pool))
+			err = -EPERM;
+	}
+	list_for_each_entry_safe(pool, next, &zc_net_current()->pools, list) {
+		if (err)
+			break;
+		if (all ? !uid_eq(current_fsuid(), pool->uid) :
+			  strcmp(pool->name, arg->name))
+			continue;
+		zc_pool_unname(pool);
+		list_add(&pool->list, &gone);
+		arg->unlinked++;
+	}
+	mutex_unlock(&zc_pools_lock);
+	list_for_each_entry_safe(pool, next, &gone, list) {
+		list_del(&pool->list);
+		zc_pool_put(pool);
+	}
+	return err;
+}
+
+int zc_pool_next(struct zc_ioc_list *arg)
+{
+	struct zc_pool *pool;
+	int err = -ENOENT;
+
+	if (arg->name[0] && !zc_name_valid(arg->name))
+		return -EINVAL;
+	mutex_lock(&zc_pools_lock);
+	list_for_each_entry(pool, &zc_net_current()->pools, list)
+		if (strcmp(pool->name, arg->name) > 0 &&
+		    zc_pool_may(pool, MAY_READ)) {
+			memcpy(arg->name, pool->name, sizeof(arg->name));
+			err = 0;
+			break;
+		}
+	mutex_unlock(&zc_pools_lock);
+	return err;
+}
+
+/* --- creation ------------------------------------------------------------------------------ */
+
+/* All memory of the pool but the regions of roles. */
+static int zc_pool_memory(struct zc_pool *pool, u32 segments)
+{
+	const struct zc_geometry *g = &pool->geometry;
+	struct zc_view *v = &pool->view;
+	u64 descs = (u64)g->segment_granules * sizeof(struct zc_block_desc);
+	u32 i;
+	int err;
+
+	pool->reader = kvcalloc(ZC_READERS, sizeof(*pool->reader), GFP_KERNEL);
+	pool->segment = kvcalloc(g->max_segments, sizeof(*pool->segment),
+				 GFP_KERNEL);
+	v->reader_area = kvcalloc(ZC_READERS, sizeof(*v->reader_area),
+				  GFP_KERNEL);
+	v->writer_area = kcalloc(ZC_MAX_WRITERS, sizeof(*v->writer_area),
+				 GFP_KERNEL);
+	v->segment_descs = kvcalloc(g->max_segments, sizeof(*v->segment_descs),
+				    GFP_KERNEL);
+	if (!pool->reader || !pool->segment || !v->reader_area ||
+	    !v->writer_area || !v->segment_descs)
+		return -ENOMEM;
+	err = zc_region_make(&pool->kernel, "zerocore-kernel",
+			     g->off_reader_areas);
+	if (err)
+		return err;
+	pool->writers = zc_file_within("zerocore-writers",
+				       g->control_bytes - g->off_hints);
+	if (IS_ERR(pool->writers)) {
+		err = PTR_ERR(pool->writers);
+		pool->writers = NULL;
+		return err;
+	}
+	err = zc_pages_get(&pool->hints, pool->writers, 0,
+			   g->off_writer_areas - g->off_hints);
+	if (!err)
+		err = zc_pages_zero(&pool->nobody, max(g->writer_area_bytes,
+						       g->reader_area_bytes));
+	for (i = 0; !err && i < segments; i++) {
+		struct zc_segment *s = &pool->segment[i];
+
+		err = zc_pages_get(&s->descs, pool->writers,
+				   g->off_descs - g->off_hints + i * descs,
+				   descs);
+		if (!err)
+			err = zc_segment_make(s, g->segment_bytes,
+					      pool->page_wish);
+	}
+	if (err)
+		return err;
+	zc_view_place(v, pool->kernel.pages.addr, pool->hints.addr, g);
+	for (i = 0; i < ZC_READERS; i++)
+		v->reader_area[i] = pool->nobody.addr;
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		v->writer_area[i] = pool->nobody.addr;
+	for (i = 0; i < segments; i++)
+		v->segment_descs[i] = pool->segment[i].descs.addr;
+	pool->segments = segments;
+	zc_pool_format(v, g, segments);
+	return 0;
+}
+
+static void zc_pool_header(struct zc_pool *pool, struct zc_ioc_create *arg)
+{
+	struct zc_pool_header *h = pool->view.header;
+	u32 worst = ZC_PAGES_HUGETLB, i;
+
+	for (i = 0; i < pool->segments; i++) {
+		u32 kind = pool->segment[i].page_kind;
+
+		pool->view.segments[i].page_kind = kind;
+		if (kind < worst)
+			worst = kind;
+	}
+	h->page_kind = worst;
+	get_random_bytes(h->creation_id, sizeof(h->creation_id));
+	memcpy(h->name, pool->name, sizeof(h->name));
+	h->created_ns = ktime_get_real_ns();
+	h->creator_pid = task_tgid_vnr(current);
+	h->creator_uid = from_kuid_munged(current_user_ns(), pool->uid);
+	h->mode = pool->mode;
+	h->state = ZC_POOL_READY;
+	h->magic = ZC_LAYOUT_MAGIC;
+	memcpy(arg->creation_id, h->creation_id, sizeof(arg->creation_id));
+	arg->page_kind = worst;
+}
+
+static void zc_pool_free_memory(struct zc_pool *pool)
+{
+	u32 i;
+
+	for (i = 0; pool->segment && i < pool->geometry.max_segments; i++)
+		zc_segment_free(&pool->segment[i]);
+	for (i = 0; pool->reader && i < ZC_READERS; i++)
+		zc_region_free(&pool->reader[i]);
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		zc_pages_put(&pool->writer_area[i]);
+	zc_pages_put(&pool->nobody);
+	zc_pages_put(&pool->hints);
+	if (pool->writers)
+		fput(pool->writers);
+	zc_region_free(&pool->kernel);
+	kvfree(pool->view.segment_descs);
+	kfree(pool->view.writer_area);
+	kvfree(pool->view.reader_area);
+	kvfree(pool->segment);
+	kvfree(pool->reader);
+}
+
+static void zc_pool_free(struct work_struct *work)
+{
+	struct zc_pool *pool = container_of(work, struct zc_pool, free_work);
+
+	zc_debugfs_remove(pool);
+	zc_reap_stop(pool);
+	zc_pool_free_memory(pool);
+	mutex_lock(&zc_pools_lock);
+	if (pool->user) {
+		pool->user->pools--;
+		pool->user->persistent -= !!(pool->flags & ZC_CREATE_PERSIST);
+		pool->user->bytes -= pool->charged_bytes;
+		zc_user_check(pool->user);
+	}
+	mutex_unlock(&zc_pools_lock);
+	put_pid_ns(pool->pid_ns);
+	put_cred(pool->cred);
+	mutex_destroy(&pool->lock);
+	kfree(pool);
+	module_put(THIS_MODULE);
+}
+
+static struct zc_pool *zc_pool_alloc(const struct zc_ioc_create *arg)
+{
+	struct zc_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+
+	if (!pool)
+		return NULL;
+	kref_init(&pool->ref);
+	mutex_init(&pool->lock);
+	INIT_LIST_HEAD(&pool->list);
+	INIT_LIST_HEAD(&pool->members);
+	INIT_WORK(&pool->free_work, zc_pool_free);
+	zc_reap_init(pool);
+	pool->cred = get_current_cred();
+	pool->pid_ns = get_pid_ns(task_active_pid_ns(current));
+	pool->uid = current_fsuid();
+	pool->gid = current_fsgid();
+	pool->mode = arg->mode ? arg->mode : 0600;
+	pool->flags = arg->flags;
+	pool->page_wish = arg->page_wish;
+	memcpy(pool->name, arg->name, sizeof(pool->name));
+	__module_get(THIS_MODULE);
+	return pool;
+}
+
+static int zc_create_check(const struct zc_ioc_create *arg)
+{
+	if (!zc_name_valid(arg->name) || arg->flags & ~ZC_CREATE_FLAGS ||
+	    arg->page_wish > ZC_PAGE_WISH_GIGANTIC || arg->mode & ~0777 ||
+	    (arg->mode && (arg->mode & 0600) != 0600) ||
+	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
+		return -EINVAL;
+	return 0;
+}
+
+static int zc_pool_geometry(struct zc_pool *pool,
+			    const struct zc_ioc_create *arg, u32 *segments)
+{
+	struct zc_geometry_request request = {
+		.bytes = arg->bytes,
+		.segment_bytes = arg->segment_bytes,
+		.granule_bytes = arg->granule_bytes,
+		.ring_entries = arg->ring_entries,
+		.max_holds = arg->max_holds,
+		.max_segments = arg->max_segments,
+	};
+
+	if (zc_geometry_compute(&pool->geometry, segments, &request))
+		return -EINVAL;
+	/* Segments are mapped one by one. */
+	if (pool->geometry.segment_bytes & ~PAGE_MASK)
+		return -EINVAL;
+	return 0;
+}
+
+int zc_pool_create(struct zc_ioc_create *arg, struct zc_pool **out)
+{
+	struct zc_pool *pool;
+	u32 segments;
+	u64 bytes;
+	int err = zc_create_check(arg);
+
+	if (err)
+		return err;
+	pool = zc_pool_alloc(arg);
+	if (!pool)
+		return -ENOMEM;
+	err = zc_pool_geometry(pool, arg, &segments);
+	if (err)
+		goto out;
+	bytes = (u64)segments * pool->geometry.segment_bytes;
+	mutex_lock(&zc_pools_lock);
+	err = zc_pool_named(arg->name) ? -EEXIST : zc_user_charge(pool, bytes);
+	mutex_unlock(&zc_pools_lock);
+	if (err)
+		goto out;
+	err = zc_pool_memory(pool, segments);
+	if (err)
+		goto out;
+	zc_pool_header(pool, arg);
+	/* Everything is there: now it gets its name. */
+	mutex_lock(&zc_pools_lock);
+	err = zc_pool_link(pool);
+	mutex_unlock(&zc_pools_lock);
+	if (err)
+		goto out;
+	zc_debugfs_pool(pool);
+	*out = pool;
+	return 0;
+out:
+	zc_pool_put(pool);
+	return err;
+}
+
+/* --- references ------------------------------------------------------------------------------ */
+
+void zc_pool_get(struct zc_pool *pool)
+{
+	kref_get(&pool->ref);
+}
+
+static void zc_pool_release(struct kref *ref)
+{
+	struct zc_pool *pool = container_of(ref, struct zc_pool, ref);
+
+	/* Not here: what calls us may hold anything, and be called by the pool. */
+	queue_work(zc_wq, &pool->free_work);
+}
+
+void zc_pool_put(struct zc_pool *pool)
+{
+	kref_put(&pool->ref, zc_pool_release);
+}
+
+void zc_pool_file_opened(struct zc_pool *pool)
+{
+	mutex_lock(&zc_pools_lock);
+	pool->files++;
+	mutex_unlock(&zc_pools_lock);
+}
+
+void zc_pool_file_closed(struct zc_pool *pool)
+{
+	bool unnamed = false;
+
+	mutex_lock(&zc_pools_lock);
+	if (!--pool->files && !(pool->flags & ZC_CREATE_PERSIST))
+		unnamed = zc_pool_unname(pool);
+	mutex_unlock(&zc_pools_lock);
+	if (unnamed)
+		zc_pool_put(pool);
+}
+
+/* --- namespaces -------------------------------------------------------------------------------- */
+
+static int __net_init zc_net_init(struct net *net)
+{
+	struct zc_net *zn = net_generic(net, zc_net_id);
+
+	INIT_LIST_HEAD(&zn->pools);
+	return 0;
+}
+
+/* Names go with their namespace; members go on. */
+static void __net_exit zc_net_exit(struct net *net)
+{
+	struct zc_net *zn = net_generic(net, zc_net_id);
+	struct zc_pool *pool;
+
+	for (;;) {
+		mutex_lock(&zc_pools_lock);
+		pool = list_first_entry_or_null(&zn->pools, struct zc_pool,
+						list);
+		if (pool)
+			zc_pool_unname(pool);
+		mutex_unlock(&zc_pools_lock);
+		if (!pool)
+			return;
+		zc_pool_put(pool);
+	}
+}
+
+static struct pernet_operations zc_net_ops = {
+	.init = zc_net_init,
+	.exit = zc_net_exit,
+	.id = &zc_net_id,
+	.size = sizeof(struct zc_net),
+};
+
+int zc_pools_init(void)
+{
+	return register_pernet_subsys(&zc_net_ops);
+}
+
+void zc_pools_exit(void)
+{
+	unregister_pernet_subsys(&zc_net_ops);
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * role.c - writers, readers and cleaners: becoming one, ceasing to be one.
+ *
+ * The slots are in the kernel region, which nobody else writes: under pool->lock
+ * plain stores in the right order are enough.  That order is the protocol's: a
+ * joiner's life before its bit in the masks, a leaver's bit before its life.
+ */
+#include <linux/poll.h>
+#include <linux/slab.h>
+
+#include "zerocore.h"
+#include "reclaim.h"
+#include "trace.h"
+
+static int zc_name_copy(struct zc_service_name *to,
+			const u8 from[3][ZC_NAME_BYTES])
+{
+	char *text = kmalloc(3 * ZC_NAME_BYTES, GFP_KERNEL);
+	int n = 0, part, err = 0;
+
+	if (!text)
+		return -ENOMEM;
+	for (part = 0; part < 3 && !err; part++) {
+		size_t bytes = strnlen((const char *)from[part], ZC_NAME_BYTES);
+
+		if (bytes == ZC_NAME_BYTES ||
+		    memchr_inv(from[part] + bytes, 0, ZC_NAME_BYTES - bytes) ||
+		    memchr(from[part], '/', bytes))
+			err = -EINVAL;
+		else
+			n += scnprintf(text + n, 3 * ZC_NAME_BYTES - n, "%s%s",
+				       part ? "/" : "", from[part]);
+	}
+	/* One place says what a name may be: the library's. */
+	if (!err && zc_service_parse(to, text))
+		err = -EINVAL;
+	kfree(text);
+	return err;
+}
+
+/* Finds or makes the service; its writer region has memory then. */
+static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
+			    const struct zc_service_name *name)
+{
+	const struct zc_geometry *g = &pool->geometry;
+	bool created;
+	u64 word;
+	int i, err;
+
+	lockdep_assert_held(&pool->lock);
+	/* Nobody else claims: it ends at the first try. */
+	i = zc_service_open(&pool->view, name, m->index, &word, &created);
+	if (i < 0)
+		return -ENOSPC;
+	if (!pool->writer_area[i].addr) {
+		err = zc_pages_get(&pool->writer_area[i], pool->writers,
+				   g->off_writer_areas - g->off_hints +
+					   i * g->writer_area_bytes,
+				   g->writer_area_bytes);
+		if (err)
+			return err;
+		pool->view.writer_area[i] = pool->writer_area[i].addr;
+	}
+	if (created)
+		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_ADDED, m->index, i,
+			       ~0U);
+	return i;
+}
+
+/* The caller, who has a lease; pool->lock is held when it is there. */
+static struct zc_member *zc_role_begin(struct zc_file *file)
+{
+	struct zc_member *m;
+
+	mutex_lock(&file->pool->lock);
+	m = zc_member_current(file);
+	if (!m)
+		m = ERR_PTR(-EPERM);
+	else if (!m->leased || READ_ONCE(m->lease_over))
+		m = ERR_PTR(-ENXIO);
+	if (IS_ERR(m))
+		mutex_unlock(&file->pool->lock);
+	return m;
+}
+
+static void zc_role_end(struct zc_file *file)
+{
+	mutex_unlock(&file->pool->lock);
+}
+
+/* Is that slot of that incarnation the caller's? */
+static bool zc_role_mine(u64 life, const struct zc_member *m, u32 incarnation)
+{
+	return zc_life_state(life) == ZC_LIFE_LIVE &&
+	       zc_life_member(life) == m->index &&
+	       zc_life_incarnation(life) == incarnation;
+}
+
+/* --- writers ---------------------------------------------------------------------- */
+
+static int zc_writer_check(const struct zc_pool *pool,
+			   const struct zc_ioc_writer *arg)
+{
+	if (arg->on_slow > ZC_SLOW_DISCONNECT ||
+	    arg->flags & ~ZC_SERVICE_OVERWRITE ||
+	    arg->lag_limit >= pool->geometry.ring_entries ||
+	    arg->history >= pool->geometry.ring_entries)
+		return -EINVAL;
+	return 0;
+}
+
+int zc_writer_join(struct zc_file *file, struct zc_ioc_writer *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_service_name name;
+	struct zc_writer_slot *slot;
+	struct zc_member *m;
+	int i, err;
+	u32 inc;
+
+	err = zc_name_copy(&name, arg->name);
+	if (!err)
+		err = zc_writer_check(pool, arg);
+	if (err)
+		return err;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	err = -EACCES;
+	if (!m->may_write)
+		goto out;
+	i = zc_service_enter(pool, m, &name);
+	err = i;
+	if (i < 0)
+		goto out;
+	slot = &pool->view.writer_slots[i];
+	switch (zc_life_state(slot->life)) {
+	case ZC_LIFE_LIVE:
+		err = -EBUSY;
+		goto out;
+	case ZC_LIFE_REAPING:
+		zc_reap_kick(pool);
+		err = -EAGAIN;
+		goto out;
+	}
+	inc = zc_life_incarnation(slot->life) + 1;
+	if (!inc)
+		inc = 1;
+	WRITE_ONCE(slot->on_slow, arg->on_slow);
+	WRITE_ONCE(slot->flags, arg->flags);
+	WRITE_ONCE(slot->history, arg->history);
+	WRITE_ONCE(slot->lag_limit, arg->lag_limit);
+	WRITE_ONCE(slot->quota_bytes, arg->quota_bytes);
+	WRITE_ONCE(slot->caps, pool->view.members[m->index].caps);
+	smp_store_release(&slot->life, zc_life(inc, m->index, ZC_LIFE_LIVE));
+	arg->service = i;
+	arg->incarnation = inc;
+	zc_event_about(pool, ZC_DEVICE_EVENT_WRITER_JOINED, m->index, i, ~0U);
+	trace_zerocore_writer(pool->name, m->index, i, true);
+	err = 0;
+out:
+	zc_role_end(file);
+	return err;
+}
+
+int zc_writer_leave(struct zc_file *file, const struct zc_ioc_writer *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_writer_slot *slot;
+	struct zc_member *m;
+	int err = -ESRCH;
+
+	if (arg->service >= ZC_MAX_WRITERS)
+		return -EINVAL;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	slot = &pool->view.writer_slots[arg->service];
+	if (zc_role_mine(slot->life, m, arg->incarnation)) {
+		zc_event_about(pool, ZC_DEVICE_EVENT_WRITER_LEFT, m->index,
+			       arg->service, ~0U);
+		trace_zerocore_writer(pool->name, m->index, arg->service, false);
+		smp_store_release(&slot->life,
+				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
+		zc_epoch_bump(pool);
+		err = 0;
+	}
+	zc_role_end(file);
+	return err;
+}
+
+int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_view *v = &pool->view;
+	struct zc_member *m, *other;
+	u32 mask, r;
+	u64 life;
+
+	if (arg->service >= ZC_MAX_WRITERS || arg->flags & ~ZC_NOTIFY_FLAGS ||
+	    !arg->flags || arg->reader >= ZC_MAX_READERS_PER)
+		return -EINVAL;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	life = v->writer_slots[arg->service].life;
+	if (zc_life_state(life) != ZC_LIFE_LIVE ||
+	    zc_life_member(life) != m->index) {
+		zc_role_end(file);
+		return -EPERM;
+	}
+	if (arg->flags & ZC_NOTIFY_DISCONNECTED) {
+		life = zc_reader_slot(v, arg->service, arg->reader)->life;
+		if (zc_life_state(life) == ZC_LIFE_LIVE)
+			zc_event_about(pool,
+				       ZC_DEVICE_EVENT_READER_DISCONNECTED,
+				       zc_life_member(life), arg->service,
+				       arg->reader);
+	}
+	mask = zc_mask_bits(v->writer_slots[arg->service].active);
+	if (!(arg->flags & ZC_NOTIFY_MESSAGES))
+		mask = 0;
+	for (r = 0; mask; r++, mask >>= 1) {
+		if (!(mask & 1))
+			continue;
+		life = zc_reader_slot(v, arg->service, r)->life;
+		other = zc_member_at(pool, zc_life_member(life));
+		if (!other || !other->file)
+			continue;
+		spin_lock(&other->events.lock);
+		other->events.notified = true;
+		spin_unlock(&other->events.lock);
+		wake_up_interruptible_poll(&other->file->wait, EPOLLPRI);
+	}
+	zc_role_end(file);
+	return 0;
+}
+
+/* --- readers -------------------------------------------------------------------------- */
+
+/*
+ * A region of its own file for each reader: the one of before may still be mapped
+ * writable by a process that let go of its role.
+ */
+static int zc_reader_region(struct zc_pool *pool, u32 n, u32 incarnation)
+{
+	struct zc_region *r = &pool->reader[n];
+	struct zc_reader_area *area;
+	int err;
+
+	lockdep_assert_held(&pool->lock);
+	pool->view.reader_area[n] = pool->nobody.addr;
+	zc_region_free(r);
+	err = zc_region_make(r, "zerocore-reader",
+			     pool->geometry.reader_area_bytes);
+	if (err)
+		return err;
+	area = r->pages.addr;
+	WRITE_ONCE(area->incarnation, incarnation);
+	pool->view.reader_area[n] = area;
+	return 0;
+}
+
+static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
+			  struct zc_ioc_reader *arg)
+{
+	struct zc_view *v = &pool->view;
+	struct zc_writer_slot *slot = &v->writer_slots[w];
+	struct zc_reader_slot *rs;
+	u32 r, inc;
+	int err;
+
+	for (r = 0; r < ZC_MAX_READERS_PER; r++)
+		if (zc_life_state(zc_reader_slot(v, w, r)->life) == ZC_LIFE_IDLE)
+			break;
+	if (r == ZC_MAX_READERS_PER)
+		return -EUSERS;
+	rs = zc_reader_slot(v, w, r);
+	inc = zc_life_incarnation(rs->life) + 1;
+	if (!inc)
+		inc = 1;
+	err = zc_reader_region(pool, w * ZC_MAX_READERS_PER + r, inc);
+	if (err)
+		return err;
+	if (slot->flags & ZC_SERVICE_OVERWRITE)
+		arg->flags |= ZC_READER_HAZARD;
+	WRITE_ONCE(rs->flags, arg->flags);
+	WRITE_ONCE(rs->caps, v->members[m->index].caps);
+	smp_store_release(&rs->life, zc_life(inc, m->index, ZC_LIFE_LIVE));
+	if (arg->flags)
+		zc_mask_set(&slot->hazard, r);
+	zc_mask_set(&slot->active, r);
+	arg->service = w;
+	arg->reader = r;
+	arg->incarnation = inc;
+	return 0;
+}
+
+int zc_reader_join(struct zc_file *file, struct zc_ioc_reader *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_service_name name;
+	struct zc_member *m;
+	int i, err;
+
+	if (arg->flags & ~(ZC_READER_HAZARD | ZC_READER_HISTORY))
+		return -EINVAL;
+	err = zc_name_copy(&name, arg->name);
+	if (err)
+		return err;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	i = zc_service_enter(pool, m, &name);
+	err = i < 0 ? i : zc_reader_take(pool, m, i, arg);
+	if (!err) {
+		zc_event_about(pool, ZC_DEVICE_EVENT_READER_JOINED, m->index, i,
+			       arg->reader);
+		trace_zerocore_reader(pool->name, m->index, i, arg->reader, true);
+	}
+	zc_role_end(file);
+	return err;
+}
+
+int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_view *v = &pool->view;
+	struct zc_writer_slot *slot;
+	struct zc_reader_slot *rs;
+	struct zc_member *m;
+	int err = -ESRCH;
+
+	if (arg->service >= ZC_MAX_WRITERS || arg->reader >= ZC_MAX_READERS_PER)
+		return -EINVAL;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	slot = &v->writer_slots[arg->service];
+	rs = zc_reader_slot(v, arg->service, arg->reader);
+	if (zc_role_mine(rs->life, m, arg->incarnation)) {
+		u32 n = arg->service * ZC_MAX_READERS_PER + arg->reader;
+
+		zc_event_about(pool, ZC_DEVICE_EVENT_READER_LEFT, m->index,
+			       arg->service, arg->reader);
+		trace_zerocore_reader(pool->name, m->index, arg->service,
+				      arg->reader, false);
+		zc_mask_clear(&slot->active, arg->reader);
+		if (zc_mask_bits(slot->hazard) >> arg->reader & 1)
+			zc_mask_clear(&slot->hazard, arg->reader);
+		smp_store_release(&rs->life,
+				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
+		v->reader_area[n] = pool->nobody.addr;
+		zc_region_free(&pool->reader[n]);
+		zc_epoch_bump(pool);
+		err = 0;
+	}
+	zc_role_end(file);
+	return err;
+}
+
+/* --- cleaners ---------------------------------------------------------------------------- */
+
+int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_member *m = zc_role_begin(file);
+	int err = -EUSERS;
+	u32 c;
+
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	if (!m->may_write) {
+		zc_role_end(file);
+		return -EACCES;
+	}
+	for (c = 0; c < ZC_MAX_CLEANERS; c++) {
+		u64 *life = &pool->view.cleaner_slots[c].life;
+		u32 inc = zc_life_incarnation(*life) + 1;
+
+		if (zc_life_state(*life) != ZC_LIFE_IDLE)
+			continue;
+		smp_store_release(life, zc_life(inc, m->index, ZC_LIFE_LIVE));
+		arg->cleaner = c;
+		arg->incarnation = inc;
+		err = 0;
+		break;
+	}
+	zc_role_end(file);
+	return err;
+}
+
+int zc_cleaner_leave(struct zc_file *file, const struct zc_ioc_cleaner *arg)
+{
+	struct zc_pool *pool = file->pool;
+	struct zc_member *m;
+	int err = -ESRCH;
+	u64 *life;
+
+	if (arg->cleaner >= ZC_MAX_CLEANERS)
+		return -EINVAL;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	life = &pool->view.cleaner_slots[arg->cleaner].life;
+	if (zc_role_mine(*life, m, arg->incarnation)) {
+		smp_store_release(life,
+				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
+		err = 0;
+	}
+	zc_role_end(file);
+	return err;
+}
