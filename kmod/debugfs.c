@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * debugfs.c - /sys/kernel/debug/zerocore/NAME: what `zerocore pool info` shows.
+ * debugfs.c - /sys/kernel/debug/zerocore/NAME.ID: what `zerocore pool info` shows.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -84,9 +84,13 @@ DEFINE_SHOW_ATTRIBUTE(zc_debug);
 
 void zc_debugfs_pool(struct zc_pool *pool)
 {
-	/* Of a name that is there already, in another namespace, nothing. */
-	pool->debugfs = debugfs_create_file(pool->name, 0400, zc_debugfs_root,
-					    pool, &zc_debug_fops);
+	char name[ZC_NAME_BYTES + 9];
+
+	/* A name may be there more than once: unlinked, in other namespaces. */
+	snprintf(name, sizeof(name), "%s.%4phN", pool->name,
+		 pool->view.header->creation_id);
+	pool->debugfs = debugfs_create_file(name, 0400, zc_debugfs_root, pool,
+					    &zc_debug_fops);
 }
 
 void zc_debugfs_remove(struct zc_pool *pool)
