@@ -17,7 +17,7 @@
 int zc_events_init(struct zc_event_queue *q)
 {
 	spin_lock_init(&q->lock);
-	q->record = kvcalloc(ZC_DEVICE_EVENTS, sizeof(*q->record), GFP_KERNEL);
+	q->record = kvcalloc(ZC_DEVICE_EVENTS, sizeof(*q->record), GFP_KERNEL_ACCOUNT);
 	return q->record ? 0 : -ENOMEM;
 }
 

@@ -13,7 +13,7 @@
 
 int zc_pool_fd(struct zc_pool *pool)
 {
-	struct zc_file *zf = kzalloc(sizeof(*zf), GFP_KERNEL);
+	struct zc_file *zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
 	struct file *file;
 	int fd;
 

@@ -136,7 +136,7 @@ static int zc_member_record(struct zc_pool *pool, struct zc_member *m,
 
 static struct zc_member *zc_member_alloc(struct zc_pool *pool)
 {
-	struct zc_member *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	struct zc_member *m = kzalloc(sizeof(*m), GFP_KERNEL_ACCOUNT);
 
 	if (!m)
 		return ERR_PTR(-ENOMEM);

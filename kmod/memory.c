@@ -121,7 +121,7 @@ struct file *zc_file_within(const char *name, u64 bytes)
 int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 {
 	u32 nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL);
+	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL_ACCOUNT);
 	u32 i;
 
 	if (!page)
@@ -159,7 +159,7 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 int zc_pages_zero(struct zc_pages *p, u64 bytes)
 {
 	u32 nr = DIV_ROUND_UP(bytes, PAGE_SIZE), i;
-	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL);
+	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL_ACCOUNT);
 
 	if (!page)
 		return -ENOMEM;

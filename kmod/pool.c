@@ -60,7 +60,7 @@ static struct zc_user *zc_user_get(kuid_t uid)
 	list_for_each_entry(user, &zc_users, list)
 		if (uid_eq(user->uid, uid))
 			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL);
+	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
 	if (!user)
 		return NULL;
 	user->uid = uid;
@@ -297,15 +297,15 @@ static int zc_pool_memory(struct zc_pool *pool, u32 segments)
 	u32 i;
 	int err;
 
-	pool->reader = kvcalloc(ZC_READERS, sizeof(*pool->reader), GFP_KERNEL);
+	pool->reader = kvcalloc(ZC_READERS, sizeof(*pool->reader), GFP_KERNEL_ACCOUNT);
 	pool->segment = kvcalloc(g->max_segments, sizeof(*pool->segment),
-				 GFP_KERNEL);
+				 GFP_KERNEL_ACCOUNT);
 	v->reader_area = kvcalloc(ZC_READERS, sizeof(*v->reader_area),
-				  GFP_KERNEL);
+				  GFP_KERNEL_ACCOUNT);
 	v->writer_area = kcalloc(ZC_MAX_WRITERS, sizeof(*v->writer_area),
-				 GFP_KERNEL);
+				 GFP_KERNEL_ACCOUNT);
 	v->segment_descs = kvcalloc(g->max_segments, sizeof(*v->segment_descs),
-				    GFP_KERNEL);
+				    GFP_KERNEL_ACCOUNT);
 	if (!pool->reader || !pool->segment || !v->reader_area ||
 	    !v->writer_area || !v->segment_descs)
 		return -ENOMEM;
@@ -420,7 +420,7 @@ static void zc_pool_free(struct work_struct *work)
 
 static struct zc_pool *zc_pool_alloc(const struct zc_ioc_create *arg)
 {
-	struct zc_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	struct zc_pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
 
 	if (!pool)
 		return NULL;

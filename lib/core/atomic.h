@@ -14,6 +14,7 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/prefetch.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
@@ -29,6 +30,8 @@
 #define zc_unlikely(x)			unlikely(x)
 #define zc_prefetch(p)			prefetch(p)
 #define zc_pause()			cpu_relax()
+/* In loops that somebody's garbage can make long. */
+#define zc_relax()			cond_resched()
 
 static inline bool zc_cas64(u64 *p, u64 *expected, u64 desired)
 {
@@ -92,6 +95,7 @@ typedef __u8 u8;
 #define zc_likely(x)			__builtin_expect(!!(x), 1)
 #define zc_unlikely(x)			__builtin_expect(!!(x), 0)
 #define zc_prefetch(p)			__builtin_prefetch(p)
+#define zc_relax()			((void)0)
 
 /*
  * A full fence.  On x86-64 a locked read-modify-write of the stack's own line

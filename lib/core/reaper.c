@@ -71,8 +71,12 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 	return now - died < ZC_QUARANTINE_NS;
 }
 
+/* Deferred entries that are looked through for what one dead reader held. */
+#define ZC_REAP_COUNT_BUDGET 65536U
+
 /* Granules of the published block with this sequence, 0: not found. */
-static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
+static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence,
+				 u32 *budget)
 {
 	struct zc_deferred_entry *d = zc_deferred(v, w);
 	u32 nr = zc_load_relaxed(&zc_writer_area(v, w)->deferred_nr);
@@ -83,7 +87,8 @@ static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
 	if (zc_entry_load(&zc_ring(v, w)[sequence & v->ring_mask], sequence,
 			  &e))
 		granule = e.granule;
-	for (i = 0; granule == ~0ULL && i < nr && i < v->deferred_entries; i++)
+	for (i = 0; granule == ~0ULL && i < nr && i < v->deferred_entries &&
+		    *budget; i++, (*budget)--)
 		if (zc_load_acquire(&d[i].sequence) == sequence)
 			granule = zc_load_relaxed(&d[i].granule);
 	if (granule >= zc_granules(v))
@@ -95,7 +100,7 @@ static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence)
 static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 {
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
-	u32 nr = zc_holds_nr(v, ra);
+	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_COUNT_BUDGET;
 	u64 blocks = 0, granules = 0;
 	u32 i;
 
@@ -105,7 +110,7 @@ static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 		if (!sequence)
 			continue;
 		blocks++;
-		granules += zc_reap_held_granules(v, w, sequence);
+		granules += zc_reap_held_granules(v, w, sequence, &budget);
 	}
 	if (!blocks)
 		return;

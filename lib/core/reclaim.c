@@ -102,6 +102,7 @@ bool zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 		u32 nr = zc_holds_nr(v, ra);
 
 		mask &= mask - 1;
+		zc_relax();
 		if (zc_unlikely(!zc_reader_seen(v, w, r))) {
 			for (i = 0; i < ZC_HOLDS_SPAN / 64; i++)
 				holds->bits[i] = ~0ULL;
@@ -134,6 +135,7 @@ bool zc_sequence_held(const struct zc_view *v, u32 w, u64 sequence)
 		u32 i;
 
 		mask &= mask - 1;
+		zc_relax();
 		if (zc_unlikely(!zc_reader_seen(v, w, r)))
 			return true;
 		for (i = 0; i < nr; i++)
