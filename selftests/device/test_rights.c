@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_rights.c - who may do what: users, modes, namespaces, descriptors passed on.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "device.h"
+
+/* Runs @fn in a child and wants it to end well. */
+static void in_child(void (*fn)(void *), void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		fn(arg);
+		t_leave();
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+struct stranger {
+	uint32_t uid, gid;
+	int open;	/* errno that opening comes to */
+	int write;	/* errno that joining as a writer comes to */
+};
+
+static void is_a_stranger(void *ctx)
+{
+	struct stranger *s = ctx;
+	struct zc_ioc_open arg = { .flags = 0 };
+	struct zc_ioc_join join = { .flags = ZC_JOIN_WRITE };
+	int device = d_open();
+
+	d_drop(s->uid, s->gid);
+	d_name(arg.name, 0);
+	CHECK_CALL(device, ZC_IOC_OPEN, &arg, s->open);
+	CHECK_EQ(d_unlink(0), EPERM);
+	if (s->open)
+		return;
+	CHECK_CALL(arg.fd, ZC_IOC_JOIN, &join, s->write);
+	if (s->write) {
+		struct zc_ioc_writer writer = { .lag_limit = 1 };
+		struct zc_ioc_segment segment = { 0 };
+		struct zc_ioc_cleaner cleaner = { 0 };
+		struct d_member m;
+
+		d_join(&m, arg.fd, ZC_JOIN_TRY_WRITE);
+		CHECK(!m.may_write);
+		CHECK_EQ(d_record(&m, m.index)->caps & ZC_CAP_WRITE, 0);
+		d_service(writer.name, "x");
+		CHECK_CALL(m.fd, ZC_IOC_WRITER_JOIN, &writer, EACCES);
+		CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, EACCES);
+		CHECK_CALL(m.fd, ZC_IOC_CLEANER_JOIN, &cleaner, EACCES);
+		CHECK_MAP(m.fd, ZC_MAP_WRITERS, 0, 4096, PROT_READ | PROT_WRITE,
+			  EACCES);
+		CHECK_MAP(m.fd, ZC_MAP_DATA, 0, m.g.segment_bytes,
+			  PROT_READ | PROT_WRITE, EACCES);
+		d_reader(&m, "x", 0);
+		CHECK(d_data(&m, 0, PROT_READ));
+	}
+}
+
+static void rights_follow_the_mode(void)
+{
+	static const struct {
+		uint32_t mode;
+		struct stranger who;
+	} rows[] = {
+		{ 0600, { 1000, 1000, EACCES, 0 } },
+		{ 0604, { 1000, 1000, 0, EACCES } },
+		{ 0606, { 1000, 1000, 0, 0 } },
+		{ 0660, { 1000, 0, 0, 0 } },
+		{ 0640, { 1000, 0, 0, EACCES } },
+		{ 0640, { 1000, 1000, EACCES, 0 } },
+		/* As with files: the group is judged as the group. */
+		{ 0606, { 1000, 0, EACCES, 0 } },
+		{ 0602, { 1000, 1000, EACCES, 0 } },
+	};
+
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0666) || errno == ENOENT);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct zc_ioc_create arg = d_create_arg(0);
+		struct stranger who = rows[i].who;
+		int fd;
+
+		arg.mode = rows[i].mode;
+		fd = d_create_with(&arg);
+		t_note("mode %04o, user %u, group %u", rows[i].mode, who.uid,
+		       who.gid);
+		in_child(is_a_stranger, &who);
+		close(fd);
+		CHECK_EQ(d_unlink(0), ENOENT);
+	}
+}
+
+static void uses_what_it_was_given(void *ctx)
+{
+	struct d_member *m = ctx;
+	struct zc_ioc_writer writer = { .lag_limit = 1 };
+	struct zc_ioc_reader reader = { .flags = 0 };
+	struct zc_ioc_stat stat;
+	struct d_member mine;
+	char c;
+
+	d_service(writer.name, "x");
+	d_service(reader.name, "x");
+	/* The descriptor says nothing about the process that has it now. */
+	CHECK_CALL(m->fd, ZC_IOC_WRITER_JOIN, &writer, EPERM);
+	CHECK_CALL(m->fd, ZC_IOC_READER_JOIN, &reader, EPERM);
+	CHECK_CALL(m->fd, ZC_IOC_LEAVE, NULL, EPERM);
+	CHECK_MAP(m->fd, ZC_MAP_KERNEL, 0, 4096, PROT_READ, EPERM);
+	CHECK_MAP(m->fd, ZC_MAP_DATA, 0, m->g.segment_bytes, PROT_READ, EPERM);
+	CHECK(read(m->fd, &c, 1) < 0 && errno == EPERM);
+	CHECK_CALL(m->fd, ZC_IOC_STAT, &stat, 0);
+	/* The parent's mappings are not here. */
+	CHECK(msync(m->kernel, 4096, MS_ASYNC) < 0 && errno == ENOMEM);
+	CHECK(msync(m->lease, 4096, MS_ASYNC) < 0 && errno == ENOMEM);
+	/* Its own membership is judged by its own credentials. */
+	d_drop(1000, 1000);
+	CHECK_EQ(d_call(m->fd, ZC_IOC_JOIN,
+			&(struct zc_ioc_join){ .flags = ZC_JOIN_WRITE }),
+		 EACCES);
+	CHECK_EQ(d_call(m->fd, ZC_IOC_JOIN, &(struct zc_ioc_join){ 0 }), 0);
+	mine = (struct d_member){ .fd = m->fd };
+	mine.lease = d_map(m->fd, ZC_MAP_LEASE, 0, 4096, PROT_NONE);
+	CHECK(mine.lease != MAP_FAILED);
+	CHECK_MAP(m->fd, ZC_MAP_DATA, 0, m->g.segment_bytes,
+		  PROT_READ | PROT_WRITE, EACCES);
+	CHECK_CALL(m->fd, ZC_IOC_LEAVE, NULL, 0);
+}
+
+static void rights_are_the_process_s_not_the_descriptor_s(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct zc_ioc_writer writer;
+	struct d_member m;
+
+	arg.mode = 0644;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	in_child(uses_what_it_was_given, &m);
+	writer = d_writer(&m, "x");
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
+}
+
+static void looks_for_the_name(void *ctx)
+{
+	struct zc_ioc_open arg = { .flags = 0 };
+	struct zc_ioc_list list = { 0 };
+	int device = d_open(), fd;
+
+	(void)ctx;
+	if (unshare(CLONE_NEWNET))
+		t_skip("no network namespaces here");
+	d_name(arg.name, 0);
+	CHECK_CALL(device, ZC_IOC_OPEN, &arg, ENOENT);
+	CHECK_CALL(device, ZC_IOC_LIST, &list, ENOENT);
+	/* The same name is another pool's here. */
+	fd = d_create();
+	CHECK_CALL(device, ZC_IOC_LIST, &list, 0);
+	CHECK(!strcmp((char *)list.name, t_name(0)));
+	close(fd);
+}
+
+static void rights_names_are_of_a_namespace(void)
+{
+	struct zc_ioc_list list = { 0 };
+	int fd = d_create();
+
+	in_child(looks_for_the_name, NULL);
+	CHECK_CALL(d_open(), ZC_IOC_LIST, &list, 0);
+	CHECK(!strcmp((char *)list.name, t_name(0)));
+	close(fd);
+}
+
+static void rights_list_and_unlink(void)
+{
+	struct zc_ioc_list list = { 0 };
+	struct zc_ioc_unlink all = { .flags = ZC_UNLINK_ALL };
+	struct zc_ioc_create arg;
+	int device = d_open(), fd[3];
+	char last[ZC_NAME_BYTES] = "";
+
+	for (unsigned int i = 0; i < 3; i++) {
+		arg = d_create_arg(i);
+		arg.flags = ZC_CREATE_PERSIST;
+		fd[i] = d_create_with(&arg);
+	}
+	for (int i = 0; i < 3; i++) {
+		CHECK_CALL(device, ZC_IOC_LIST, &list, 0);
+		CHECK(strcmp((char *)list.name, last) > 0);
+		memcpy(last, list.name, sizeof(last));
+	}
+	CHECK_CALL(device, ZC_IOC_LIST, &list, ENOENT);
+	/* A persistent pool outlives its descriptors. */
+	close(fd[0]);
+	fd[0] = d_open_pool(0);
+	CHECK_EQ(d_unlink(1), 0);
+	CHECK_EQ(d_unlink(1), ENOENT);
+	CHECK_CALL(device, ZC_IOC_UNLINK, &all, 0);
+	CHECK_EQ(all.unlinked, 2);
+	/* Who has it goes on with it. */
+	for (int i = 0; i < 3; i++) {
+		struct zc_ioc_stat stat;
+
+		CHECK_CALL(fd[i], ZC_IOC_STAT, &stat, 0);
+		CHECK(stat.flags & ZC_STAT_UNLINKED);
+		CHECK(stat.flags & ZC_STAT_PERSIST);
+		close(fd[i]);
+	}
+}
+
+static const struct t_case cases[] = {
+	T_CASE(rights_follow_the_mode),
+	T_CASE(rights_are_the_process_s_not_the_descriptor_s),
+	T_CASE(rights_names_are_of_a_namespace),
+	T_CASE(rights_list_and_unlink),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
