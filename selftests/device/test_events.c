@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_events.c - read() and poll() on a pool's descriptor; notify.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "device.h"
+
+static int ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	CHECK(poll(&p, 1, 0) >= 0);
+	return p.revents;
+}
+
+static void drain(int fd)
+{
+	struct zc_device_event event;
+
+	while (ready(fd, POLLIN) & POLLIN)
+		CHECK(read(fd, &event, sizeof(event)) == sizeof(event));
+}
+
+static void events_are_whole_records(void)
+{
+	struct zc_device_event events[8];
+	void *volatile nowhere = NULL;
+	struct d_member m;
+	char small[sizeof(events[0]) - 1];
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	drain(m.fd);
+	CHECK_EQ(fcntl(m.fd, F_SETFL, O_NONBLOCK), 0);
+	CHECK(read(m.fd, events, sizeof(events)) < 0 && errno == EAGAIN);
+	d_writer(&m, "x");	/* service added, writer joined */
+	CHECK(read(m.fd, small, sizeof(small)) < 0 && errno == EINVAL);
+	CHECK(read(m.fd, nowhere, sizeof(events)) < 0 &&
+	      errno == EFAULT);
+	d_reader(&m, "x", 0);
+	/* One was lost to the bad address, and is told of. */
+	CHECK_EQ(read(m.fd, events, sizeof(events)), 3 * sizeof(events[0]));
+	CHECK_EQ(events[0].type, ZC_DEVICE_EVENT_OVERFLOW);
+	CHECK_EQ(events[0].blocks, 1);
+	CHECK_EQ(events[1].type, ZC_DEVICE_EVENT_WRITER_JOINED);
+	CHECK_EQ(events[2].type, ZC_DEVICE_EVENT_READER_JOINED);
+	CHECK_OP(events[2].time_ns, >=, events[1].time_ns);
+	/* Part of a record is none. */
+	d_reader(&m, "x", 0);
+	d_reader(&m, "x", 0);
+	CHECK_EQ(read(m.fd, events, 2 * sizeof(events[0]) - 1),
+		 sizeof(events[0]));
+	CHECK_EQ(read(m.fd, events, sizeof(events)), sizeof(events[0]));
+	CHECK(ready(m.fd, POLLIN) == 0);
+}
+
+static void events_that_were_missed_are_counted(void)
+{
+	struct zc_device_event event;
+	uint64_t told = 0, lost = 0;
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	drain(m.fd);
+	d_writer(&m, "x");
+	for (int i = 0; i < 200; i++) {
+		struct zc_ioc_reader r = d_reader(&m, "x", 0);
+
+		CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &r, 0);
+	}
+	while (ready(m.fd, POLLIN) & POLLIN) {
+		CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+		if (event.type == ZC_DEVICE_EVENT_OVERFLOW)
+			lost += event.blocks;
+		else
+			told++;
+	}
+	CHECK_EQ(told, ZC_DEVICE_EVENTS);
+	CHECK_EQ(told + lost, 402);
+}
+
+static void waits_for_an_event(void *arg)
+{
+	struct zc_device_event event;
+	struct d_member m;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, 0);
+	drain(m.fd);
+	t_say(t_parent(), "ready");
+	CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+	CHECK_EQ(event.type, ZC_DEVICE_EVENT_SERVICE_ADDED);
+	t_say(t_parent(), "told");
+}
+
+static void events_wake_who_waits(void)
+{
+	struct t_peer *peer = t_spawn("waiter", waits_for_an_event, NULL);
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	t_say(peer, "go");
+	t_hear(peer, "ready");
+	T_UNTIL(t_asleep(peer));
+	d_writer(&m, "x");
+	t_hear(peer, "told");
+	t_join(peer);
+}
+
+/* An epoll set keeps looking at a descriptor whose member has left. */
+static void events_of_a_member_that_left(void)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLPRI };
+	int set = epoll_create1(EPOLL_CLOEXEC);
+	struct d_member m, n;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_enter(&n, 0);
+	CHECK(!epoll_ctl(set, EPOLL_CTL_ADD, n.fd, &e));
+	CHECK_CALL(n.fd, ZC_IOC_LEAVE, NULL, 0);
+	munmap(n.lease, 4096);
+	d_writer(&m, "x");
+	CHECK_EQ(epoll_wait(set, &e, 1, 0), 1);
+	CHECK(e.events & EPOLLERR);
+	close(n.fd);
+	d_writer(&m, "y");
+	CHECK_EQ(epoll_wait(set, &e, 1, 0), 0);
+	close(set);
+}
+
+static void events_notify(void)
+{
+	struct zc_ioc_notify notify = { .flags = ZC_NOTIFY_MESSAGES };
+	struct zc_device_event event;
+	struct zc_ioc_writer writer;
+	struct zc_ioc_reader reader;
+	struct d_member m, n;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_enter(&n, 0);
+	writer = d_writer(&m, "x");
+	reader = d_reader(&n, "x", 0);
+	notify.service = writer.service;
+	CHECK(!(ready(n.fd, POLLPRI) & POLLPRI));
+	CHECK_CALL(n.fd, ZC_IOC_NOTIFY, &notify, EPERM);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	CHECK(ready(n.fd, POLLPRI) & POLLPRI);
+	CHECK(!(ready(m.fd, POLLPRI) & POLLPRI));
+	CHECK_CALL(n.fd, ZC_IOC_NOTIFIED, NULL, 0);
+	CHECK(!(ready(n.fd, POLLPRI) & POLLPRI));
+	notify.flags = ZC_NOTIFY_DISCONNECTED;
+	notify.reader = reader.reader;
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	event = d_event(n.fd, ZC_DEVICE_EVENT_READER_DISCONNECTED);
+	CHECK_EQ(event.reader, reader.reader);
+	CHECK_EQ(event.member, n.index);
+}
+
+static const struct t_case cases[] = {
+	T_CASE(events_are_whole_records),
+	T_CASE(events_that_were_missed_are_counted),
+	T_CASE(events_wake_who_waits),
+	T_CASE(events_of_a_member_that_left),
+	T_CASE(events_notify),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
