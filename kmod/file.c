@@ -52,8 +52,9 @@ static int zc_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void zc_pool_stat(struct zc_pool *pool, struct zc_ioc_stat *stat)
+static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 {
+	struct zc_pool *pool = zf->pool;
 	struct user_namespace *ns = current_user_ns();
 	struct zc_member *m;
 	u32 i, shift = PAGE_SHIFT;
@@ -65,7 +66,12 @@ static void zc_pool_stat(struct zc_pool *pool, struct zc_ioc_stat *stat)
 	stat->flags = (pool->linked ? 0 : ZC_STAT_UNLINKED) |
 		      (pool->flags & ZC_CREATE_PERSIST ? ZC_STAT_PERSIST : 0);
 	mutex_unlock(&zc_pools_lock);
+	memcpy(stat->creation_id, pool->view.header->creation_id,
+	       sizeof(stat->creation_id));
 	mutex_lock(&pool->lock);
+	m = zc_member_current(zf);
+	stat->member = m ? m->index : ~0U;
+	zc_members_bury(pool);
 	stat->page_kind = pool->view.header->page_kind;
 	stat->quarantined = pool->quarantined;
 	list_for_each_entry(m, &pool->members, list) {
@@ -141,7 +147,7 @@ static int zc_file_call(struct zc_file *zf, unsigned int cmd,
 		return zc_member_leave(zf);
 	case ZC_IOC_STAT:
 		memset(&arg->stat, 0, sizeof(arg->stat));
-		zc_pool_stat(zf->pool, &arg->stat);
+		zc_pool_stat(zf, &arg->stat);
 		return 0;
 	case ZC_IOC_WRITER_JOIN:
 		return zc_reserved_zero(&arg->writer) ?

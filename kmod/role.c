@@ -39,6 +39,16 @@ static int zc_name_copy(struct zc_service_name *to,
 	return err;
 }
 
+/* All places are taken: by the dead, for a moment, or by the living? */
+static int zc_full(struct zc_pool *pool, int err)
+{
+	lockdep_assert_held(&pool->lock);
+	if (!zc_reap_wanted(&pool->view))
+		return err;
+	zc_reap_kick(pool);
+	return -EAGAIN;
+}
+
 /* Finds or makes the service; its writer region has memory then. */
 static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 			    const struct zc_service_name *name)
@@ -52,7 +62,7 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 	/* Nobody else claims: it ends at the first try. */
 	i = zc_service_open(&pool->view, name, m->index, &word, &created);
 	if (i < 0)
-		return -ENOSPC;
+		return zc_full(pool, -ENOSPC);
 	if (!pool->writer_area[i].addr) {
 		err = zc_pages_get(&pool->writer_area[i], pool->writers,
 				   g->off_writer_areas - g->off_hints +
@@ -74,6 +84,8 @@ static struct zc_member *zc_role_begin(struct zc_file *file)
 	struct zc_member *m;
 
 	mutex_lock(&file->pool->lock);
+	/* Who is gone by now must not look alive to whoever takes his place. */
+	zc_members_bury(file->pool);
 	m = zc_member_current(file);
 	if (!m)
 		m = ERR_PTR(-EPERM);
@@ -275,7 +287,7 @@ static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
 		if (zc_life_state(zc_reader_slot(v, w, r)->life) == ZC_LIFE_IDLE)
 			break;
 	if (r == ZC_MAX_READERS_PER)
-		return -EUSERS;
+		return zc_full(pool, -EUSERS);
 	rs = zc_reader_slot(v, w, r);
 	inc = zc_life_incarnation(rs->life) + 1;
 	if (!inc)

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "role.h"
 #include "shm.h"
 
@@ -349,7 +350,7 @@ static bool zc_watch_sleep(struct zc_pool *pool, u64 now)
 /* --- the member itself -------------------------------------------------------------- */
 
 /* What the roles of this member have done so far, as one number. */
-static u64 zc_progress(struct zc_pool *pool)
+u64 zc_progress(struct zc_pool *pool)
 {
 	const struct zc_view *v = &pool->view;
 	u64 sum = 0;
@@ -380,7 +381,7 @@ static u64 zc_progress(struct zc_pool *pool)
 }
 
 /* A writer counts by itself; whoever looks at it from outside finds this. */
-static void zc_publish_bytes(struct zc_pool *pool)
+void zc_publish_bytes(struct zc_pool *pool)
 {
 	struct zc_writer *w;
 
@@ -428,16 +429,35 @@ static void zc_outrank(void)
 	pthread_setschedparam(pthread_self(), policy, &param);
 }
 
+bool zc_background_stopping(const struct zc_pool *pool)
+{
+	return zc_load_acquire(&pool->background->stop);
+}
+
+int zc_background_fd(const struct zc_pool *pool)
+{
+	const struct zc_background *b = pool->background;
+
+	return zc_fd_is(b->pipe[0], b->pipe_dev, b->pipe_ino) ? b->pipe[0] : -1;
+}
+
 static void *zc_background_main(void *arg)
 {
 	struct zc_pool *pool = arg;
+
+	pthread_setname_np(pthread_self(), "zc-bg");
+	zc_outrank();
+	pool->backend->watch(pool);
+	return NULL;
+}
+
+void zc_shm_watch(struct zc_pool *pool)
+{
 	struct zc_background *b = pool->background;
 	u64 *life = &pool->view.members[pool->member].life;
 	bool declared = false;
 
-	pthread_setname_np(pthread_self(), "zc-bg");
-	zc_outrank();
-	while (!zc_load_acquire(&b->stop)) {
+	while (!zc_background_stopping(pool)) {
 		u64 now = zc_timestamp();
 		bool reaping = false;
 
@@ -463,7 +483,6 @@ static void *zc_background_main(void *arg)
 		b->dead_seen = reaping;
 		declared = zc_watch_sleep(pool, now);
 	}
-	return NULL;
 }
 
 zc_result_t zc_background_start(struct zc_pool *pool)

@@ -16,7 +16,7 @@
 
 #include "core/reclaim.h"
 #include "core/ring.h"
-#include "internal.h"
+#include "backend.h"
 
 #define ZC_DEFECTS_MAX 512U
 #define ZC_SEGMENT_TRIES 16U
@@ -451,8 +451,7 @@ zc_result_t zc_pool_check(zc_pool_t *pool, zc_check_report_t *report)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a check");
 	last = first + 1;
 
-	zc_live_scan(pool);
-	zc_reap_all(pool);
+	pool->backend->bury(pool);
 	zc_check_pass(last, pool);
 	/* Nothing wrong in one pass is nothing wrong; the counts are of that one. */
 	if (last->defects_nr) {

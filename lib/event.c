@@ -10,8 +10,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
-#include "core/service.h"
-#include "internal.h"
+#include "backend.h"
 
 #define ZC_HOLE_NS 100000000ULL
 #define ZC_SLICE_NS 100000000ULL
@@ -20,7 +19,9 @@ void zc_epoch_bump(struct zc_pool *pool)
 {
 	u32 *epoch = &pool->view.header->epoch;
 
-	zc_fetch_add32(epoch, 1);
+	/* With the module the kernel has done it, but cannot wake. */
+	if (pool->backend->id == ZC_BACKEND_SHM)
+		zc_fetch_add32(epoch, 1);
 	zc_futex_wake(epoch);
 }
 
@@ -39,6 +40,8 @@ const char *zc_event_name(zc_event_type_t type)
 	case ZC_EVENT_READER_DISCONNECTED:	return "reader disconnected";
 	case ZC_EVENT_MEMBER_SUSPECT:		return "member suspect";
 	case ZC_EVENT_OVERFLOW:			return "events missed";
+	case ZC_EVENT_SEGMENT_ADDED:		return "segment added";
+	case ZC_EVENT_SEGMENT_REMOVED:		return "segment removed";
 	}
 	return "unknown event";
 }
@@ -87,8 +90,7 @@ static void zc_event_load(struct zc_event_record *to,
 		to->comm[i] = zc_load_relaxed(&e->comm[i]);
 }
 
-static void zc_event_publish(struct zc_pool *pool,
-			     const struct zc_event_record *event)
+void zc_shm_event_tell(struct zc_pool *pool, const struct zc_event_record *event)
 {
 	u64 n = zc_fetch_add64(&pool->view.header->event_head, 1);
 	struct zc_event_record *e = zc_event_slot(pool, n);
@@ -134,7 +136,7 @@ void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
 
 	event.incarnation =
 		zc_life_incarnation(zc_event_describe(pool, &event, member));
-	zc_event_publish(pool, &event);
+	pool->backend->tell(pool, &event);
 }
 
 void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation)
@@ -152,7 +154,7 @@ void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation)
 	if (zc_life_incarnation(life) != incarnation ||
 	    zc_life_state(life) != ZC_LIFE_REAPING)
 		return;
-	zc_event_publish(pool, &event);
+	pool->backend->tell(pool, &event);
 }
 
 /* --- listening ------------------------------------------------------------------------ */
@@ -250,7 +252,7 @@ static void zc_event_out(struct zc_pool *pool, zc_event_t *event,
 }
 
 /* One try.  Bounded: each turn moves the cursor, or ends. */
-static bool zc_event_poll(struct zc_pool *pool, struct zc_event_record *r)
+bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *r)
 {
 	u32 turn;
 
@@ -277,13 +279,18 @@ static bool zc_event_poll(struct zc_pool *pool, struct zc_event_record *r)
 	return false;
 }
 
+const u32 *zc_shm_event_word(struct zc_pool *pool)
+{
+	return &pool->view.header->epoch;
+}
+
 zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 			       uint64_t timeout_ns)
 {
 	struct zc_event_record r;
 	u64 deadline, now, slice;
 	zc_result_t usable;
-	const u32 *epoch;
+	const u32 *word;
 	u32 seen;
 
 	if (!pool || !event || event->sz <= sizeof(size_t) ||
@@ -295,9 +302,9 @@ zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 		usable = zc_pool_usable(pool);
 		if (usable != ZC_OK)
 			return usable;
-		epoch = &pool->view.header->epoch;
-		seen = zc_load_acquire(epoch);
-		if (zc_event_poll(pool, &r)) {
+		word = pool->backend->event_word(pool);
+		seen = zc_load_acquire(word);
+		if (pool->backend->next_event(pool, &r)) {
 			zc_event_out(pool, event, &r);
 			return ZC_OK;
 		}
@@ -309,7 +316,7 @@ zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 			now += slice;
 		else
 			now = deadline;
-		zc_futex_wait(epoch, seen, now);
+		zc_futex_wait(word, seen, now);
 	}
 }
 

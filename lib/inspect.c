@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/service.h"
-#include "internal.h"
+#include "backend.h"
 #include "shm.h"
 
 #define ZC_BLOCK_TRIES 8
@@ -105,7 +104,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	h = v->header;
 	strcpy(i.name, pool->name);
 	zc_id_text(pool->creation_id, i.creation_id);
-	i.backend = ZC_BACKEND_SHM;
+	i.backend = pool->backend->id;
 	switch (zc_load_relaxed(&h->page_kind)) {
 	case ZC_PAGES_TRANSPARENT:
 		i.pages = ZC_PAGES_GOT_TRANSPARENT;
@@ -306,6 +305,7 @@ zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service, uint32_t index,
 	i.best_effort = zc_load_relaxed(&slot->flags) & ZC_READER_HAZARD;
 	/* Active: its region is allocated, and so is the writer's. */
 	if (i.active) {
+		pool->backend->readers_map(pool, service);
 		i.disconnected = zc_load_acquire(
 					 &zc_writer_area(v, service)
 						  ->floor[index]

@@ -19,8 +19,12 @@
 #include "core/view.h"
 
 struct zc_background;
+struct zc_backend_ops;
+struct zc_device;
 
 struct zc_pool {
+	const struct zc_backend_ops *backend;	/* (invariant) */
+	struct zc_device *device;	/* /dev/zerocore only */
 	struct zc_view view;		/* (invariant) after attach */
 	char *data;			/* reserved range of all segments */
 	u64 data_span;			/* bytes reserved at @data */
@@ -140,8 +144,12 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 zc_result_t zc_shm_data_map(struct zc_pool *pool);
 /* Maps what was published since. Idempotent, thread-safe. */
 zc_result_t zc_shm_data_map_more(struct zc_pool *pool);
-/* Before the first writer role: PROT_WRITE on all segments. */
-zc_result_t zc_shm_data_writable(struct zc_pool *pool);
+/* Before the first writer role: PROT_WRITE on all segments, on both backends. */
+zc_result_t zc_data_writable(struct zc_pool *pool);
+/* An address range that nothing can be read from, aligned for huge pages. */
+char *zc_reserve(u64 bytes, u64 align);
+u64 zc_segment_bytes(const struct zc_pool *pool);
+#define ZC_ALIGN_MAX (1ULL << 30)
 
 /* --- liveness.c: who is alive ----------------------------------------------- */
 
@@ -181,9 +189,22 @@ void zc_reap_all(struct zc_pool *pool);
 extern const struct zc_reaper_ops zc_lib_reaper_ops;	/* .ctx is set per call */
 /* Keeps an eventfd readable while the reader has something: see reader_fd.c */
 
+/* For backends' watch(): to be stopped; a descriptor that is readable then, or -1
+ * if this program closed it; counts of the writers of this process, published; what
+ * the roles of this member have done so far, as one number. */
+bool zc_background_stopping(const struct zc_pool *pool);
+int zc_background_fd(const struct zc_pool *pool);
+void zc_publish_bytes(struct zc_pool *pool);
+u64 zc_progress(struct zc_pool *pool);
+void zc_shm_watch(struct zc_pool *pool);
+
 /* --- event.c -------------------------------------------------------------------- */
 void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
 		   u32 service, u32 reader, u64 blocks, u64 bytes);
+/* The ring of events in control memory, where every member may write it. */
+void zc_shm_event_tell(struct zc_pool *pool, const struct zc_event_record *event);
+bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *out);
+const u32 *zc_shm_event_word(struct zc_pool *pool);
 /* Once or more often a death: member @m of @incarnation, as long as it is REAPING. */
 void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation);
 /* Bumps the epoch word and wakes whoever sleeps on it. */

@@ -7,11 +7,12 @@
  * because closing any descriptor of a lock file drops this process's locks in it.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend.h"
+#include "device.h"
 #include "role.h"
 #include "shm.h"
 
@@ -59,6 +60,8 @@ void zc_pools_after_fork(void)
 		zc_fd_close(&pool->control_fd, pool->control_dev,
 			    pool->control_ino);
 		zc_fd_close(&pool->lock_fd, pool->lock_dev, pool->lock_ino);
+		if (pool->device)
+			zc_device_after_fork(pool);
 		pool->next = zc_pools_inherited;
 		zc_pools_inherited = pool;
 	}
@@ -86,26 +89,46 @@ static zc_result_t zc_options_read(const zc_pool_options_t *in,
 	return ZC_OK;
 }
 
-/* Only plain shared memory is here; a wish for the device is refused. */
-static zc_result_t zc_backend_check(zc_backend_t backend)
-{
-	const char *wish = secure_getenv("ZEROCORE_BACKEND");
+/*
+ * Which backends may be asked, in that order; the first that has the pool, or can
+ * make it, is taken.
+ */
+struct zc_choice {
+	const struct zc_backend_ops *backend[2];
+	u32 nr;
+};
 
-	if ((unsigned int)backend > ZC_BACKEND_DEVICE)
+static zc_result_t zc_backend_choose(zc_backend_t wish, struct zc_choice *choice)
+{
+	const char *text = secure_getenv("ZEROCORE_BACKEND");
+	zc_result_t result;
+
+	if ((unsigned int)wish > ZC_BACKEND_DEVICE)
 		return zc_fail(ZC_ERROR_INVALID, "pool options: .backend is none of "
 			       "ZC_BACKEND_*");
-	if (backend == ZC_BACKEND_AUTO && wish && wish[0]) {
-		if (!strcmp(wish, "device"))
-			backend = ZC_BACKEND_DEVICE;
-		else if (strcmp(wish, "shm") && strcmp(wish, "auto"))
+	if (wish == ZC_BACKEND_AUTO && text && text[0]) {
+		if (!strcmp(text, "device"))
+			wish = ZC_BACKEND_DEVICE;
+		else if (!strcmp(text, "shm"))
+			wish = ZC_BACKEND_SHM;
+		else if (strcmp(text, "auto"))
 			return zc_fail(ZC_ERROR_INVALID,
 				       "ZEROCORE_BACKEND is %.32s: it must be shm, "
-				       "device or auto", wish);
+				       "device or auto", text);
 	}
-	if (backend == ZC_BACKEND_DEVICE)
-		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
-			       "this build of the library has no /dev/zerocore: use "
-			       "plain shared memory (ZEROCORE_BACKEND=shm)");
+	choice->nr = 0;
+	if (wish != ZC_BACKEND_SHM) {
+		result = zc_device_usable();
+		if (result == ZC_OK)
+			choice->backend[choice->nr++] = &zc_device_backend;
+		else if (wish == ZC_BACKEND_DEVICE)
+			return result;
+		else
+			zc_log(ZC_LOG_INFO, "plain shared memory, because: %s",
+			       zc_last_error());
+	}
+	if (wish != ZC_BACKEND_DEVICE)
+		choice->backend[choice->nr++] = &zc_shm_backend;
 	return ZC_OK;
 }
 
@@ -119,12 +142,13 @@ static zc_result_t zc_name_check(const char *name)
 
 /* --- attach --------------------------------------------------------------------- */
 
-static struct zc_pool *zc_pool_alloc(void)
+static struct zc_pool *zc_pool_alloc(const struct zc_backend_ops *backend)
 {
 	struct zc_pool *pool = calloc(1, sizeof(*pool));
 
 	if (!pool)
 		return NULL;
+	pool->backend = backend;
 	pool->control_fd = -1;
 	pool->lock_fd = -1;
 	pool->refs = 1;
@@ -144,23 +168,24 @@ static void zc_pool_free(struct zc_pool *pool)
 static void zc_pool_leave(struct zc_pool *pool)
 {
 	zc_background_stop(pool);
-	zc_member_leave(pool);
-	zc_shm_detach(pool);
+	pool->backend->leave(pool);
+	pool->backend->detach(pool);
 }
 
 /* From a mapped pool to a member of it. */
 static zc_result_t zc_pool_attach(struct zc_pool *pool)
 {
-	zc_result_t result = zc_member_join(pool);
+	zc_result_t result = pool->backend->join(pool);
 
 	if (result != ZC_OK)
 		return result;
 	pool->event_cursor = zc_load_acquire(&pool->view.header->event_head);
 	result = zc_background_start(pool);
 	if (result != ZC_OK) {
-		zc_member_leave(pool);
+		pool->backend->leave(pool);
 		return result;
 	}
+	zc_log(ZC_LOG_INFO, "pool %s: %s", pool->name, pool->backend->name);
 	zc_event_emit(pool, ZC_EVENT_MEMBER_JOINED, pool->member, 0, ~0U, ~0U, 0,
 		      0);
 	return ZC_OK;
@@ -169,21 +194,22 @@ static zc_result_t zc_pool_attach(struct zc_pool *pool)
 static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 					 const zc_pool_options_t *options)
 {
-	zc_result_t result = zc_shm_create(pool, name, options);
+	zc_result_t result = pool->backend->create(pool, name, options);
 
 	if (result != ZC_OK)
 		return result;
 	result = zc_pool_attach(pool);
 	if (result == ZC_OK)
 		return ZC_OK;
-	zc_shm_detach(pool);
-	zc_shm_remove(name);
+	pool->backend->detach(pool);
+	pool->backend->remove(name);
 	return result;
 }
 
 zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
 			   zc_pool_t **out)
 {
+	struct zc_choice choice;
 	zc_pool_options_t o;
 	struct zc_pool *pool;
 	zc_result_t result;
@@ -194,12 +220,12 @@ zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
 	if (result == ZC_OK)
 		result = zc_options_read(options, &o);
 	if (result == ZC_OK)
-		result = zc_backend_check(o.backend);
+		result = zc_backend_choose(o.backend, &choice);
 	if (result == ZC_OK)
 		result = zc_fork_guard();
 	if (result != ZC_OK)
 		return result;
-	pool = zc_pool_alloc();
+	pool = zc_pool_alloc(choice.backend[0]);
 	if (!pool)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a pool handle");
 	pthread_mutex_lock(&zc_pools_lock);
@@ -221,37 +247,36 @@ zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
 static zc_result_t zc_pool_open_once(struct zc_pool *pool, const char *name,
 				     bool *again)
 {
-	zc_result_t result = zc_shm_open(pool, name);
+	zc_result_t result = pool->backend->open(pool, name);
 
 	*again = false;
 	if (result != ZC_OK)
 		return result;
 	result = zc_pool_attach(pool);
 	if (result != ZC_OK) {
-		zc_shm_detach(pool);
+		pool->backend->detach(pool);
 		return result;
 	}
 	/* Removed while we joined?  Then the name may be another pool's by now. */
-	if (!zc_shm_still_named(pool)) {
+	if (!pool->backend->still_named(pool)) {
 		zc_pool_leave(pool);
 		*again = true;
 		return zc_fail(ZC_ERROR_NOT_FOUND, "pool %s was removed just now",
 			       name);
 	}
-	zc_live_scan(pool);
-	if (zc_reap_wanted(&pool->view))
-		zc_reap_all(pool);
+	pool->backend->bury(pool);
 	return ZC_OK;
 }
 
-static zc_result_t zc_pool_open_locked(const char *name, struct zc_pool **out)
+static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
+				       const char *name, struct zc_pool **out)
 {
 	zc_result_t result = ZC_ERROR_NOT_FOUND;
 	bool again = true;
 	u32 i;
 
 	for (i = 0; again && i < ZC_OPEN_TRIES; i++) {
-		struct zc_pool *pool = zc_pool_alloc(), *attached;
+		struct zc_pool *pool = zc_pool_alloc(backend), *attached;
 
 		if (!pool)
 			return zc_fail(ZC_ERROR_NO_MEMORY,
@@ -280,19 +305,25 @@ static zc_result_t zc_pool_open_locked(const char *name, struct zc_pool **out)
 
 zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
 {
+	struct zc_choice choice;
 	zc_result_t result;
+	u32 i;
 
 	if (!out)
 		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
 	result = zc_name_check(name);
 	if (result == ZC_OK)
-		result = zc_backend_check(ZC_BACKEND_AUTO);
+		result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
 	if (result == ZC_OK)
 		result = zc_fork_guard();
 	if (result != ZC_OK)
 		return result;
 	pthread_mutex_lock(&zc_pools_lock);
-	result = zc_pool_open_locked(name, out);
+	for (i = 0; i < choice.nr; i++) {
+		result = zc_pool_open_locked(choice.backend[i], name, out);
+		if (result != ZC_ERROR_NOT_FOUND)
+			break;
+	}
 	pthread_mutex_unlock(&zc_pools_lock);
 	return result;
 }
@@ -322,15 +353,21 @@ void zc_pool_close(zc_pool_t *pool)
 zc_result_t zc_pool_remove(const char *name)
 {
 	zc_result_t result = zc_name_check(name);
+	struct zc_choice choice;
+	u32 i;
 
 	if (result == ZC_OK)
-		result = zc_backend_check(ZC_BACKEND_AUTO);
+		result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
 	if (result == ZC_OK)
 		result = zc_fork_guard();
 	if (result != ZC_OK)
 		return result;
 	pthread_mutex_lock(&zc_pools_lock);
-	result = zc_shm_remove(name);
+	for (i = 0; i < choice.nr; i++) {
+		result = choice.backend[i]->remove(name);
+		if (result != ZC_ERROR_NOT_FOUND)
+			break;
+	}
 	pthread_mutex_unlock(&zc_pools_lock);
 	return result;
 }
@@ -347,46 +384,46 @@ static int zc_name_compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+zc_result_t zc_names_add(struct zc_names *names, const char *name)
+{
+	if (names->nr == names->room) {
+		size_t room = names->room ? 2 * names->room : 16;
+		void *more = realloc(names->name, room * sizeof(*names->name));
+
+		if (!more)
+			return zc_fail(ZC_ERROR_NO_MEMORY,
+				       "no memory for %zu names", room);
+		names->name = more;
+		names->room = room;
+	}
+	memset(names->name[names->nr], 0, sizeof(*names->name));
+	strncpy(names->name[names->nr++], name, ZC_NAME_BYTES - 1);
+	return ZC_OK;
+}
+
 zc_result_t zc_pool_list(int (*visit)(const char *name, void *ctx), void *ctx)
 {
-	char (*names)[ZC_NAME_BYTES] = NULL;
-	char dir[ZC_PATH_BYTES], name[ZC_NAME_BYTES];
-	size_t nr = 0, room = 0, i;
+	struct zc_names names = { NULL, 0, 0 };
+	struct zc_choice choice;
 	zc_result_t result;
-	struct dirent *e;
-	DIR *d;
+	size_t n;
+	u32 i;
 
 	if (!visit)
 		return zc_fail(ZC_ERROR_INVALID, "nobody to visit (visit is NULL)");
-	result = zc_shm_folder(dir);
-	if (result != ZC_OK)
-		return result;
-	d = opendir(dir);
-	if (!d)
-		return zc_fail_errno("cannot list %s", dir);
-	while ((e = readdir(d))) {
-		if (!zc_shm_is_control(e->d_name, name))
+	result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
+	for (i = 0; result == ZC_OK && i < choice.nr; i++)
+		result = choice.backend[i]->list(&names);
+	if (names.nr)
+		qsort(names.name, names.nr, sizeof(*names.name),
+		      zc_name_compare);
+	for (n = 0; result == ZC_OK && n < names.nr; n++) {
+		/* One on each backend may have the name: open takes the first. */
+		if (n && !strcmp(names.name[n], names.name[n - 1]))
 			continue;
-		if (nr == room) {
-			void *more;
-
-			room = room ? 2 * room : 16;
-			more = realloc(names, room * sizeof(*names));
-			if (!more) {
-				result = zc_fail(ZC_ERROR_NO_MEMORY,
-						 "no memory for %zu names", room);
-				break;
-			}
-			names = more;
-		}
-		memcpy(names[nr++], name, sizeof(name));
-	}
-	closedir(d);
-	if (nr)
-		qsort(names, nr, sizeof(*names), zc_name_compare);
-	for (i = 0; result == ZC_OK && i < nr; i++)
-		if (visit(names[i], ctx))
+		if (visit(names.name[n], ctx))
 			break;
-	free(names);
+	}
+	free(names.name);
 	return result;
 }

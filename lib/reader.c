@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "backend.h"
 #include "role.h"
 
 static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
@@ -56,120 +57,6 @@ static void zc_reader_free(struct zc_reader *r)
 	free(r);
 }
 
-static bool zc_reader_take_slot(struct zc_reader *r, u32 w)
-{
-	struct zc_pool *pool = r->pool;
-	struct zc_view *v = &pool->view;
-	u32 i;
-
-	for (i = 0; i < ZC_MAX_READERS_PER; i++) {
-		u64 *word = &zc_reader_slot(v, w, i)->life;
-		u64 life = zc_load_acquire(word);
-		u32 inc = zc_life_incarnation(life) + 1;
-
-		/* 0 means "not known" in a region and "nobody" in a cut. */
-		if (!inc)
-			inc = 1;
-		if (zc_life_state(life) != ZC_LIFE_IDLE)
-			continue;
-		if (zc_cas64(word, &life,
-			     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
-			r->id = i;
-			r->writer = w;
-			r->incarnation = inc;
-			ZC_KILLPOINT(reader_slot);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The slot is mine: its masks are clear, nobody else writes its region. */
-static void zc_reader_region_init(struct zc_reader *r)
-{
-	struct zc_view *v = &r->pool->view;
-	struct zc_reader_area *a = zc_reader_area(v, r->writer, r->id);
-	u32 i;
-
-	zc_store_release(&a->cursor, 0);
-	for (i = 0; i < v->max_holds; i++)
-		zc_store_relaxed(zc_hold_slot(a, i), 0);
-	zc_store_relaxed(&a->join, 0);
-	zc_store_relaxed(&a->ticket, 0);
-	zc_store_relaxed(&a->feed_ticket, 0);
-	zc_store_relaxed(&a->overflow_high, 0);
-	zc_store_relaxed(&a->io_nr, 0);
-	zc_store_relaxed(&a->begin, 0);
-	zc_store_relaxed(&a->stat_lost, 0);
-	zc_store_relaxed(&a->stat_sleeps, 0);
-	zc_store_relaxed(&a->stat_corrupt, 0);
-	r->fencing = !(r->pool->caps & ZC_CAP_MEMBARRIER);
-	zc_store_relaxed(&a->fencing, r->fencing);
-	/* [J1] a clean region before its incarnation; pairs with [J1] in
-	 * zc_snapshot_take(). */
-	zc_store_release(&a->incarnation, r->incarnation);
-	for (i = 0; i < r->held_nr; i++)
-		r->held[i].hold = zc_hold_slot(a, i);
-	ZC_KILLPOINT(reader_zeroed);
-}
-
-static void zc_reader_become_active(struct zc_reader *r,
-				    const zc_reader_options_t *o)
-{
-	struct zc_view *v = &r->pool->view;
-	struct zc_writer_slot *slot = &v->writer_slots[r->writer];
-	struct zc_reader_slot *rs = zc_reader_slot(v, r->writer, r->id);
-	bool overwrite = zc_load_acquire(&slot->flags) & ZC_SERVICE_OVERWRITE;
-	bool hazard = o->best_effort || overwrite;
-	u64 head, begin;
-
-	zc_store_relaxed(&rs->flags, hazard ? ZC_READER_HAZARD :
-				     o->history ? ZC_READER_HISTORY : 0);
-	zc_store_relaxed(&rs->caps, r->pool->caps);
-	if (hazard || o->history)
-		zc_mask_set(&slot->hazard, r->id);
-	zc_mask_set(&slot->active, r->id);
-	ZC_KILLPOINT(reader_active);
-	/* [R1] active before head; pairs with [R1] in zc_snapshot_take(). */
-	zc_fence_full();
-	head = zc_load_acquire(&r->writer_area->head);
-	if (!head)
-		head = 1;
-	begin = head;
-	if (o->history) {
-		begin = head > o->history ? head - o->history : 1;
-		if (head - begin > r->ring_mask)
-			begin = head - r->ring_mask;
-	}
-	/*
-	 * History is required like everything else from here on, but somebody
-	 * who looked before we were active may be taking it back just now: what
-	 * was published before is polled as a hazard reader polls.
-	 */
-	r->hazard_below = hazard ? ~0ULL : head;
-	r->cursor = begin;
-	r->begin = begin;
-	zc_store_relaxed(&r->area->begin, begin);
-	zc_store_relaxed(&r->area->join, head);
-	zc_store_release(&r->area->cursor, begin);
-	ZC_KILLPOINT(reader_joined);
-}
-
-static void zc_reader_give_slot(struct zc_reader *r)
-{
-	struct zc_view *v = &r->pool->view;
-	struct zc_writer_slot *slot = &v->writer_slots[r->writer];
-	u64 life = zc_life(r->incarnation, r->pool->member, ZC_LIFE_LIVE);
-
-	zc_mask_clear(&slot->active, r->id);
-	ZC_KILLPOINT(reader_inactive);
-	if (zc_mask_bits(zc_load_relaxed(&slot->hazard)) >> r->id & 1)
-		zc_mask_clear(&slot->hazard, r->id);
-	zc_cas64(&zc_reader_slot(v, r->writer, r->id)->life, &life,
-		 zc_life(r->incarnation, 0, ZC_LIFE_IDLE));
-	ZC_KILLPOINT(reader_left);
-}
-
 static zc_result_t zc_reader_options_check(const struct zc_view *v,
 					   zc_reader_options_t *to,
 					   const zc_reader_options_t *from)
@@ -196,50 +83,40 @@ static zc_result_t zc_reader_options_check(const struct zc_view *v,
 	return ZC_OK;
 }
 
-static zc_result_t zc_reader_enter(struct zc_reader *r,
-				   const struct zc_service_name *name,
-				   const char *service)
+/*
+ * Active, and everything is required: now to where it begins.  History is required
+ * like everything else from here on, but somebody who looked before we were active
+ * may be taking it back just now: what was published before is polled as a hazard
+ * reader polls.
+ */
+static void zc_reader_begin(struct zc_reader *r, const zc_reader_options_t *o,
+			    bool hazard)
 {
-	struct zc_pool *pool = r->pool;
-	struct zc_view *v = &pool->view;
-	bool reaped = false;
+	u64 head, begin;
+	u32 i;
 
-	for (;;) {
-		zc_result_t result;
-		u64 word;
-		u32 idx, i;
-
-		result = zc_service_enter(pool, name, &idx, &word);
-		if (result)
-			return result;
-		if (!zc_reader_take_slot(r, idx)) {
-			if (!reaped) {
-				reaped = true;
-				zc_live_scan(pool);
-				zc_reap_all(pool);
-				continue;
-			}
-			return zc_fail(ZC_ERROR_SLOTS,
-				       "service %s has %u readers, which is all it can",
-				       service, ZC_MAX_READERS_PER);
-		}
-		i = r->id;
-		r->writer_area = zc_writer_area(v, idx);
-		r->ring = zc_ring(v, idx);
-		r->floor = &r->writer_area->floor[i];
-		r->area = zc_reader_area(v, idx, i);
-		result = zc_shm_control_allocate(
-			pool, (u64)((char *)r->area - (char *)pool->control),
-			v->reader_area_bytes);
-		if (!result && zc_service_unchanged(v, idx, word))
-			return ZC_OK;
-		/* No memory, or the entry changed its name under us. */
-		word = zc_life(r->incarnation, pool->member, ZC_LIFE_LIVE);
-		zc_cas64(&zc_reader_slot(v, idx, i)->life, &word,
-			 zc_life(r->incarnation, 0, ZC_LIFE_IDLE));
-		if (result)
-			return result;
+	for (i = 0; i < r->held_nr; i++)
+		r->held[i].hold = zc_hold_slot(r->area, i);
+	r->fencing = !(r->pool->caps & ZC_CAP_MEMBARRIER);
+	zc_store_relaxed(&r->area->fencing, r->fencing);
+	/* [R1] active before head; pairs with [R1] in zc_snapshot_take(). */
+	zc_fence_full();
+	head = zc_load_acquire(&r->writer_area->head);
+	if (!head)
+		head = 1;
+	begin = head;
+	if (o->history) {
+		begin = head > o->history ? head - o->history : 1;
+		if (head - begin > r->ring_mask)
+			begin = head - r->ring_mask;
 	}
+	r->hazard_below = hazard ? ~0ULL : head;
+	r->cursor = begin;
+	r->begin = begin;
+	zc_store_relaxed(&r->area->begin, begin);
+	zc_store_relaxed(&r->area->join, head);
+	zc_store_release(&r->area->cursor, begin);
+	ZC_KILLPOINT(reader_joined);
 }
 
 zc_result_t zc_reader_register(zc_pool_t *pool,
@@ -249,6 +126,7 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 	struct zc_service_name name;
 	zc_reader_options_t o;
 	struct zc_reader *r = NULL;
+	bool hazard = false;
 	const char *bad;
 	zc_result_t result;
 
@@ -267,14 +145,13 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 	result = zc_reader_alloc(pool, o.max_holds, &r);
 	if (result)
 		return result;
-	result = zc_reader_enter(r, &name, o.service);
+	result = pool->backend->reader_join(r, &name, &o, &hazard);
 	if (result) {
 		zc_reader_free(r);
 		return result;
 	}
 	r->spin_ns = o.spin_ns;
-	zc_reader_region_init(r);
-	zc_reader_become_active(r, &o);
+	zc_reader_begin(r, &o, hazard);
 
 	pthread_mutex_lock(&pool->lock);
 	r->next = pool->readers;
@@ -304,7 +181,7 @@ void zc_reader_unregister(zc_reader_t *r)
 			}
 		pthread_mutex_unlock(&r->pool->lock);
 		if (!zc_load_relaxed(&r->pool->evicted)) {
-			zc_reader_give_slot(r);
+			r->pool->backend->reader_leave(r);
 			zc_event_emit(r->pool, ZC_EVENT_READER_LEFT,
 				      r->pool->member, 0, r->writer, r->id, 0,
 				      0);

@@ -59,49 +59,6 @@ zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size)
 	return ZC_OK;
 }
 
-zc_result_t zc_service_enter(struct zc_pool *pool,
-			     const struct zc_service_name *name, u32 *idx,
-			     u64 *word)
-{
-	struct zc_view *v = &pool->view;
-	bool created;
-	u32 tries;
-
-	for (tries = 0; tries < 1000; tries++) {
-		int i = zc_service_open(v, name, pool->member, word, &created);
-		zc_result_t result;
-
-		if (i == -1)
-			return zc_fail(ZC_ERROR_SLOTS,
-				       "all %u services of pool %s are in use",
-				       ZC_MAX_WRITERS, pool->name);
-		if (i < 0) {
-			/* Rivals may abort each other: drift apart. */
-			u32 spins = (pool->member * 7 + tries * 13) % 64;
-
-			while (spins--)
-				zc_pause();
-			continue;
-		}
-		result = zc_shm_control_allocate(
-			pool,
-			(u64)((char *)zc_writer_area(v, i) -
-			      (char *)pool->control),
-			v->writer_area_bytes);
-		if (result)
-			return result;
-		if (created) {
-			zc_event_emit(pool, ZC_EVENT_SERVICE_ADDED,
-				      pool->member, 0, i, ~0U, 0, 0);
-			zc_epoch_bump(pool);
-		}
-		*idx = (u32)i;
-		return ZC_OK;
-	}
-	return zc_fail(ZC_ERROR_BUSY,
-		       "too many processes make services at a time: try again");
-}
-
 void zc_roles_close(struct zc_pool *pool)
 {
 	while (pool->readers)

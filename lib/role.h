@@ -211,11 +211,6 @@ zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 			    const char *what);
 /* A growable output of @sz bytes at the caller's. */
 zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size);
-/* Finds or makes the service; its writer region has memory then. */
-zc_result_t zc_service_enter(struct zc_pool *pool,
-			     const struct zc_service_name *name, u32 *idx,
-			     u64 *word);
-
 /* --- writer_pool.c: memory ---------------------------------------------- */
 
 /* Up to here a block has just the granules that it needs. */

@@ -44,6 +44,9 @@ bool zc_shm_data_path(char out[ZC_SHM_PATH], const char *dir, const u8 id[16],
 		      u32 segment);
 /* Is @file "zerocore.NAME.pool"? Gets the name. */
 bool zc_shm_is_control(const char *file, char name[ZC_NAME_BYTES]);
+/* Names of the pools in that folder. */
+struct zc_names;
+zc_result_t zc_shm_list(struct zc_names *names);
 /* Is @file "zerocore.ID.SUFFIX"? Gets the id and where the suffix begins. */
 const char *zc_shm_is_part(const char *file, u8 id[16]);
 /* Is @fd open on that very file? */

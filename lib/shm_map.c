@@ -12,10 +12,7 @@
 
 #include "shm.h"
 
-#define ZC_ALIGN_MAX (1ULL << 30)
-
-/* An address range that nothing can be read from, aligned for huge pages. */
-static char *zc_reserve(u64 bytes, u64 align)
+char *zc_reserve(u64 bytes, u64 align)
 {
 	char *base = mmap(NULL, bytes + align, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -222,7 +219,7 @@ void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)
 
 /* --- mapping them ------------------------------------------------------------- */
 
-static u64 zc_segment_bytes(const struct zc_pool *pool)
+u64 zc_segment_bytes(const struct zc_pool *pool)
 {
 	return (u64)pool->view.segment_granules << pool->view.granule_shift;
 }
@@ -326,14 +323,14 @@ zc_result_t zc_shm_data_map(struct zc_pool *pool)
 	return zc_shm_data_map_more(pool);
 }
 
-zc_result_t zc_shm_data_writable(struct zc_pool *pool)
+zc_result_t zc_data_writable(struct zc_pool *pool)
 {
 	zc_result_t result = ZC_OK;
 
 	pthread_mutex_lock(&pool->map_lock);
 	if (!pool->may_write)
 		result = zc_fail(ZC_ERROR_PERMISSION,
-				 "you may not write the data files of pool %s: ask its "
+				 "you may not write the data of pool %s: ask its "
 				 "owner for the permission", pool->name);
 	else if (!pool->data_writable &&
 		 mprotect(pool->data, pool->view.segments_mapped *

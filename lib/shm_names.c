@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "shm.h"
 
 #define ZC_POOL_NAME_MAX 48
@@ -161,4 +163,23 @@ void zc_fd_close(int *fd, u64 dev, u64 ino)
 	if (zc_fd_is(*fd, dev, ino))
 		close(*fd);
 	*fd = -1;
+}
+
+zc_result_t zc_shm_list(struct zc_names *names)
+{
+	char dir[ZC_PATH_BYTES], name[ZC_NAME_BYTES];
+	zc_result_t result = zc_shm_folder(dir);
+	struct dirent *e;
+	DIR *d;
+
+	if (result != ZC_OK)
+		return result;
+	d = opendir(dir);
+	if (!d)
+		return zc_fail_errno("cannot list %s", dir);
+	while (result == ZC_OK && (e = readdir(d)))
+		if (zc_shm_is_control(e->d_name, name))
+			result = zc_names_add(names, name);
+	closedir(d);
+	return result;
 }

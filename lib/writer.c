@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/moves.h"
+#include "backend.h"
 #include "role.h"
 
 /*
@@ -134,47 +135,6 @@ static void zc_writer_free(struct zc_writer *w)
 	free(w);
 }
 
-/* Takes the slot of service @idx. */
-static zc_result_t zc_writer_take_slot(struct zc_writer *w, u32 idx,
-				       const char *service)
-{
-	struct zc_pool *pool = w->pool;
-	struct zc_view *v = &pool->view;
-	u64 *word = &v->writer_slots[idx].life;
-	u32 tries;
-
-	for (tries = 0; tries < 8; tries++) {
-		u64 life = zc_load_acquire(word);
-		u32 m = zc_life_member(life);
-
-		if (zc_life_state(life) == ZC_LIFE_IDLE) {
-			u32 inc = zc_life_incarnation(life) + 1;
-
-			if (zc_cas64(word, &life,
-				     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
-				w->incarnation = inc;
-				ZC_KILLPOINT(writer_slot);
-				return ZC_OK;
-			}
-			continue;
-		}
-		/* Dead, and nobody has seen it yet? */
-		if (m < ZC_MAX_MEMBERS && m != pool->member) {
-			u64 ml = zc_load_acquire(&v->members[m].life);
-
-			if (zc_life_state(ml) == ZC_LIFE_LIVE &&
-			    zc_live_proven_dead(pool, m, ml))
-				zc_member_declare_dead(v, m, ml, zc_timestamp());
-		}
-		zc_reap_all(pool);
-		if (zc_load_acquire(word) == life)
-			break;
-	}
-	return zc_fail(ZC_ERROR_BUSY,
-		       "service %s has a live writer already, or its dead one is still being reaped",
-		       service);
-}
-
 static zc_result_t zc_writer_options_check(const struct zc_view *v,
 					   zc_writer_options_t *to,
 					   const zc_writer_options_t *from)
@@ -217,11 +177,8 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	struct zc_service_name name;
 	zc_writer_options_t o;
 	struct zc_writer *w = NULL;
-	struct zc_writer_slot *slot;
 	const char *bad;
 	zc_result_t result;
-	u32 idx;
-	u64 word;
 
 	if (!pool || !out)
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
@@ -239,39 +196,20 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s was opened without write permission",
 			       pool->name);
-	result = zc_shm_data_writable(pool);
+	result = zc_data_writable(pool);
 	if (result)
 		return result;
 	result = zc_writer_alloc(pool, &o, &w);
 	if (result)
 		return result;
-	for (;;) {
-		result = zc_service_enter(pool, &name, &idx, &word);
-		if (result)
-			goto out_free;
-		result = zc_writer_take_slot(w, idx, o.service);
-		if (result)
-			goto out_free;
-		if (zc_service_unchanged(&pool->view, idx, word))
-			break;
-		/* The entry changed its name under us: not this one. */
-		word = zc_life(w->incarnation, pool->member, ZC_LIFE_LIVE);
-		zc_cas64(&pool->view.writer_slots[idx].life, &word,
-			 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
+	result = pool->backend->writer_join(w, &name, &o);
+	if (result) {
+		zc_writer_free(w);
+		return result;
 	}
-	w->id = idx;
-	w->area = zc_writer_area(&pool->view, idx);
-	w->ring = zc_ring(&pool->view, idx);
-	slot = w->slot = &pool->view.writer_slots[idx];
-	w->rotor = idx * (zc_segments(&pool->view) * ZC_STRIPES / ZC_MAX_WRITERS);
+	w->rotor = w->id * (zc_segments(&pool->view) * ZC_STRIPES /
+			    ZC_MAX_WRITERS);
 	zc_adopt(w);
-	zc_store_relaxed(&slot->on_slow, w->on_slow);
-	zc_store_relaxed(&slot->flags,
-			 o.overwrite ? ZC_SERVICE_OVERWRITE : 0);
-	zc_store_relaxed(&slot->history, (u32)w->history);
-	zc_store_relaxed(&slot->lag_limit, (u32)w->lag_limit);
-	zc_store_relaxed(&slot->quota_bytes, o.quota_bytes);
-	zc_store_release(&slot->caps, pool->caps);
 	zc_store_release(&w->area->incarnation, w->incarnation);
 	ZC_KILLPOINT(writer_adopted);
 
@@ -280,21 +218,16 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	pool->writers = w;
 	pthread_mutex_unlock(&pool->lock);
 	zc_event_emit(pool, ZC_EVENT_WRITER_JOINED, pool->member,
-		      ZC_OWNER_WRITER(idx), idx, ~0U, 0, 0);
+		      ZC_OWNER_WRITER(w->id), w->id, ~0U, 0, 0);
 	zc_futex_wake((u32 *)&w->area->head);
 	zc_epoch_bump(pool);
 	*out = w;
 	return ZC_OK;
-
-out_free:
-	zc_writer_free(w);
-	return result;
 }
 
 static void zc_writer_leave(struct zc_writer *w)
 {
 	struct zc_pool *pool = w->pool;
-	u64 life = zc_life(w->incarnation, pool->member, ZC_LIFE_LIVE);
 	u32 i;
 
 	if (!zc_role_usable(w->alive, &pool->evicted))
@@ -309,8 +242,7 @@ static void zc_writer_leave(struct zc_writer *w)
 	zc_store_release(&w->area->wanted_granules, 0);
 	zc_and64(&pool->view.hints->waiting_writers, ~(1ULL << w->id));
 	zc_writer_publish_stats(w);
-	zc_cas64(&w->slot->life, &life,
-		 zc_life(w->incarnation, 0, ZC_LIFE_IDLE));
+	pool->backend->writer_leave(w);
 	ZC_KILLPOINT(writer_left);
 	zc_event_emit(pool, ZC_EVENT_WRITER_LEFT, pool->member,
 		      ZC_OWNER_WRITER(w->id), w->id, ~0U, 0, 0);

@@ -6,6 +6,7 @@
  * the entry's sequence was stored: a reaper advances the head, the message is
  * published.  Death before: the block is taken back, nobody saw the message.
  */
+#include "backend.h"
 #include "core/moves.h"
 #include "role.h"
 
@@ -47,6 +48,8 @@ static ZC_SLOW void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 {
 	u32 bits = zc_mask_bits(mask);
 	u32 nr = 0;
+
+	w->pool->backend->readers_map(w->pool, w->id);
 
 	while (bits) {
 		struct zc_sleeper *s = &w->tickets[nr++];

@@ -4,6 +4,7 @@
  *
  * The four steps of DESIGN section 4, a bounded batch at a time.
  */
+#include "backend.h"
 #include "core/moves.h"
 #include "role.h"
 
@@ -253,6 +254,8 @@ static void zc_look(struct zc_writer *w, struct zc_snapshot *snap)
 {
 	struct zc_view *v = &w->pool->view;
 
+	if (zc_unlikely(v->reader_mapped))
+		w->pool->backend->readers_map(w->pool, w->id);
 	zc_snapshot_take(v, w->id, w->head, w->fenced, snap);
 	if (zc_unlikely(snap->unfenced)) {
 		struct zc_floor before[ZC_MAX_READERS_PER];

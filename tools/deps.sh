@@ -3,7 +3,7 @@
 #
 # deps.sh - see to it that the packages that a target needs are there
 #
-# Usage: tools/deps.sh SET...      SET: build, clang, demo, check
+# Usage: tools/deps.sh SET...      SET: build, clang, demo, check, module, vm
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -30,8 +30,17 @@ for set in "$@"; do
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
 		want="$want mandoc shellcheck util-linux python3"
 		;;
+	module)
+		# Of the headers of a kernel, only the tools that they call.
+		want="$want gcc libc6-dev libelf-dev libssl-dev pahole kmod sparse"
+		;;
+	vm)
+		# kernel.sh unpacks kernels, and builds one.
+		want="$want qemu-system-x86 busybox-static cpio zstd gcc libc6-dev"
+		want="$want flex bison bc libelf-dev libssl-dev pahole kmod xz-utils perl"
+		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, check" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, check, module, vm" >&2
 		exit 2
 		;;
 	esac

@@ -21,7 +21,9 @@ typedef enum zc_event_type {
 	ZC_EVENT_READER_LEFT = 9,
 	ZC_EVENT_READER_DISCONNECTED = 10,
 	ZC_EVENT_MEMBER_SUSPECT = 11,	/* no sign of life for a second */
-	ZC_EVENT_OVERFLOW = 12		/* .blocks events were missed */
+	ZC_EVENT_OVERFLOW = 12,		/* .blocks events were missed */
+	ZC_EVENT_SEGMENT_ADDED = 13,
+	ZC_EVENT_SEGMENT_REMOVED = 14
 } zc_event_type_t;
 
 /**

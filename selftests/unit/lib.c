@@ -175,7 +175,7 @@ void lib_make_private(struct lib *l)
 	struct zc_reader *r;
 
 	zc_background_stop(pool);
-	must_zc(zc_shm_data_writable(pool));
+	must_zc(zc_data_writable(pool));
 	lib_copy_in_place(pool->control, pool->control_bytes);
 	lib_copy_in_place(pool->data, (u64)zc_segments(&pool->view) *
 			  pool->view.segment_granules

@@ -192,6 +192,8 @@ struct zc_ioc_join {
  * @deaths: members that died so far
  * @reap_last_ns: from the last death to all of it acquirable
  * @reap_max_ns: the longest of these
+ * @creation_id: the pool's
+ * @member: the caller's index by this descriptor, ~0: not a member by it
  */
 struct zc_ioc_stat {
 	__u32	owner;
@@ -204,13 +206,14 @@ struct zc_ioc_stat {
 	__u32	reaping;
 	__u32	quarantined;
 	__u32	segments;
-	__u32	padding;
+	__u32	member;
 	__u64	kernel_bytes;
 	__u64	data_bytes;
 	__u64	deaths;
 	__u64	reap_last_ns;
 	__u64	reap_max_ns;
-	__u64	reserved[4];
+	__u8	creation_id[16];
+	__u64	reserved[2];
 };
 
 #define ZC_STAT_UNLINKED	(1U << 0)	/* has no name any more */

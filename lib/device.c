@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * device.c - pools of /dev/zerocore: made, opened, removed, listed, joined.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/geometry.h"
+#include "device.h"
+
+/* How long a call waits for the kernel to take back what a dead one held. */
+#define ZC_BURY_NS 5000000000ULL
+#define ZC_BURY_STEP_NS 200000L
+
+int zc_device_call(int fd, unsigned long command, void *arg)
+{
+	return ioctl(fd, command, arg) < 0 ? errno : 0;
+}
+
+zc_result_t zc_device_fail(int error, const char *what, const char *name)
+{
+	switch (error) {
+	case ENOENT:
+		return zc_fail(ZC_ERROR_NOT_FOUND, "there is no pool %s on /dev/zerocore",
+			       name);
+	case EEXIST:
+		return zc_fail(ZC_ERROR_EXISTS,
+			       "pool %s exists: open it, or remove it first", name);
+	case EACCES:
+	case EPERM:
+		return zc_fail(ZC_ERROR_PERMISSION,
+			       "pool %s: you may not %s: ask its owner for the "
+			       "permission", name, what);
+	case EDQUOT:
+		return zc_fail(ZC_ERROR_NO_MEMORY,
+			       "pool %s: no more pools or bytes for this user: remove "
+			       "some, or raise the limits of the zerocore module",
+			       name);
+	case ENOMEM:
+	case ENOSPC:
+		return zc_fail(ZC_ERROR_NO_MEMORY,
+			       "pool %s: cannot %s: not enough memory", name, what);
+	case EUSERS:
+		return zc_fail(ZC_ERROR_SLOTS, "pool %s: cannot %s: all places are "
+			       "taken", name, what);
+	case EBUSY:
+	case EAGAIN:
+		return zc_fail(ZC_ERROR_BUSY, "pool %s: cannot %s just now", name,
+			       what);
+	case EINVAL:
+		return zc_fail(ZC_ERROR_INVALID, "pool %s: the kernel refuses to %s: "
+			       "an option is out of its range", name, what);
+	default:
+		errno = error;
+		return zc_fail_errno("pool %s: cannot %s", name, what);
+	}
+}
+
+static const char *zc_device_path(void)
+{
+	const char *path = secure_getenv("ZEROCORE_DEVICE");
+
+	return path && path[0] ? path : "/dev/" ZC_DEVICE_NAME;
+}
+
+int zc_device_open(void)
+{
+	const char *path = zc_device_path();
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case ENOENT:
+	case ENXIO:
+	case ENODEV:
+		zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			"%s is not there: load the module (modprobe zerocore, or make "
+			"insmod), or use plain shared memory (ZEROCORE_BACKEND=shm)",
+			path);
+		break;
+	case EACCES:
+	case EPERM:
+		zc_fail(ZC_ERROR_PERMISSION,
+			"you may not open %s: join the group zerocore (adduser NAME "
+			"zerocore, and log in again), or use plain shared memory "
+			"(ZEROCORE_BACKEND=shm)", path);
+		break;
+	default:
+		zc_fail_errno("cannot open %s", path);
+	}
+	return -1;
+}
+
+zc_result_t zc_device_usable(void)
+{
+	struct zc_ioc_features f;
+	int fd = zc_device_open(), error;
+
+	if (fd < 0)
+		return strstr(zc_last_error(), "may not") ?
+			       ZC_ERROR_PERMISSION : ZC_ERROR_NOT_SUPPORTED;
+	error = zc_device_call(fd, ZC_IOC_FEATURES, &f);
+	close(fd);
+	if (error)
+		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			       "%s does not answer as the zerocore module does",
+			       zc_device_path());
+	if (f.uapi_version != ZC_UAPI_VERSION ||
+	    f.layout_version != ZC_LAYOUT_VERSION)
+		return zc_fail(ZC_ERROR_VERSION,
+			       "the module speaks interface %u and layout %u, this "
+			       "library (%s) %u and %u: use the same release of both",
+			       f.uapi_version, f.layout_version, zc_version(),
+			       ZC_UAPI_VERSION, ZC_LAYOUT_VERSION);
+	return ZC_OK;
+}
+
+/* --- pools ---------------------------------------------------------------------- */
+
+static zc_result_t zc_device_alloc(struct zc_pool *pool, const char *name)
+{
+	struct zc_device *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a pool handle");
+	d->fd = -1;
+	pthread_mutex_init(&d->lock, NULL);
+	pool->device = d;
+	pool->control_fd = -1;
+	pool->lock_fd = -1;
+	strcpy(pool->name, name);
+	return ZC_OK;
+}
+
+static void zc_device_detach(struct zc_pool *pool)
+{
+	struct zc_device *d = pool->device;
+
+	if (!d)
+		return;
+	zc_device_unmap(pool);
+	if (d->fd >= 0 && !d->fd_lost)
+		close(d->fd);
+	pthread_mutex_destroy(&d->lock);
+	free(pool->view.reader_mapped);
+	pool->view.reader_mapped = NULL;
+	free(d);
+	pool->device = NULL;
+}
+
+void zc_device_after_fork(struct zc_pool *pool)
+{
+	if (pool->device->fd >= 0)
+		close(pool->device->fd);
+	pool->device->fd = -1;
+}
+
+static u32 zc_page_wish(zc_huge_t huge)
+{
+	switch (huge) {
+	case ZC_HUGE_NEVER:
+		return ZC_PAGE_WISH_SMALL;
+	case ZC_HUGE_TRANSPARENT:
+		return ZC_PAGE_WISH_TRANSPARENT;
+	case ZC_HUGE_REQUIRE:
+		return ZC_PAGE_WISH_HUGETLB;
+	default:
+		return ZC_PAGE_WISH_BEST;
+	}
+}
+
+static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
+				    const zc_pool_options_t *o)
+{
+	struct zc_ioc_create arg = {
+		.bytes = o->bytes,
+		.segment_bytes = o->segment_bytes,
+		.granule_bytes = o->granule_bytes,
+		.ring_entries = o->ring_entries,
+		.max_holds = o->max_holds,
+		.flags = ZC_CREATE_PERSIST,
+		.page_wish = zc_page_wish(o->huge),
+		.mode = o->mode ? o->mode : 0600,
+	};
+	struct zc_geometry_request request = {
+		.bytes = o->bytes,
+		.segment_bytes = o->segment_bytes,
+		.granule_bytes = o->granule_bytes,
+		.ring_entries = o->ring_entries,
+		.max_holds = o->max_holds,
+	};
+	struct zc_geometry g;
+	zc_result_t result;
+	const char *wrong;
+	u32 segments;
+	int fd, error;
+
+	if (arg.mode & ~0777U || (arg.mode & 0600) != 0600)
+		return zc_fail(ZC_ERROR_INVALID, "permission bits %04o: 0600 must be "
+			       "among them, and nothing above 0777", arg.mode);
+	/* The kernel would say no without a word. */
+	wrong = zc_geometry_compute(&g, &segments, &request);
+	if (wrong)
+		return zc_fail(ZC_ERROR_INVALID, "%s", wrong);
+	if (g.segment_bytes < ZC_LAYOUT_PAGE) {
+		request.segment_bytes = ZC_LAYOUT_PAGE;
+		arg.segment_bytes = ZC_LAYOUT_PAGE;
+	}
+	result = zc_device_alloc(pool, name);
+	if (result)
+		return result;
+	memcpy(arg.name, pool->name, sizeof(arg.name));
+	fd = zc_device_open();
+	if (fd < 0) {
+		zc_device_detach(pool);
+		return ZC_ERROR_NOT_SUPPORTED;
+	}
+	error = zc_device_call(fd, ZC_IOC_CREATE, &arg);
+	close(fd);
+	if (error == ENOMEM && o->huge == ZC_HUGE_REQUIRE)
+		result = zc_fail(ZC_ERROR_NO_MEMORY,
+				 "no huge pages for %llu bytes: reserve %llu with "
+				 "sysctl vm.nr_hugepages",
+				 (unsigned long long)o->bytes,
+				 (unsigned long long)((o->bytes +
+						       (2ULL << 20) - 1) >> 21));
+	else if (error)
+		result = zc_device_fail(error, "create it", name);
+	if (result) {
+		zc_device_detach(pool);
+		return result;
+	}
+	pool->device->fd = arg.fd;
+	memcpy(pool->creation_id, arg.creation_id, sizeof(pool->creation_id));
+	return ZC_OK;
+}
+
+static zc_result_t zc_device_open_pool(struct zc_pool *pool, const char *name)
+{
+	struct zc_ioc_open arg = { .flags = 0 };
+	zc_result_t result = zc_device_alloc(pool, name);
+	int fd, error;
+
+	if (result)
+		return result;
+	memcpy(arg.name, pool->name, sizeof(arg.name));
+	fd = zc_device_open();
+	if (fd < 0) {
+		zc_device_detach(pool);
+		return ZC_ERROR_NOT_SUPPORTED;
+	}
+	error = zc_device_call(fd, ZC_IOC_OPEN, &arg);
+	close(fd);
+	if (error) {
+		zc_device_detach(pool);
+		return zc_device_fail(error, "read it", name);
+	}
+	pool->device->fd = arg.fd;
+	memcpy(pool->creation_id, arg.creation_id, sizeof(pool->creation_id));
+	if (zc_pool_find(pool->creation_id)) {
+		zc_device_detach(pool);
+		return ZC_ERROR_BUSY;
+	}
+	return ZC_OK;
+}
+
+/* The kernel gave the descriptor for the name in one step. */
+static bool zc_device_still_named(const struct zc_pool *pool)
+{
+	(void)pool;
+	return true;
+}
+
+static zc_result_t zc_device_remove(const char *name)
+{
+	struct zc_ioc_unlink arg = { .flags = 0 };
+	int fd = zc_device_open(), error;
+
+	if (fd < 0)
+		return ZC_ERROR_NOT_SUPPORTED;
+	strncpy((char *)arg.name, name, sizeof(arg.name) - 1);
+	error = zc_device_call(fd, ZC_IOC_UNLINK, &arg);
+	close(fd);
+	return error ? zc_device_fail(error, "remove it", name) : ZC_OK;
+}
+
+static zc_result_t zc_device_list(struct zc_names *names)
+{
+	struct zc_ioc_list arg = { .reserved = { 0 } };
+	int fd = zc_device_open(), error;
+	zc_result_t result = ZC_OK;
+
+	if (fd < 0)
+		return ZC_ERROR_NOT_SUPPORTED;
+	for (;;) {
+		error = zc_device_call(fd, ZC_IOC_LIST, &arg);
+		if (error)
+			break;
+		result = zc_names_add(names, (const char *)arg.name);
+		if (result)
+			break;
+	}
+	close(fd);
+	if (result || error == ENOENT)
+		return result;
+	return zc_device_fail(error, "list pools", "");
+}
+
+/* --- membership ------------------------------------------------------------------- */
+
+static zc_result_t zc_device_join(struct zc_pool *pool)
+{
+	struct zc_ioc_join arg = { .flags = ZC_JOIN_TRY_WRITE };
+	zc_result_t result;
+	int error;
+
+	pool->pid_ns = zc_proc_pid_ns();
+	arg.pid_ns = pool->pid_ns;
+	arg.start_ticks = zc_proc_start_ticks(getpid());
+	if (zc_membarrier_register())
+		arg.caps = ZC_CAP_MEMBARRIER;
+	strncpy((char *)arg.comm, program_invocation_short_name,
+		sizeof(arg.comm) - 1);
+	error = zc_device_call(pool->device->fd, ZC_IOC_JOIN, &arg);
+	if (error)
+		return zc_device_fail(error, "join it", pool->name);
+	pool->member = arg.member;
+	pool->life = arg.life;
+	pool->caps = arg.caps | arg.granted;
+	pool->may_write = arg.granted & ZC_CAP_WRITE;
+	result = zc_device_map(pool);
+	if (result)
+		zc_device_call(pool->device->fd, ZC_IOC_LEAVE, NULL);
+	return result;
+}
+
+bool zc_device_fd_good(const struct zc_pool *pool)
+{
+	struct zc_ioc_stat stat;
+
+	return !pool->device->fd_lost &&
+	       !zc_device_call(pool->device->fd, ZC_IOC_STAT, &stat) &&
+	       stat.member == pool->member &&
+	       !memcmp(stat.creation_id, pool->creation_id,
+		       sizeof(stat.creation_id));
+}
+
+static void zc_device_leave(struct zc_pool *pool)
+{
+	/* Without a descriptor the end of the lease says the same. */
+	if (zc_device_fd_good(pool))
+		zc_device_call(pool->device->fd, ZC_IOC_LEAVE, NULL);
+	else
+		pool->device->fd_lost = true;
+	zc_epoch_bump(pool);
+}
+
+/* The kernel does it by itself: wait until it has. */
+static void zc_device_bury(struct zc_pool *pool)
+{
+	const struct timespec step = { 0, ZC_BURY_STEP_NS };
+	u64 deadline = zc_deadline(ZC_BURY_NS);
+	struct zc_ioc_stat stat;
+
+	if (!zc_device_fd_good(pool))
+		return;
+	while (!zc_device_call(pool->device->fd, ZC_IOC_STAT, &stat) &&
+	       stat.reaping && zc_timestamp() < deadline)
+		nanosleep(&step, NULL);
+}
+
+const struct zc_backend_ops zc_device_backend = {
+	.id = ZC_BACKEND_DEVICE,
+	.name = "/dev/zerocore",
+	.create = zc_device_create,
+	.open = zc_device_open_pool,
+	.still_named = zc_device_still_named,
+	.detach = zc_device_detach,
+	.remove = zc_device_remove,
+	.list = zc_device_list,
+	.join = zc_device_join,
+	.leave = zc_device_leave,
+	.writer_join = zc_device_writer_join,
+	.writer_leave = zc_device_writer_leave,
+	.reader_join = zc_device_reader_join,
+	.reader_leave = zc_device_reader_leave,
+	.readers_map = zc_device_readers_map,
+	.bury = zc_device_bury,
+	.watch = zc_device_watch,
+	.tell = zc_device_tell,
+	.next_event = zc_device_next_event,
+	.event_word = zc_device_event_word,
+};

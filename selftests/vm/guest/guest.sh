@@ -1,0 +1,89 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# guest.sh - what scripts in the guest share; read by `. ./guest.sh`
+#
+# A script reports points and ends with done_testing:
+#
+#   . ./guest.sh
+#   check NAME COMMAND...     a point; what the command prints explains a failure
+#   skip NAME WHY
+#   prove PROGRAM...          a program that prints TAP: its points are ours
+#   done_testing
+
+points=0
+failures=0
+
+ok() { points=$((points + 1)); echo "ok $points - $1"; }
+skip() { points=$((points + 1)); echo "ok $points - $1 # SKIP $2"; }
+not_ok()
+{
+	points=$((points + 1))
+	failures=$((failures + 1))
+	echo "not ok $points - $1"
+}
+
+check()
+{
+	name=$1
+	shift
+	if "$@" >/tmp/check.out 2>&1; then
+		ok "$name"
+	else
+		not_ok "$name"
+		sed 's/^/# /' /tmp/check.out
+	fi
+}
+
+# Its points as they come, numbered anew; and one more when its plan is missing
+# or broken, or its exit status is bad without a point that says why.
+prove()
+{
+	echo "# $*"
+	{ "$@" 2>&1; echo "guest: status $?"; } |
+	awk -v at="$points" -v name="${1##*/}" '
+		function say(text) { print text; fflush() }
+		/^guest: status [0-9]+$/ { status = $3; next }
+		/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1
+			if (!plan) say("ok " (++at) " - " name " # SKIP" substr($0, index($0 " # SKIP", "# SKIP") + 6))
+			next }
+		/^(not )?ok($|[ \t])/ { seen++
+			bad += /^not/
+			sub(/ok[ \t]*[0-9]*[ \t]*-?[ \t]*/, "ok " (++at) " - ")
+			say($0); next }
+		{ say(/^#/ ? $0 : "# " $0) }
+		END {
+			if (!planned) why = "printed no plan"
+			else if (plan != seen) why = "planned " plan ", reported " seen + 0
+			else if (status && !bad) why = "ended"
+			if (why) { say("not ok " (++at) " - " name " " why " (exit status " status ")"); bad++ }
+			print at, bad + 0 >"/tmp/prove.counts"
+		}'
+	read -r points bad </tmp/prove.counts
+	failures=$((failures + bad))
+}
+
+done_testing()
+{
+	echo "1..$points"
+	[ "$failures" = 0 ]
+	exit
+}
+
+load_module()
+{
+	insmod /vm/zerocore.ko "$@" || return
+	# As the udev rule does.
+	chgrp zerocore /dev/zerocore && chmod 660 /dev/zerocore
+}
+
+# unload_module [SECONDS]: keeps trying for so long
+unload_module()
+{
+	left=${1:-0}
+	until rmmod zerocore; do
+		[ "$left" -gt 0 ] || return 1
+		left=$((left - 1))
+		sleep 1
+	done
+}
