@@ -153,8 +153,8 @@ ssize_t zc_events_read(struct zc_file *file, char __user *buf, size_t bytes,
 			break;
 		}
 		if (wait_event_interruptible(file->wait,
-				zc_event_ready(&m->events) ||
-				READ_ONCE(m->state) != ZC_MEMBER_ALIVE)) {
+					     zc_event_ready(&m->events) ||
+					     READ_ONCE(m->state) != ZC_MEMBER_ALIVE)) {
 			done = -ERESTARTSYS;
 			break;
 		}

@@ -244,8 +244,8 @@ unsigned long zc_pool_get_unmapped_area(struct file *file, unsigned long addr,
 	if (place.bytes && len != place.bytes)
 		found = -EINVAL;
 	else if (place.file->f_op->get_unmapped_area)
-		found = place.file->f_op->get_unmapped_area(
-			place.file, addr, len, place.off >> PAGE_SHIFT, flags);
+		found = place.file->f_op->get_unmapped_area(place.file, addr, len,
+							    place.off >> PAGE_SHIFT, flags);
 	else
 		found = zc_mm_get_unmapped_area(place.file, addr, len,
 						place.off >> PAGE_SHIFT, flags);

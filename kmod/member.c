@@ -293,6 +293,7 @@ static void zc_member_leaves(struct zc_pool *pool, struct zc_member *m)
 	}
 	zc_event_about(pool, ZC_DEVICE_EVENT_MEMBER_LEFT, m->index, ~0U, ~0U);
 	trace_zerocore_leave(pool->name, m->index, pid_nr(m->pid));
+	/* What the member did, before its slot is another's. */
 	smp_store_release(life, zc_life(zc_life_incarnation(m->life), 0,
 					ZC_LIFE_IDLE));
 	zc_epoch_bump(pool);

@@ -266,8 +266,8 @@ static u32 zc_tmpfs_kind(struct file *file, u64 bytes)
 	u64 huge = 0, seen = 0, off;
 
 	for (off = 0; off < bytes; off += PMD_SIZE) {
-		struct page *page = shmem_read_mapping_page_gfp(
-			file->f_mapping, off >> PAGE_SHIFT, ZC_GFP);
+		struct page *page = shmem_read_mapping_page_gfp(file->f_mapping,
+								off >> PAGE_SHIFT, ZC_GFP);
 
 		if (IS_ERR(page))
 			continue;

@@ -165,6 +165,7 @@ int zc_writer_join(struct zc_file *file, struct zc_ioc_writer *arg)
 	WRITE_ONCE(slot->lag_limit, arg->lag_limit);
 	WRITE_ONCE(slot->quota_bytes, arg->quota_bytes);
 	WRITE_ONCE(slot->caps, pool->view.members[m->index].caps);
+	/* The slot's record before the word that says so. */
 	smp_store_release(&slot->life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 	arg->service = i;
 	arg->incarnation = inc;
@@ -193,6 +194,7 @@ int zc_writer_leave(struct zc_file *file, const struct zc_ioc_writer *arg)
 		zc_event_about(pool, ZC_DEVICE_EVENT_WRITER_LEFT, m->index,
 			       arg->service, ~0U);
 		trace_zerocore_writer(pool->name, m->index, arg->service, false);
+		/* What the role did, before its slot is another's. */
 		smp_store_release(&slot->life,
 				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
 		zc_epoch_bump(pool);
@@ -299,6 +301,7 @@ static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
 		arg->flags |= ZC_READER_HAZARD;
 	WRITE_ONCE(rs->flags, arg->flags);
 	WRITE_ONCE(rs->caps, v->members[m->index].caps);
+	/* The slot's record before the word that says so. */
 	smp_store_release(&rs->life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 	if (arg->flags)
 		zc_mask_set(&slot->hazard, r);
@@ -361,6 +364,7 @@ int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg)
 		zc_mask_clear(&slot->active, arg->reader);
 		if (zc_mask_bits(slot->hazard) >> arg->reader & 1)
 			zc_mask_clear(&slot->hazard, arg->reader);
+		/* What the role did, before its slot is another's. */
 		smp_store_release(&rs->life,
 				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
 		v->reader_area[n] = pool->nobody.addr;
@@ -393,6 +397,7 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 
 		if (zc_life_state(*life) != ZC_LIFE_IDLE)
 			continue;
+		/* As with writers and readers. */
 		smp_store_release(life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 		arg->cleaner = c;
 		arg->incarnation = inc;
@@ -417,6 +422,7 @@ int zc_cleaner_leave(struct zc_file *file, const struct zc_ioc_cleaner *arg)
 		return PTR_ERR(m);
 	life = &pool->view.cleaner_slots[arg->cleaner].life;
 	if (zc_role_mine(*life, m, arg->incarnation)) {
+		/* What the role did, before its slot is another's. */
 		smp_store_release(life,
 				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
 		err = 0;

@@ -3,7 +3,9 @@
 #include "run.h"
 
 #define ZC_SEGMENT_CHOSEN_MAX	(128ULL << 20)
-#define ZC_POOL_BYTES_MAX	(1ULL << 48)
+#define ZC_POOL_BYTES_MAX	0x1000000000000ULL
+#define ZC_SAYS_GRANULES \
+	"a segment can have at most 16777216 granules: ask for smaller segments or larger granules"
 #define ZC_RING_MIN		16U
 #define ZC_RING_MAX		1048576U
 #define ZC_RING_DEFAULT		4096U
@@ -39,6 +41,7 @@ static void zc_geometry_place(struct zc_geometry *g)
 	u64 overflow = g->max_holds > ZC_FAST_HOLDS ?
 			       g->max_holds - ZC_FAST_HOLDS : 0;
 	u64 off = zc_round_up(sizeof(struct zc_pool_header), ZC_LAYOUT_PAGE);
+	u64 bytes;
 
 	/* All holds of all readers of a writer: the array cannot overflow. */
 	g->deferred_entries = ZC_MAX_READERS_PER * g->max_holds;
@@ -49,14 +52,12 @@ static void zc_geometry_place(struct zc_geometry *g)
 	g->events = ZC_EVENTS;
 	g->stripes = ZC_STRIPES;
 	g->segment_bytes = (u64)g->segment_granules << g->granule_shift;
-	g->writer_area_bytes = zc_round_up(
-		sizeof(struct zc_writer_area) +
-			(u64)g->ring_entries * sizeof(struct zc_ring_entry) +
-			(u64)g->deferred_entries *
-				sizeof(struct zc_deferred_entry),
-		ZC_LAYOUT_PAGE);
-	g->reader_area_bytes = zc_round_up(
-		ZC_READER_OVERFLOW_OFF + overflow * sizeof(u64), ZC_LAYOUT_PAGE);
+	bytes = sizeof(struct zc_writer_area) +
+		(u64)g->ring_entries * sizeof(struct zc_ring_entry) +
+		(u64)g->deferred_entries * sizeof(struct zc_deferred_entry);
+	g->writer_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
+	bytes = ZC_READER_OVERFLOW_OFF + overflow * sizeof(u64);
+	g->reader_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
 
 	g->off_members = off;
 	off += zc_round_up(ZC_MAX_MEMBERS * sizeof(struct zc_member_record),
@@ -102,8 +103,7 @@ static const char *zc_scalars_check(const struct zc_geometry *g)
 	    g->segment_granules < ZC_STRIPES)
 		return "a segment must be a power of two of at least 64 granules";
 	if (g->segment_granules > ZC_RUN_MAX)
-		return "a segment can have at most 16777216 granules: ask for "
-		       "smaller segments or larger granules";
+		return ZC_SAYS_GRANULES;
 	if (g->max_segments < 1 || g->max_segments > ZC_MAX_SEGMENTS)
 		return "a pool has 1 to 1024 segments: ask for larger segments";
 	if ((u64)g->max_segments * g->segment_granules >= 1ULL << 32)
@@ -147,8 +147,7 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 		segment = granule * ZC_STRIPES;
 	new.granule_shift = zc_shift_of(granule);
 	if (segment >> new.granule_shift > ZC_RUN_MAX)
-		return "a segment can have at most 16777216 granules: ask for "
-		       "smaller segments or larger granules";
+		return ZC_SAYS_GRANULES;
 	new.segment_granules = (u32)(segment >> new.granule_shift);
 
 	needed = zc_round_up(req->bytes, segment) >> zc_shift_of(segment);

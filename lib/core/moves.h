@@ -48,8 +48,10 @@ static inline bool zc_move_claim(u64 *word, u64 *value, u32 owner)
 	if (zc_word_state(old) != ZC_STATE_FREE ||
 	    zc_word_owner(old) != ZC_OWNER_NONE)
 		return false;
-	/* [A1] the last owner's accesses before ours; pairs with [A1] in
-	 * zc_move_unclaim() and zc_move_done(). */
+	/*
+	 * [A1] the last owner's accesses before ours; pairs with [A1] in
+	 * zc_move_unclaim() and zc_move_done().
+	 */
 	if (!zc_cas64(word, &old, new))
 		return false;
 	*value = new;
@@ -69,9 +71,11 @@ static inline u64 zc_move_resize(u64 *word, u32 length, u32 owner)
 	u32 generation = zc_word_generation(zc_load_relaxed(word)) + 1;
 	u64 new = zc_word(generation, length, owner, ZC_STATE_FREE);
 
-	/* [S1] split: the remainder before the shortened head, merge: the
+	/*
+	 * [S1] split: the remainder before the shortened head, merge: the
 	 * extended head before the absorbed word; pairs with the acquire in
-	 * zc_walk_step(). */
+	 * zc_walk_step().
+	 */
 	zc_store_release(word, new);
 	return new;
 }
@@ -85,8 +89,10 @@ static inline void zc_move_absorb(u64 *word, u64 value)
 
 static inline void zc_move_commit(u64 *word, u64 value, u32 owner)
 {
-	/* [C2] payload and descriptor before USING; pairs with [C2] in the
-	 * hazard path of zc_reader_poll_block() and in zc_block_reclaim(). */
+	/*
+	 * [C2] payload and descriptor before USING; pairs with [C2] in the
+	 * hazard path of zc_reader_poll_block() and in zc_block_reclaim().
+	 */
 	zc_store_release(word, zc_word_same(value, owner, ZC_STATE_USING));
 }
 

@@ -87,10 +87,12 @@ static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence,
 	if (zc_entry_load(&zc_ring(v, w)[sequence & v->ring_mask], sequence,
 			  &e))
 		granule = e.granule;
-	for (i = 0; granule == ~0ULL && i < nr && i < v->deferred_entries &&
-		    *budget; i++, (*budget)--)
+	for (i = 0; i < nr && i < v->deferred_entries; i++, (*budget)--) {
+		if (granule != ~0ULL || !*budget)
+			break;
 		if (zc_load_acquire(&d[i].sequence) == sequence)
 			granule = zc_load_relaxed(&d[i].granule);
+	}
 	if (granule >= zc_granules(v))
 		return 0;
 	return zc_word_length(zc_load_relaxed(&zc_desc(v, granule)->word));
@@ -139,8 +141,10 @@ static bool zc_reap_readers(const struct zc_view *v, u32 m,
 			if (zc_life_state(life) != ZC_LIFE_LIVE ||
 			    zc_life_member(life) != m)
 				continue;
-			/* The masks before the slot is looked at again: their
-			 * version tells a stale reaper that time has passed. */
+			/*
+			 * The masks before the slot is looked at again: their
+			 * version tells a stale reaper that time has passed.
+			 */
 			mask = zc_load_acquire(&slot->active);
 			hazard = zc_load_acquire(&slot->hazard);
 			floor = &zc_writer_area(v, w)->floor[r];
@@ -241,9 +245,9 @@ static void zc_reap_roles(const struct zc_view *v, struct zc_reaper *reaper,
 		if (zc_life_state(life) == ZC_LIFE_IDLE ||
 		    !zc_member_reaping(v, m))
 			continue;
-		if (writer && zc_quarantined(v, m,
-				zc_load_relaxed(&zc_writer_area(v, i)->io_nr),
-				ops)) {
+		if (writer &&
+		    zc_quarantined(v, m, zc_load_relaxed(&zc_writer_area(v, i)->io_nr),
+				   ops)) {
 			reaper->waiting = true;
 			continue;
 		}
@@ -388,8 +392,7 @@ static bool zc_member_has_roles(const struct zc_view *v, u32 m)
 	}
 	for (i = 0; i < ZC_MAX_WRITERS; i++)
 		for (r = 0; r < ZC_MAX_READERS_PER; r++) {
-			u64 life = zc_load_acquire(
-				&zc_reader_slot(v, i, r)->life);
+			u64 life = zc_load_acquire(&zc_reader_slot(v, i, r)->life);
 
 			if (zc_life_state(life) != ZC_LIFE_IDLE &&
 			    zc_life_member(life) == m)

@@ -4,8 +4,9 @@
  *
  * required(r, s) = r is an active, required reader and s >= floor.  Each such
  * reader must have its cursor above s, and no active reader may hold s.  (join is
- * where its lag counts from; history before it is required like the rest.)  The order of the loads is the protocol: see DESIGN section 4 and the
- * models holds.pml, tso.pml, demote.pml, torn_reclaim.pml.
+ * where its lag counts from; history before it is required like the rest.)  The
+ * order of the loads is the protocol: see DESIGN section 4 and the models
+ * holds.pml, tso.pml, demote.pml, torn_reclaim.pml.
  */
 #include "reclaim.h"
 #include "killpoint.h"
@@ -20,8 +21,10 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 	struct zc_writer_area *wa = zc_writer_area(v, w);
 	u32 mask;
 
-	/* [R1] head before the active mask; pairs with [R1] in
-	 * zc_reader_register(): active before head is loaded. */
+	/*
+	 * [R1] head before the active mask; pairs with [R1] in
+	 * zc_reader_register(): active before head is loaded.
+	 */
 	zc_fence_full();
 	mask = zc_mask_bits(zc_load_acquire(&slot->active));
 	snap->active = mask;
@@ -33,8 +36,7 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 		u32 r = __builtin_ctz(mask);
 		struct zc_reader_slot *rs = zc_reader_slot(v, w, r);
 		struct zc_reader_area *ra = zc_reader_area(v, w, r);
-		u32 incarnation = zc_life_incarnation(
-			zc_load_acquire(&rs->life));
+		u32 incarnation = zc_life_incarnation(zc_load_acquire(&rs->life));
 		u64 from = 0, lag = 0, floor;
 		bool known;
 
@@ -43,8 +45,10 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			continue;
 		if (zc_reader_seen(v, w, r) &&
 		    zc_load_acquire(&ra->incarnation) == incarnation) {
-			/* [R2] cursor before holds; pairs with [R2] in
-			 * zc_reader_poll_block(): hold before cursor. */
+			/*
+			 * [R2] cursor before holds; pairs with [R2] in
+			 * zc_reader_poll_block(): hold before cursor.
+			 */
 			from = zc_load_acquire(&ra->cursor);
 			lag = zc_load_relaxed(&ra->join);
 		}
@@ -62,8 +66,10 @@ void zc_snapshot_take(const struct zc_view *v, u32 w, u64 head,
 			lag = floor;
 		if (floor > from) {
 			from = floor;
-			/* [F1] a reader that fences each poll needs no
-			 * membarrier; pairs with [F1] in poll. */
+			/*
+			 * [F1] a reader that fences each poll needs no
+			 * membarrier; pairs with [F1] in poll.
+			 */
 			if (!known && !zc_load_acquire(&ra->fencing))
 				snap->unfenced |= 1u << r;
 		}
@@ -109,8 +115,10 @@ bool zc_holds_gather(const struct zc_view *v, u32 w, u32 mask, u64 base,
 			return true;
 		}
 		for (i = 0; i < nr; i++) {
-			/* [R3] the reader's accesses before its release;
-			 * pairs with [R3] in zc_reader_release_block(). */
+			/*
+			 * [R3] the reader's accesses before its release;
+			 * pairs with [R3] in zc_reader_release_block().
+			 */
 			u64 d = zc_load_acquire(zc_hold_slot(ra, i)) - base;
 
 			if (d < ZC_HOLDS_SPAN) {
@@ -210,8 +218,10 @@ static u32 zc_slot_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 		zc_fence_full();	/* [R4] */
 		return zc_orphan_finish(v, granule, word) ? granules : 0;
 	}
-	/* [R4] CLEAN before the holds; pairs with [R4] in the hazard path of
-	 * zc_reader_poll_block(): hold before the word is looked at. */
+	/*
+	 * [R4] CLEAN before the holds; pairs with [R4] in the hazard path of
+	 * zc_reader_poll_block(): hold before the word is looked at.
+	 */
 	zc_fence_full();
 	if (zc_sequence_held(v, w, sequence)) {
 		zc_move_orphan(&zc_desc(v, granule)->word, word);
@@ -270,10 +280,9 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	for (i = 0; i < nr && budget; i++, budget--) {
 		s = zc_load_acquire(&deferred[i].sequence);
 		if (s && s < snap.limit)
-			freed += zc_slot_one(
-				v, w, owner,
-				zc_load_relaxed(&deferred[i].granule),
-				zc_load_relaxed(&deferred[i].generation), s);
+			freed += zc_slot_one(v, w, owner,
+					     zc_load_relaxed(&deferred[i].granule),
+					     zc_load_relaxed(&deferred[i].generation), s);
 	}
 	return freed;
 }

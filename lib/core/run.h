@@ -74,8 +74,10 @@ u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner);
  */
 void zc_run_free(const struct zc_view *v, u32 granule, u32 owner);
 
-/* Granules from here to the end of the stripe: a free run that nobody owns ends
- * there, unless a reaper freed it as it was. */
+/*
+ * Granules from here to the end of the stripe: a free run that nobody owns ends
+ * there, unless a reaper freed it as it was.
+ */
 static inline u32 zc_run_room(const struct zc_view *v, u32 granule)
 {
 	return v->stripe_granules - granule % v->stripe_granules;
@@ -102,8 +104,10 @@ void zc_hint_add(const struct zc_view *v, u32 granule, u32 granules);
 void zc_hint_sub(const struct zc_view *v, u32 granule, u32 granules);
 /* The sum of what the stripes have; sets the pool's own count right. */
 u64 zc_hint_sum(const struct zc_view *v);
-/* A stripe was counted: hints drift when somebody dies between move and count.  @old is
- * the hint from before counting: if it changed since, the count is stale. */
+/*
+ * A stripe was counted: hints drift when somebody dies between move and count.  @old is
+ * the hint from before counting: if it changed since, the count is stale.
+ */
 void zc_hint_set(const struct zc_view *v, u32 stripe, u32 old, u32 free);
 
 #endif /* ZC_CORE_RUN_H */

@@ -43,6 +43,8 @@ static bool zc_name_char(char c)
 
 const char *zc_service_parse(struct zc_service_name *name, const char *text)
 {
+	static const char says[] =
+		"a service name has three parts of A-Z a-z 0-9 _ . - : service/instance/event";
 	u32 part, i;
 
 	if (!text)
@@ -55,9 +57,9 @@ const char *zc_service_parse(struct zc_service_name *name, const char *text)
 			name->part[part][i] = *text;
 		}
 		if (!i)
-			return "a service name has three parts of A-Z a-z 0-9 _ . - : service/instance/event";
+			return says;
 		if (*text != (part < 2 ? '/' : '\0'))
-			return "a service name has three parts of A-Z a-z 0-9 _ . - : service/instance/event";
+			return says;
 		text++;
 	}
 	return NULL;
@@ -149,8 +151,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 			continue;
 		ZC_KILLPOINT(service_retiring);
 		for (r = 0; r < ZC_MAX_READERS_PER; r++)
-			used |= zc_life_state(zc_load_acquire(
-					&zc_reader_slot(v, i, r)->life)) !=
+			used |= zc_life_state(zc_load_acquire(&zc_reader_slot(v, i, r)->life)) !=
 				ZC_LIFE_IDLE;
 		if (!used)
 			zc_service_drain(v, i);
