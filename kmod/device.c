@@ -21,32 +21,67 @@ static int zc_device_features(struct zc_ioc_features *arg)
 	return 0;
 }
 
-static int zc_device_create(struct zc_ioc_create *arg)
+/* A descriptor that is not there before its number has reached its caller. */
+struct zc_opened {
+	struct file *file;
+	int fd;
+	bool created;
+};
+
+static int zc_opened_file(struct zc_opened *opened, struct zc_pool *pool)
 {
-	struct zc_pool *pool;
-	int fd, err = zc_pool_create(arg, &pool);
+	struct file *file;
+	int fd = get_unused_fd_flags(O_CLOEXEC);
 
-	if (err)
-		return err;
-	fd = zc_pool_fd(pool);
-	if (fd < 0) {
-		struct zc_ioc_unlink unlink = { 0 };
-
-		/* Nobody can have it but by a name that we made just now. */
-		memcpy(unlink.name, arg->name, sizeof(unlink.name));
-		zc_pool_unlink(&unlink);
-		zc_pool_put(pool);
+	if (fd < 0)
 		return fd;
+	file = zc_pool_file(pool);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
 	}
-	zc_pool_put(pool);
-	arg->fd = fd;
+	opened->file = file;
+	opened->fd = fd;
 	return 0;
 }
 
-static int zc_device_open_pool(struct zc_ioc_open *arg)
+static void zc_opened_end(struct zc_opened *opened, bool installs)
+{
+	struct zc_file *zf;
+
+	if (!opened->file)
+		return;
+	if (installs) {
+		fd_install(opened->fd, opened->file);
+		return;
+	}
+	zf = opened->file->private_data;
+	if (opened->created)
+		zc_pool_forget(zf->pool);
+	put_unused_fd(opened->fd);
+	fput(opened->file);
+}
+
+static int zc_device_create(struct zc_ioc_create *arg, struct zc_opened *opened)
 {
 	struct zc_pool *pool;
-	int fd;
+	int err = zc_pool_create(arg, &pool);
+
+	if (err)
+		return err;
+	err = zc_opened_file(opened, pool);
+	if (err)
+		zc_pool_forget(pool);
+	zc_pool_put(pool);
+	arg->fd = opened->fd;
+	opened->created = true;
+	return err;
+}
+
+static int zc_device_open_pool(struct zc_ioc_open *arg, struct zc_opened *opened)
+{
+	struct zc_pool *pool;
+	int err;
 
 	if (arg->flags || memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return -EINVAL;
@@ -55,12 +90,10 @@ static int zc_device_open_pool(struct zc_ioc_open *arg)
 		return PTR_ERR(pool);
 	memcpy(arg->creation_id, pool->view.header->creation_id,
 	       sizeof(arg->creation_id));
-	fd = zc_pool_fd(pool);
+	err = zc_opened_file(opened, pool);
 	zc_pool_put(pool);
-	if (fd < 0)
-		return fd;
-	arg->fd = fd;
-	return 0;
+	arg->fd = opened->fd;
+	return err;
 }
 
 union zc_ioc_arg {
@@ -71,15 +104,16 @@ union zc_ioc_arg {
 	struct zc_ioc_list list;
 };
 
-static int zc_device_call(unsigned int cmd, union zc_ioc_arg *arg)
+static int zc_device_call(unsigned int cmd, union zc_ioc_arg *arg,
+			  struct zc_opened *opened)
 {
 	switch (cmd) {
 	case ZC_IOC_FEATURES:
 		return zc_device_features(&arg->features);
 	case ZC_IOC_CREATE:
-		return zc_device_create(&arg->create);
+		return zc_device_create(&arg->create, opened);
 	case ZC_IOC_OPEN:
-		return zc_device_open_pool(&arg->open);
+		return zc_device_open_pool(&arg->open, opened);
 	case ZC_IOC_UNLINK:
 		if (arg->unlink.flags & ~ZC_UNLINK_FLAGS ||
 		    memchr_inv(arg->unlink.reserved, 0,
@@ -101,6 +135,7 @@ static long zc_device_ioctl(struct file *file, unsigned int cmd,
 {
 	void __user *from = (void __user *)user;
 	u32 bytes = _IOC_SIZE(cmd);
+	struct zc_opened opened = { .fd = -1 };
 	union zc_ioc_arg arg;
 	int err;
 
@@ -119,9 +154,10 @@ static long zc_device_ioctl(struct file *file, unsigned int cmd,
 	memset(&arg, 0, sizeof(arg));
 	if (_IOC_DIR(cmd) & _IOC_WRITE && copy_from_user(&arg, from, bytes))
 		return -EFAULT;
-	err = zc_device_call(cmd, &arg);
+	err = zc_device_call(cmd, &arg, &opened);
 	if (!err && copy_to_user(from, &arg, bytes))
-		return -EFAULT;
+		err = -EFAULT;
+	zc_opened_end(&opened, !err);
 	return err;
 }
 

@@ -11,34 +11,27 @@
 
 #include "zerocore.h"
 
-int zc_pool_fd(struct zc_pool *pool)
+/* A file of the pool; the caller installs it, or puts it. */
+struct file *zc_pool_file(struct zc_pool *pool)
 {
 	struct zc_file *zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
 	struct file *file;
-	int fd;
 
 	if (!zf)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	zf->pool = pool;
 	INIT_LIST_HEAD(&zf->members);
 	init_waitqueue_head(&zf->wait);
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		kfree(zf);
-		return fd;
-	}
 	file = anon_inode_getfile("[zerocore]", &zc_pool_fops, zf,
 				  O_RDWR | O_CLOEXEC);
 	if (IS_ERR(file)) {
-		put_unused_fd(fd);
 		kfree(zf);
-		return PTR_ERR(file);
+		return file;
 	}
 	/* From here on release() does the rest. */
 	zc_pool_get(pool);
 	zc_pool_file_opened(pool);
-	fd_install(fd, file);
-	return fd;
+	return file;
 }
 
 static int zc_file_release(struct inode *inode, struct file *file)

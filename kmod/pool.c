@@ -27,6 +27,7 @@ static unsigned long pool_mbytes_max;
 module_param(pool_mbytes_max, ulong, 0644);
 MODULE_PARM_DESC(pool_mbytes_max, "MiB that all pools of one user may have, 0: no limit but memory (0)");
 
+/* The pools of all namespaces, their names, and the users that pay for them. */
 DEFINE_MUTEX(zc_pools_lock);
 static LIST_HEAD(zc_users);	/* (under zc_pools_lock) */
 static unsigned int zc_net_id;
@@ -201,6 +202,18 @@ static bool zc_pool_unname(struct zc_pool *pool)
 	list_del(&pool->list);
 	pool->linked = false;
 	return true;
+}
+
+/* Takes the name of a pool that could not be handed to its creator. */
+void zc_pool_forget(struct zc_pool *pool)
+{
+	bool unnamed;
+
+	mutex_lock(&zc_pools_lock);
+	unnamed = zc_pool_unname(pool);
+	mutex_unlock(&zc_pools_lock);
+	if (unnamed)
+		zc_pool_put(pool);
 }
 
 struct zc_pool *zc_pool_find(const u8 *name)
@@ -550,7 +563,7 @@ void zc_pool_file_closed(struct zc_pool *pool)
 		zc_pool_put(pool);
 }
 
-/* --- namespaces -------------------------------------------------------------------------------- */
+/* --- namespaces ------------------------------------------------------------------------------- */
 
 static int __net_init zc_net_init(struct net *net)
 {

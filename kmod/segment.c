@@ -86,15 +86,16 @@ static bool zc_segment_claim(const struct zc_view *v, u32 segment)
 	for (g = first; g < end; g += n) {
 		word = zc_load_acquire(&zc_desc(v, g)->word);
 		n = zc_word_length(word);
-		if (n > end - g || !zc_run_claim(v, g, &word, ZC_OWNER_REMOVER))
+		if (!n || n > end - g || !zc_run_claim(v, g, &word, ZC_OWNER_REMOVER))
 			break;
 	}
 	if (g == end)
 		return true;
+	/* A length of 0 or too much: somebody writes nonsense there. */
 	end = g;
 	for (g = first; g < end; g += n) {
 		n = zc_word_length(zc_load_relaxed(&zc_desc(v, g)->word));
-		if (n > end - g)
+		if (!n || n > end - g)
 			break;
 		zc_run_free(v, g, ZC_OWNER_REMOVER);
 	}

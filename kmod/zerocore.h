@@ -87,7 +87,7 @@ struct zc_pool {
 	char name[ZC_NAME_BYTES];	/* (invariant) */
 	struct pid_namespace *pid_ns;	/* (invariant) of the creator */
 
-	struct mutex lock;
+	struct mutex lock;		/* (all below, where it says so) */
 	struct zc_geometry geometry;	/* (invariant) */
 	struct zc_view view;
 	struct zc_region kernel;	/* what only the kernel writes */
@@ -115,7 +115,7 @@ struct zc_pool {
 };
 
 struct zc_event_queue {
-	spinlock_t lock;
+	spinlock_t lock;		/* (the queue) */
 	struct zc_device_event *record;	/* (under @lock) ZC_DEVICE_EVENTS */
 	u32 first;			/* (under @lock) */
 	u32 nr;				/* (under @lock) */
@@ -191,6 +191,7 @@ int zc_pools_init(void);
 void zc_pools_exit(void);
 int zc_pool_create(struct zc_ioc_create *arg, struct zc_pool **out);
 /* Gets a pool by name; it must be readable for the caller. */
+void zc_pool_forget(struct zc_pool *pool);
 struct zc_pool *zc_pool_find(const u8 *name);
 int zc_pool_unlink(struct zc_ioc_unlink *arg);
 int zc_pool_next(struct zc_ioc_list *arg);
@@ -271,7 +272,7 @@ void zc_epoch_bump(struct zc_pool *pool);
 extern const struct file_operations zc_pool_fops;
 extern const struct file_operations zc_device_fops;
 /* A descriptor of the pool, which it takes a reference of. */
-int zc_pool_fd(struct zc_pool *pool);
+struct file *zc_pool_file(struct zc_pool *pool);
 
 /* --- debugfs.c ------------------------------------------------------------------------------ */
 void zc_debugfs_init(void);
