@@ -328,6 +328,8 @@ static zc_result_t zc_device_join(struct zc_pool *pool)
 		arg.caps = ZC_CAP_MEMBARRIER;
 	strncpy((char *)arg.comm, program_invocation_short_name,
 		sizeof(arg.comm) - 1);
+	/* Events are read by whoever asks first, and nobody waits in read(). */
+	fcntl(pool->device->fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	error = zc_device_call(pool->device->fd, ZC_IOC_JOIN, &arg);
 	if (error)
 		return zc_device_fail(error, "join it", pool->name);

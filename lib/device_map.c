@@ -146,6 +146,28 @@ void zc_device_unmap(struct zc_pool *pool)
 	d->lease = NULL;
 }
 
+/*
+ * Another thread may be reading what is at @at.  mmap() over it would leave a hole
+ * when the kernel refuses, and it does when the reader has just left: so get it
+ * elsewhere first, and move it.
+ */
+static bool zc_device_replace(struct zc_pool *pool, void *at, u32 region, u64 off,
+			      u64 bytes, int prot)
+{
+	void *got = zc_device_mmap(pool, NULL, region, off, bytes, prot);
+	int error;
+
+	if (got == MAP_FAILED)
+		return false;
+	if (mremap(got, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at) {
+		error = errno;
+		munmap(got, bytes);
+		errno = error;
+		return false;
+	}
+	return true;
+}
+
 bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write)
 {
 	struct zc_view *v = &pool->view;
@@ -164,10 +186,9 @@ bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write)
 		}
 		/* What is there now is nobody's from here on. */
 		zc_store_release(&v->reader_mapped[n], 0);
-		if (zc_device_mmap(pool, zc_reader_area(v, w, r), ZC_MAP_READERS,
-				   off, v->reader_area_bytes,
-				   write ? PROT_READ | PROT_WRITE : PROT_READ) ==
-		    MAP_FAILED)
+		if (!zc_device_replace(pool, zc_reader_area(v, w, r), ZC_MAP_READERS,
+				       off, v->reader_area_bytes,
+				       write ? PROT_READ | PROT_WRITE : PROT_READ))
 			break;
 		/* The kernel maps that of who is there: was it the same before? */
 		after = zc_life_incarnation(

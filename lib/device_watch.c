@@ -47,7 +47,6 @@ static void zc_queue_event(struct zc_device *d, const struct zc_device_event *e)
 	};
 
 	memcpy(r.comm, e->comm, sizeof(r.comm));
-	pthread_mutex_lock(&d->lock);
 	if (e->type == ZC_DEVICE_EVENT_OVERFLOW) {
 		d->lost += e->blocks;
 	} else {
@@ -58,24 +57,33 @@ static void zc_queue_event(struct zc_device *d, const struct zc_device_event *e)
 		}
 		d->event[(d->first + d->nr++) % ZC_DEVICE_EVENTS] = r;
 	}
-	pthread_mutex_unlock(&d->lock);
-	zc_fetch_add32(&d->event_word, 1);
-	zc_futex_wake(&d->event_word);
 }
 
-/* Returns false when the descriptor is not the pool's any more. */
+/*
+ * What happened since: the descriptor does not block.  Read and queued under one
+ * lock, so that two threads keep the order.  Returns false when the descriptor is
+ * not the pool's any more.
+ */
 static bool zc_read_events(struct zc_pool *pool)
 {
 	struct zc_device_event event[ZC_EVENT_BATCH];
-	ssize_t bytes = read(pool->device->fd, event, sizeof(event));
+	struct zc_device *d = pool->device;
+	ssize_t bytes;
+	bool good;
 	size_t i;
 
-	if (bytes < 0)
-		return errno == EINTR || errno == EAGAIN;
-	for (i = 0; i < (size_t)bytes / sizeof(event[0]); i++)
-		zc_queue_event(pool->device, &event[i]);
-	zc_wake_all(pool);
-	return bytes > 0;
+	pthread_mutex_lock(&d->lock);
+	bytes = read(d->fd, event, sizeof(event));
+	good = bytes > 0 || (bytes < 0 && (errno == EINTR || errno == EAGAIN));
+	for (i = 0; bytes > 0 && i < (size_t)bytes / sizeof(event[0]); i++)
+		zc_queue_event(d, &event[i]);
+	pthread_mutex_unlock(&d->lock);
+	if (bytes > 0) {
+		zc_fetch_add32(&d->event_word, 1);
+		zc_futex_wake(&d->event_word);
+		zc_wake_all(pool);
+	}
+	return good;
 }
 
 static void zc_device_stamp(struct zc_pool *pool, u64 now, u64 *stamped,
@@ -150,7 +158,7 @@ void zc_device_tell(struct zc_pool *pool, const struct zc_event_record *event)
 		zc_device_call(pool->device->fd, ZC_IOC_NOTIFY, &arg);
 }
 
-bool zc_device_next_event(struct zc_pool *pool, struct zc_event_record *r)
+static bool zc_dequeue_event(struct zc_pool *pool, struct zc_event_record *r)
 {
 	struct zc_device *d = pool->device;
 	bool found = false;
@@ -177,6 +185,16 @@ bool zc_device_next_event(struct zc_pool *pool, struct zc_event_record *r)
 	}
 	pthread_mutex_unlock(&d->lock);
 	return found;
+}
+
+/* What happened before the call is there, whatever the background thread did. */
+bool zc_device_next_event(struct zc_pool *pool, struct zc_event_record *r)
+{
+	if (zc_dequeue_event(pool, r))
+		return true;
+	if (!zc_device_fd_good(pool) || !zc_read_events(pool))
+		return false;
+	return zc_dequeue_event(pool, r);
 }
 
 const u32 *zc_device_event_word(struct zc_pool *pool)

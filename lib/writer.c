@@ -207,6 +207,8 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 		zc_writer_free(w);
 		return result;
 	}
+	/* Who is there already costs the first messages no system call. */
+	pool->backend->readers_map(pool, w->id);
 	w->rotor = w->id * (zc_segments(&pool->view) * ZC_STRIPES /
 			    ZC_MAX_WRITERS);
 	zc_adopt(w);
