@@ -53,6 +53,7 @@ EXAMPLE_SRC := $(sort $(wildcard tools/examples/*.c))
 UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
 CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
 CRASH_SRC := $(sort $(wildcard selftests/crash/*.c))
+DEVICE_SRC := $(sort $(wildcard selftests/device/*.c))
 
 # A test program is selftests/*/test_*.c; what else lies there is its harness.
 tests_of = $(filter $(dir $(firstword $1))test_%,$1)
@@ -103,14 +104,17 @@ $1_example_o := $(EXAMPLE_SRC:%.c=$1/obj/%.o)
 $1_unit_o := $(UNIT_SRC:%.c=$1/obj/%.o)
 $1_conf_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CONF_SRC)))
 $1_crash_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CRASH_SRC)))
+$1_device_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(DEVICE_SRC)))
 $1_command := $(if $(TOOL_SRC),$1/bin/zerocore)
 $1_examples := $(EXAMPLE_SRC:tools/examples/%.c=$1/examples/%)
 $1_unit := $(if $(UNIT_SRC),$1/tests/unit)
 $1_conf := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CONF_SRC)))
 $1_crash := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CRASH_SRC)))
-$1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,$$($1_conf) $$($1_crash))
+$1_device := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(DEVICE_SRC)))
+$1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,\
+	$$($1_conf) $$($1_crash) $$($1_device))
 $1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_example_o) $$($1_unit_o) \
-	$$($1_conf_o) $$($1_crash_o) $$($1_tests_o)
+	$$($1_conf_o) $$($1_crash_o) $$($1_device_o) $$($1_tests_o)
 
 $1/flags: FORCE
 	@$$(call when_changed,$2 $(BASE) $(INC) $(GNU) $3 $4 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
@@ -133,6 +137,8 @@ $$($1_unit_o): | deps-check
 $$(filter $1/obj/selftests/conformance/%,$$($1_all_o)): private local = $(GNU) -Iselftests/conformance
 $$(filter $1/obj/selftests/crash/%,$$($1_all_o)): private local = $(GNU) -Ilib \
 	-Iselftests/crash -Iselftests/conformance
+$$(filter $1/obj/selftests/device/%,$$($1_all_o)): private local = $(GNU) \
+	-Iselftests/device -Iselftests/conformance
 
 $1/lib/libzerocore.a: $$($1_lib_o) $1/sources
 	$$(call say,AR,$$@)
@@ -150,6 +156,11 @@ $1/tests/crash.a: $$($1_crash_o) $1/sources
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)$(AR) rcs $$@ $$($1_crash_o)
+
+$1/tests/device.a: $$($1_device_o) $1/sources
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$($1_device_o)
 
 # -z nodelete: a thread and a fork handler of ours may outlive a dlclose().
 $1/lib/$(SOFILE): $$($1_lib_o) lib/libzerocore.map $1/sources
@@ -193,6 +204,12 @@ $$($1_crash): $1/tests/%: $1/obj/selftests/%.o $1/tests/crash.a $1/tests/conform
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
 
+$$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/conformance.a \
+		$1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
+
 -include $$($1_all_o:.o=.d)
 endef
 
@@ -216,7 +233,8 @@ libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
-.PHONY: alt asan tsan kill tests deps-build deps-clang deps-demo deps-check
+.PHONY: alt asan tsan kill tests deps-build deps-demo deps-check
+.PHONY: module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
 all: $(call libs_of,build) $(build_command) $(build_examples)
@@ -226,7 +244,56 @@ demo: all | deps-demo
 	tools/demo.sh
 
 ## tests        build the test programs only
-tests: all $(build_unit) $(build_conf)
+tests: all $(build_unit) $(build_conf) $(build_device)
+
+## module       zerocore.ko; for another kernel: KDIR=/lib/modules/VERSION/build
+module:
+	@tools/deps.sh module
+	@tools/module.sh $(KDIR)
+
+## insmod       build the module for the running kernel, and load it
+insmod:
+	@tools/deps.sh module
+	tools/load.sh "$$(tools/module.sh /lib/modules/$$(uname -r)/build | tail -n 1)"
+
+## rmmod        unload the module; it refuses as long as a pool is there
+rmmod:
+	rmmod zerocore
+
+SRCDIR ?= /usr/src
+UDEVDIR ?= /usr/lib/udev/rules.d
+MODLOADDIR ?= /usr/lib/modules-load.d
+MODULE_SRC = Kbuild dkms.conf $(wildcard kmod/*.[ch] lib/core/*.[ch] include/uapi/linux/*.h)
+
+## install-module  its sources for DKMS, the udev rule, and loading it at boot
+install-module:
+	for file in $(MODULE_SRC); do install -D -m 644 $$file \
+		$(DESTDIR)$(SRCDIR)/zerocore-$(VERSION)/$$file || exit 1; done
+	install -D -m 644 kmod/60-zerocore.rules $(DESTDIR)$(UDEVDIR)/60-zerocore.rules
+	install -D -m 644 kmod/zerocore.conf $(DESTDIR)$(MODLOADDIR)/zerocore.conf
+	$(if $(DESTDIR),,getent group zerocore >/dev/null || groupadd --system zerocore)
+	$(if $(DESTDIR),,! command -v dkms >/dev/null || dkms install zerocore/$(VERSION))
+
+## uninstall-module  what install-module put there
+uninstall-module:
+	$(if $(DESTDIR),,! command -v dkms >/dev/null || dkms remove zerocore/$(VERSION) --all)
+	rm -rf $(DESTDIR)$(SRCDIR)/zerocore-$(VERSION)
+	rm -f $(DESTDIR)$(UDEVDIR)/60-zerocore.rules $(DESTDIR)$(MODLOADDIR)/zerocore.conf
+
+# What a guest with everything in it gets.
+VM_FILES = build/bin/zerocore:/bin/zerocore build/tests/device build/tests/conformance
+vm_kernel = $(or $(KERNEL),6.12)
+vm_module = $$(tools/module.sh "$$(selftests/vm/kernel.sh $(vm_kernel))/build" | tail -n 1)
+
+## vm           a shell in a virtual machine that has the module loaded; KERNEL=6.1, 6.12, debug
+vm: tests
+	@tools/deps.sh module vm
+	@module="$(vm_module)" && selftests/vm/run.sh -i -k $(vm_kernel) -m 2G - "$$module" $(VM_FILES)
+
+## demo-kernel  the demo in a virtual machine, on /dev/zerocore
+demo-kernel: all
+	@tools/deps.sh module vm demo
+	@module="$(vm_module)" && tools/demo-kernel.sh $(vm_kernel) "$$module"
 
 ## alt          the whole tree by the other compiler, below build/alt/
 alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) \
@@ -251,16 +318,19 @@ CHECK_JOBS ?= 2
 SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
 # Criterion reports at its end only: a test that hangs must not take that away.
 UNIT_ARGS := --tap=- --timeout 120
+# The longest first.
+VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
 ## check        all tests that end within minutes: selftests/, each compiler, sanitizers
 check: all tests alt asan tsan kill | deps-check
-	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(SHELL_TESTS) $(TESTS)
+	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(VM_TESTS) $(SHELL_TESTS) $(TESTS)
 
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
 check-long: all tests alt asan tsan kill | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
+		$(VM_TESTS) \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
 
 deps-build:
@@ -315,7 +385,7 @@ uninstall:
 ## fmt-check    compare the sources with .clang-format (informs; not part of check)
 fmt-check:
 	clang-format --dry-run $(LIB_SRC) $(TOOL_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) \
-		$(CONF_SRC) $(CRASH_SRC)
+		$(CONF_SRC) $(CRASH_SRC) $(DEVICE_SRC)
 
 ## clean        remove build/
 clean:

@@ -8,7 +8,8 @@
 # crashes, hangs, or is silent has failed, whatever else it printed.
 #
 # A script with the line `# run.sh: alone` has the machine for itself, as far as
-# other tests go: it runs when all before it are done.
+# other tests go: it runs when all before it are done.  `# run.sh: limit SECONDS`:
+# it may take longer than others.
 #
 # The last line is `N passed, N failed`, with `, N skipped` when something was;
 # points are counted, and a program that failed beside its points counts as one.
@@ -85,7 +86,7 @@ shm=/dev/shm
 # name_of COMMAND...: build/asan/tests/conformance/test_pool -> asan/conformance/test_pool
 name_of()
 {
-	local name=${1#"$PWD/"}
+	local name=${1#"$PWD/"} word
 
 	name=${name#./}
 	name=${name#/}
@@ -93,7 +94,11 @@ name_of()
 	name=${name#selftests/}
 	name=${name/#tests\//}
 	name=${name/\/tests\///}
-	echo "${name%.sh}"
+	name=${name%.sh}
+	# One program, many tests: 'vm/check.sh 6.1'.
+	word=${2:--}
+	[[ $word == -* || $word == */* ]] || name+=-$word
+	echo "$name"
 }
 
 # The points of a log: passed, failed, skipped, points, plan (or -), bailed.
@@ -133,7 +138,7 @@ run_one()
 {
 	local index=$1 name log dir pid rc began_s took_s why='' text verdict
 	local passed failed skipped points plan bailed
-	local slow=1
+	local slow=1 limit=$limit_s own
 	local -a prefix=()
 
 	shift
@@ -144,6 +149,9 @@ run_one()
 	tsan/*) slow=8 prefix=("${fixed_addresses[@]}") ;;
 	esac
 
+	own=$(head -c 4096 "$1" 2>/dev/null | sed -n 's/^# run\.sh: limit \([0-9]*\)$/\1/p')
+	[ "${own:-0}" -le "$limit" ] || limit=$own
+
 	# Pools that a killed test leaves behind go with this folder.  Tests that
 	# drop their rights must get in.
 	dir=$(mktemp -d "$shm/zc-test.XXXXXX") && chmod 1777 "$dir" || exit 1
@@ -151,7 +159,7 @@ run_one()
 
 	began_s=$SECONDS
 	ZEROCORE_DIR=$dir ZC_TEST_SLOW=${ZC_TEST_SLOW:-$slow} \
-		timeout -k 10 "$limit_s" "${prefix[@]}" "$@" \
+		timeout -k 10 "$limit" "${prefix[@]}" "$@" \
 		</dev/null >"$log" 2>"$state/$index.err" &
 	pid=$!
 	echo "$pid" >"$state/$index.pid"
@@ -163,8 +171,8 @@ run_one()
 	rm -f "$state/$index.pid" "$state/$index.dir"
 
 	read -r passed failed skipped points plan bailed < <(count "$log")
-	if [ "$rc" = 124 ] || { [ "$rc" = 137 ] && [ "$took_s" -ge "$limit_s" ]; }; then
-		why="still ran after $limit_s s"
+	if [ "$rc" = 124 ] || { [ "$rc" = 137 ] && [ "$took_s" -ge "$limit" ]; }; then
+		why="still ran after $limit s"
 	elif [ "$rc" = 126 ] || [ "$rc" = 127 ]; then
 		why="cannot be run (exit status $rc)"
 	elif [ "$rc" = 77 ] && [ "$points" = 0 ] && [ "$plan" = - ]; then

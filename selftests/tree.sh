@@ -42,7 +42,7 @@ done <"$tmp/files" >"$tmp/scripts"
 top_level()
 {
 	cut -d/ -f1 "$tmp/files" | sort -u |
-		grep -vE '^(\..*|Kbuild|Makefile|README\.md|LICENSES?)$' |
+		grep -vE '^(\..*|Kbuild|dkms\.conf|Makefile|README\.md|LICENSES?)$' |
 		grep -vxE 'kmod|lib|include|tools|selftests|Documentation'
 }
 
@@ -55,7 +55,7 @@ licences()
 	while IFS= read -r file; do
 		line=$(head -n 3 "$file" | grep -a SPDX-License-Identifier)
 		case $file in
-		kmod/*|Kbuild) want='GPL-2.0' ;;
+		kmod/*|Kbuild|dkms.conf) want='GPL-2.0' ;;
 		include/uapi/*) want='GPL-2.0 WITH Linux-syscall-note OR MIT' ;;
 		*) want='MIT OR LGPL-2.1' ;;
 		esac

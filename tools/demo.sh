@@ -139,8 +139,11 @@ xargs -0 sha256sum <"$tmp/list" >"$tmp/expected" || fail "sha256sum"
 zc pool create "$pool" --bytes $((segment * 4)) --segment $segment --json \
 	>"$tmp/pool" || fail "no pool"
 created=yes
+backend=$(sed -n 's/.*"backend":"\([^"]*\).*/\1/p' "$tmp/pool")
+[ "$backend" != device ] || backend=/dev/zerocore
+[ "$backend" != shm ] || backend="shared memory"
 pages=$(sed -n 's/.*"pages":"\([^"]*\).*/\1/p' "$tmp/pool")
-say "demo: pool $pool of $((segment >> 18)) MiB, $pages pages; subscribers A, B and C"
+say "demo: pool $pool on $backend, $((segment >> 18)) MiB, $pages pages; subscribers A, B and C"
 
 # Subscribers: A, B, C; what they print goes to $tmp/X.sha, remarks to $tmp/X.err
 subscribe()

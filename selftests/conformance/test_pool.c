@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -347,7 +348,8 @@ static void pool_closed_leaves_nothing_open(void)
 		t_write(&writer, 1000);
 		t_read_many(&reader, 1);
 		zc_pool_close(pool);
-		CHECK_EQ(entries("/proc/self/task"), 1 + 2);
+		/* A thread that was joined is listed for a moment more. */
+		T_UNTIL(entries("/proc/self/task") == 1 + 2);
 		if (i == 10) {
 			fds = entries("/proc/self/fd");
 			maps = lines("/proc/self/maps");
@@ -498,10 +500,15 @@ static void tries_as_nobody(void *arg)
 {
 	zc_pool_t *pool = NULL;
 	struct t_reader reader;
+	gid_t group = 65534;
+	struct stat st;
 
 	(void)arg;
 	t_hear(t_parent(), "private");
-	if (setgid(65534) || setuid(65534))
+	/* One who may use the device. */
+	if (!t_backend_is_shm() && !stat("/dev/zerocore", &st))
+		group = st.st_gid;
+	if (setgroups(0, NULL) || setgid(group) || setuid(65534))
 		T_FAIL("cannot drop root: %s", strerror(errno));
 	CHECK_RESULT(zc_pool_open(t_name(0), &pool), ZC_ERROR_PERMISSION);
 	CHECK(*zc_last_error());

@@ -133,7 +133,7 @@ static struct t_peer *begin(struct survivor *s, void (*victim)(void *),
 	s->writer = d_writer(&s->m, "survivor");
 	t_say(peer, "go");
 	*member = (uint32_t)t_hear_number(peer, "member");
-	CHECK_EQ((uint32_t)d_slot(&s->m, s->writer.service)->active, 1);
+	CHECK((uint32_t)d_slot(&s->m, s->writer.service)->active & 1);
 	return peer;
 }
 

@@ -38,20 +38,24 @@ add_libraries()
 
 add()
 {
-	local file=${1%%:*} where= program
+	local file=${1%%:*} where='' program
 
 	[[ $1 != *:* ]] || where=${1#*:}
 	where=$root${where:-/vm/${file##*/}}
 	mkdir -p "${where%/*}"
 	cp -rL -- "$file" "$where"
+	# Debug information is most of a file, and the guest has to read it.
+	[[ $where != *.ko ]] || strip --strip-debug "$where"
 	while IFS= read -r program; do
 		add_libraries "$program"
+		strip --strip-debug "$program" 2>/dev/null || :
 	done < <(find "$where" -type f -perm -u+x)
 }
 
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,proc,sys,dev,tmp,root,etc,run,vm}
 busybox=$(command -v busybox) || { echo 'initramfs.sh: busybox is missing' >&2; exit 1; }
 cp "$busybox" "$root/bin/busybox"
+add_libraries "$busybox"
 "$busybox" --list-full | while IFS= read -r applet; do
 	[ -e "$root/$applet" ] || ln -s /bin/busybox "$root/$applet"
 done

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT OR LGPL-2.1
 #
-# guest.sh - what scripts in the guest share; read by `. ./guest.sh`
+# guest.sh - what scripts in the guest share; read by `. ./guest.sh`.  check.sh, too,
+# reports by it.
 #
 # A script reports points and ends with done_testing:
 #
@@ -13,6 +14,7 @@
 
 points=0
 failures=0
+scratch=$(mktemp -d) || exit 1
 
 ok() { points=$((points + 1)); echo "ok $points - $1"; }
 skip() { points=$((points + 1)); echo "ok $points - $1 # SKIP $2"; }
@@ -27,11 +29,11 @@ check()
 {
 	name=$1
 	shift
-	if "$@" >/tmp/check.out 2>&1; then
+	if "$@" >"$scratch/check" 2>&1; then
 		ok "$name"
 	else
 		not_ok "$name"
-		sed 's/^/# /' /tmp/check.out
+		sed 's/^/# /' "$scratch/check"
 	fi
 }
 
@@ -41,7 +43,7 @@ prove()
 {
 	echo "# $*"
 	{ "$@" 2>&1; echo "guest: status $?"; } |
-	awk -v at="$points" -v name="${1##*/}" '
+	awk -v counts="$scratch/counts" -v at="$points" -v name="${1##*/}" '
 		function say(text) { print text; fflush() }
 		/^guest: status [0-9]+$/ { status = $3; next }
 		/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1
@@ -57,14 +59,15 @@ prove()
 			else if (plan != seen) why = "planned " plan ", reported " seen + 0
 			else if (status && !bad) why = "ended"
 			if (why) { say("not ok " (++at) " - " name " " why " (exit status " status ")"); bad++ }
-			print at, bad + 0 >"/tmp/prove.counts"
+			print at, bad + 0 >counts
 		}'
-	read -r points bad </tmp/prove.counts
+	read -r points bad <"$scratch/counts"
 	failures=$((failures + bad))
 }
 
 done_testing()
 {
+	rm -rf -- "$scratch"
 	echo "1..$points"
 	[ "$failures" = 0 ]
 	exit
@@ -81,7 +84,7 @@ load_module()
 unload_module()
 {
 	left=${1:-0}
-	until rmmod zerocore; do
+	until rmmod zerocore 2>/dev/null; do
 		[ "$left" -gt 0 ] || return 1
 		left=$((left - 1))
 		sleep 1

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1
 #
 # load.sh - the module comes, is there, and goes, again and again
+# shellcheck disable=SC1091 # it is beside it in the guest
 . ./guest.sh
 
 device_is_there() { [ -c /dev/zerocore ] && grep -q ' zerocore$' /proc/misc; }
