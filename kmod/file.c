@@ -186,6 +186,29 @@ static int zc_file_call(struct zc_file *zf, unsigned int cmd,
 	}
 }
 
+/* What the caller could not be told of was not done. */
+static void zc_file_undo(struct zc_file *zf, unsigned int cmd,
+			 union zc_ioc_arg *arg)
+{
+	switch (cmd) {
+	case ZC_IOC_JOIN:
+		zc_member_leave(zf);
+		break;
+	case ZC_IOC_WRITER_JOIN:
+		zc_writer_leave(zf, &arg->writer);
+		break;
+	case ZC_IOC_READER_JOIN:
+		zc_reader_leave(zf, &arg->reader);
+		break;
+	case ZC_IOC_CLEANER_JOIN:
+		zc_cleaner_leave(zf, &arg->cleaner);
+		break;
+	case ZC_IOC_SEGMENT_ADD:
+		zc_segment_call(zf, ZC_IOC_SEGMENT_REMOVE, &arg->segment);
+		break;
+	}
+}
+
 static bool zc_file_knows(unsigned int cmd)
 {
 	switch (cmd) {
@@ -226,8 +249,10 @@ static long zc_file_ioctl(struct file *file, unsigned int cmd,
 	if (_IOC_DIR(cmd) & _IOC_WRITE && copy_from_user(&arg, from, bytes))
 		return -EFAULT;
 	err = zc_file_call(zf, cmd, &arg);
-	if (!err && _IOC_DIR(cmd) & _IOC_READ && copy_to_user(from, &arg, bytes))
-		return -EFAULT;
+	if (!err && _IOC_DIR(cmd) & _IOC_READ && copy_to_user(from, &arg, bytes)) {
+		zc_file_undo(zf, cmd, &arg);
+		err = -EFAULT;
+	}
 	return err;
 }
 

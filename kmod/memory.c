@@ -90,6 +90,12 @@ u64 zc_memory_features(void)
 	       (zc_gigantic ? ZC_DEVICE_GIGANTIC : 0);
 }
 
+/* A full memory cgroup or machine: these file systems call it a full disk. */
+static int zc_no_memory(int err)
+{
+	return err == -ENOSPC ? -ENOMEM : err;
+}
+
 static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
 				  u64 bytes)
 {
@@ -97,7 +103,7 @@ static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
 						      VM_NORESERVE);
 
 	if (IS_ERR(file))
-		return file;
+		return ERR_PTR(zc_no_memory(PTR_ERR(file)));
 	mapping_set_gfp_mask(file->f_mapping, ZC_GFP);
 	mapping_set_unevictable(file->f_mapping);
 	/* No less, no more, and no writing but by mappings that we hand out. */
@@ -135,8 +141,7 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 			int err = PTR_ERR(page[i]);
 
 			zc_pages_put(p);
-			/* A full memory cgroup, or machine. */
-			return err == -ENOSPC ? -ENOMEM : err;
+			return zc_no_memory(err);
 		}
 		set_page_dirty(page[i]);
 		p->nr = i + 1;
@@ -221,7 +226,7 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 			return -ENOMEM;
 		err = vfs_fallocate(file, 0, off, n);
 		if (err)
-			return err == -ENOSPC ? -ENOMEM : err;
+			return zc_no_memory(err);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -246,7 +251,7 @@ static int zc_segment_hugetlb(struct zc_segment *s, struct vfsmount *mnt,
 	file = zc_tmpfile_open(&root, S_IFREG | 0600,
 			       O_RDWR | O_LARGEFILE | O_TMPFILE);
 	if (IS_ERR(file))
-		return PTR_ERR(file);
+		return zc_no_memory(PTR_ERR(file));
 	err = zc_allocate(file, bytes, true);
 	if (err) {
 		fput(file);
