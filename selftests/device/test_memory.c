@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_memory.c - which pages a pool gets, who pays for them, and what is said when
+ * there are none; segments that come and go.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "device.h"
+
+#define MIB (1ULL << 20)
+
+static long number_in(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+	long number = -1;
+
+	while (file && number < 0 && fgets(line, sizeof(line), file)) {
+		if (!key)
+			number = atol(line);
+		else if (!strncmp(line, key, strlen(key)))
+			number = atol(line + strlen(key));
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* A number of /proc/self/smaps about the mapping at @at, in KiB. */
+static long smaps(const void *at, const char *key)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[256], begin[32];
+	bool there = false;
+	long kib = -1;
+	int bytes = snprintf(begin, sizeof(begin), "%lx-", (unsigned long)at);
+
+	CHECK(file);
+	while (kib < 0 && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, begin, (size_t)bytes))
+			there = true;
+		else if (there && !strncmp(line, key, strlen(key)))
+			kib = atol(line + strlen(key));
+	}
+	fclose(file);
+	return kib;
+}
+
+static bool set(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+#define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
+
+static struct zc_ioc_create of_pages(uint32_t wish, uint64_t bytes)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+
+	arg.page_wish = wish;
+	arg.bytes = bytes;
+	arg.segment_bytes = bytes;
+	return arg;
+}
+
+static void touch_all(char *data, uint64_t bytes)
+{
+	for (uint64_t i = 0; i < bytes; i += 4096)
+		*(volatile char *)(data + i) = 1;
+}
+
+static void pages_of_hugetlb(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_HUGETLB, 8 * MIB);
+	struct zc_ioc_stat stat;
+	struct d_member m;
+	char *data;
+
+	close(d_open());
+	if (!set(NR_HUGEPAGES, "4") || number_in(NR_HUGEPAGES, NULL) != 4)
+		t_skip("no 4 huge pages to be had");
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_EQ(arg.page_kind, ZC_PAGES_HUGETLB);
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.page_bytes, 2 * MIB);
+	data = d_data(&m, 0, PROT_READ | PROT_WRITE);
+	touch_all(data, 8 * MIB);
+	CHECK_EQ(smaps(data, "KernelPageSize:"), 2048);
+	CHECK_EQ(smaps(data, "Shared_Hugetlb:") + smaps(data, "Private_Hugetlb:"), 8192);
+	/* All of them are this pool's: the next one is told, and gets none. */
+	arg = of_pages(ZC_PAGE_WISH_HUGETLB, 2 * MIB);
+	d_name(arg.name, 1);
+	CHECK_EQ(d_call(d_open(), ZC_IOC_CREATE, &arg), ENOMEM);
+	arg = of_pages(ZC_PAGE_WISH_BEST, 2 * MIB);
+	d_name(arg.name, 1);
+	close(d_create_with(&arg));
+	CHECK_OP(arg.page_kind, <, ZC_PAGES_HUGETLB);
+	munmap(data, 8 * MIB);
+	d_leave(&m);
+	/* They come back with the pool. */
+	T_UNTIL(number_in("/proc/meminfo", "HugePages_Free:") == 4);
+	CHECK(set(NR_HUGEPAGES, "0"));
+}
+
+static void pages_transparent(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_TRANSPARENT, 8 * MIB);
+	struct zc_ioc_features features;
+	struct d_member m;
+	char *data;
+
+	CHECK_CALL(d_open(), ZC_IOC_FEATURES, &features, 0);
+	if (!(features.features & ZC_DEVICE_THP))
+		t_skip("this kernel has no huge pages for tmpfs");
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_EQ(arg.page_kind, ZC_PAGES_TRANSPARENT);
+	data = d_data(&m, 0, PROT_READ | PROT_WRITE);
+	touch_all(data, 8 * MIB);
+	CHECK_EQ(smaps(data, "ShmemPmdMapped:"), 8192);
+	d_leave(&m);
+}
+
+static void pages_small(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 8 * MIB);
+	struct zc_ioc_stat stat;
+	struct d_member m;
+	char *data;
+
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_EQ(arg.page_kind, ZC_PAGES_SMALL);
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.page_bytes, 4096);
+	data = d_data(&m, 0, PROT_READ | PROT_WRITE);
+	touch_all(data, 8 * MIB);
+	CHECK_EQ(smaps(data, "ShmemPmdMapped:"), 0);
+	CHECK_EQ(smaps(data, "Rss:"), 8192);
+	d_leave(&m);
+}
+
+static void pages_that_are_not_there(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_GIGANTIC, 1024 * MIB);
+	int device = d_open(), error;
+
+	CHECK(set(NR_HUGEPAGES, "0"));
+	error = d_call(device, ZC_IOC_CREATE, &arg);
+	CHECK_EQ(error, ENOMEM);
+	arg = of_pages(ZC_PAGE_WISH_HUGETLB, 2 * MIB);
+	CHECK_CALL(device, ZC_IOC_CREATE, &arg, ENOMEM);
+	/* The wrong size for them. */
+	arg = of_pages(ZC_PAGE_WISH_HUGETLB, MIB);
+	CHECK_CALL(device, ZC_IOC_CREATE, &arg, EINVAL);
+	CHECK_EQ(d_unlink(0), ENOENT);
+}
+
+/* More than the machine has: refused, and nobody was killed for it. */
+static void memory_that_is_not_there(void)
+{
+	long available = number_in("/proc/meminfo", "MemAvailable:");
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 0);
+	long kills = number_in("/proc/vmstat", "oom_kill ");
+	int device = d_open();
+
+	CHECK_OP(available, >, 0);
+	arg.segment_bytes = 64 * MIB;
+	arg.bytes = ((uint64_t)available << 10) + 64 * MIB;
+	CHECK_CALL(device, ZC_IOC_CREATE, &arg, ENOMEM);
+	CHECK_EQ(d_unlink(0), ENOENT);
+	CHECK_EQ(number_in("/proc/vmstat", "oom_kill "), kills);
+	/* Everything is back. */
+	T_UNTIL(number_in("/proc/meminfo", "MemAvailable:") > available / 10 * 9);
+}
+
+static void creates_in_a_small_group(void *arg)
+{
+	struct zc_ioc_create create = of_pages(ZC_PAGE_WISH_SMALL, 4 * MIB);
+	char pid[16];
+	int device = d_open();
+	long before;
+
+	(void)arg;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK(set("/sys/fs/cgroup/zerocore-test/cgroup.procs", pid));
+	before = number_in("/sys/fs/cgroup/zerocore-test/memory.current", NULL);
+	CHECK_CALL(device, ZC_IOC_CREATE, &create, 0);
+	CHECK_OP(number_in("/sys/fs/cgroup/zerocore-test/memory.current", NULL) - before,
+		 >=, 4L << 20);
+	close(create.fd);
+	/* Beyond the limit of the group: refused, not killed. */
+	create = of_pages(ZC_PAGE_WISH_SMALL, 64 * MIB);
+	CHECK_CALL(device, ZC_IOC_CREATE, &create, ENOMEM);
+	t_leave();
+}
+
+/* The creator's memory control group pays. */
+static void memory_is_charged_to_the_creator(void)
+{
+	struct t_peer *child;
+
+	close(d_open());
+	if (mkdir("/sys/fs/cgroup/zerocore-test", 0755) ||
+	    !set("/sys/fs/cgroup/zerocore-test/memory.max", "33554432")) {
+		rmdir("/sys/fs/cgroup/zerocore-test");
+		t_skip("no memory control groups here");
+	}
+	child = t_spawn("creator", creates_in_a_small_group, NULL);
+	t_join(child);
+	T_UNTIL(!rmdir("/sys/fs/cgroup/zerocore-test"));
+}
+
+static void memory_of_a_user_is_limited(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 2 * MIB);
+	const char *limit = "/sys/module/zerocore/parameters/pool_mbytes_max";
+	int device = d_open(), fd;
+
+	CHECK(set(limit, "3"));
+	/* Who may exceed limits, may exceed these. */
+	close(d_create_with(&arg));
+	fd = dup(device);
+	if (!fork()) {
+		struct zc_ioc_create mine = of_pages(ZC_PAGE_WISH_SMALL, 2 * MIB);
+		struct zc_ioc_create more = mine;
+
+		d_drop(1000, 1000);
+		d_name(more.name, 1);
+		_exit(d_call(fd, ZC_IOC_CREATE, &mine) ||
+		      d_call(fd, ZC_IOC_CREATE, &more) != EDQUOT ||
+		      close(mine.fd));
+	}
+	CHECK(set(limit, "3"));
+	{
+		int status;
+
+		CHECK(wait(&status) > 0);
+		CHECK_EQ(status, 0);
+	}
+	CHECK(set(limit, "0"));
+}
+
+/* --- segments ------------------------------------------------------------------------ */
+
+static void segments_come_and_go(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct zc_ioc_segment segment = { .segment = 0 };
+	struct zc_ioc_stat stat;
+	struct d_member m;
+	char *data;
+
+	arg.bytes = arg.segment_bytes = 64 << 10;
+	arg.max_segments = 4;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_EQ(m.kernel->segments, 1);
+	CHECK_MAP(m.fd, ZC_MAP_DATA, 64 << 10, 64 << 10, PROT_READ, EINVAL);
+	for (uint32_t i = 1; i < 4; i++) {
+		CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+		CHECK_EQ(segment.segment, i);
+		CHECK_EQ(m.kernel->segments, i + 1);
+		CHECK_EQ(d_event(m.fd, ZC_DEVICE_EVENT_SEGMENT_ADDED).segment, i);
+	}
+	memset(&segment, 0, sizeof(segment));
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, ENOSPC);
+	data = d_data(&m, 2, PROT_READ | PROT_WRITE);
+	data[100] = 7;
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.segments, 4);
+	CHECK_EQ(stat.data_bytes, 4 * 64 << 10);
+
+	segment = (struct zc_ioc_segment){ .segment = 2 };
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, 0);
+	CHECK_EQ(d_event(m.fd, ZC_DEVICE_EVENT_SEGMENT_REMOVED).segment, 2);
+	/* Who has it mapped keeps it; nobody gets it anew, or again. */
+	CHECK_EQ(data[100], 7);
+	CHECK_MAP(m.fd, ZC_MAP_DATA, 2 * 64 << 10, 64 << 10, PROT_READ, ENXIO);
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, ENXIO);
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.segments, 3);
+	segment = (struct zc_ioc_segment){ .segment = 4 };
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, EINVAL);
+	munmap(data, 64 << 10);
+	d_leave(&m);
+}
+
+static const struct t_case cases[] = {
+	T_CASE(pages_of_hugetlb),
+	T_CASE(pages_transparent),
+	T_CASE(pages_small),
+	T_CASE(pages_that_are_not_there),
+	T_CASE(memory_that_is_not_there),
+	T_CASE(memory_is_charged_to_the_creator),
+	T_CASE(memory_of_a_user_is_limited),
+	T_CASE(segments_come_and_go),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
