@@ -111,6 +111,7 @@ static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 
 		if (!sequence)
 			continue;
+		zc_relax();
 		blocks++;
 		granules += zc_reap_held_granules(v, w, sequence, &budget);
 	}
@@ -468,8 +469,10 @@ bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
 	}
 walked:
 	reaper->walking = false;
-	if (reaper->walk.skipped)
+	if (reaper->walk.skipped &&
+	    ++reaper->skipping < ZC_REAP_SKIPPING_MAX)
 		return false;	/* not everything was seen: not a pass */
+	reaper->skipping = 0;
 	zc_reap_finish(v, reaper, ops);
 	return !zc_reap_wanted(v);
 }

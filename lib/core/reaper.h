@@ -33,9 +33,17 @@ struct zc_reaper {
 	u64 head[ZC_MAX_WRITERS];
 	struct zc_walk walk;
 	bool walking;
+	u32 skipping;		/* passes in a row that gave a segment up */
 	bool waiting;		/* something is still in quarantine */
 	u64 blocks;
 };
+
+/*
+ * After so many passes in a row in which a segment could not be seen to its end, one
+ * counts all the same: somebody scribbled over its descriptors, which must not keep
+ * the dead for ever.
+ */
+#define ZC_REAP_SKIPPING_MAX 16U
 
 /* Quarantine of memory in I/O on plain shared memory: a time, not a proof. */
 #define ZC_QUARANTINE_NS 1000000000ULL

@@ -269,6 +269,7 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	for (s = *cursor; s < snap.limit && budget; s++, budget--) {
 		struct zc_entry e;
 
+		zc_relax();
 		if (zc_entry_load(&ring[s & v->ring_mask], s, &e))
 			freed += zc_slot_one(v, w, owner, e.granule,
 					     e.generation, s);
@@ -278,6 +279,7 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	if (nr > v->deferred_entries)
 		nr = v->deferred_entries;
 	for (i = 0; i < nr && budget; i++, budget--) {
+		zc_relax();
 		s = zc_load_acquire(&deferred[i].sequence);
 		if (s && s < snap.limit)
 			freed += zc_slot_one(v, w, owner,
@@ -301,14 +303,17 @@ bool zc_slot_empty(const struct zc_view *v, u32 w)
 	for (; s < head; s++) {
 		struct zc_entry e;
 
+		zc_relax();
 		if (zc_entry_load(&ring[s & v->ring_mask], s, &e) &&
 		    zc_block_is(v, w, e.granule, e.generation, s, &word))
 			return false;
 	}
 	nr = zc_load_relaxed(&wa->deferred_nr);
 	for (i = 0; i < nr && i < v->deferred_entries; i++) {
+		zc_relax();
 		s = zc_load_acquire(&deferred[i].sequence);
-		if (s && zc_block_is(v, w, zc_load_relaxed(&deferred[i].granule),
+		/* From the head on there is nothing: that is garbage. */
+		if (s && s < head && zc_block_is(v, w, zc_load_relaxed(&deferred[i].granule),
 				     zc_load_relaxed(&deferred[i].generation), s,
 				     &word))
 			return false;

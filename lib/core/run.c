@@ -129,18 +129,27 @@ bool zc_run_claim(const struct zc_view *v, u32 granule, u64 *word, u32 owner)
 	return true;
 }
 
-u32 zc_run_split(const struct zc_view *v, u32 granule, u32 granules, u32 owner)
+/* Cuts a run of @length; *word is its word then.  Return: the remainder's. */
+static u64 zc_run_cut(const struct zc_view *v, u32 granule, u32 length,
+		      u32 granules, u32 owner, u64 *word)
 {
-	u64 *head = &zc_desc(v, granule)->word;
-	u32 length = zc_word_length(zc_load_relaxed(head));
-	u32 rest = granule + granules;
+	u64 rest;
 
 	/* Dead in between: the head still covers the remainder. */
-	zc_move_resize(&zc_desc(v, rest)->word, length - granules, owner);
+	rest = zc_move_resize(&zc_desc(v, granule + granules)->word,
+			      length - granules, owner);
 	ZC_KILLPOINT(split_remainder);
-	zc_move_resize(head, granules, owner);
+	*word = zc_move_resize(&zc_desc(v, granule)->word, granules, owner);
 	ZC_KILLPOINT(split_shortened);
 	return rest;
+}
+
+u32 zc_run_split(const struct zc_view *v, u32 granule, u32 granules, u32 owner)
+{
+	u64 w = zc_load_relaxed(&zc_desc(v, granule)->word);
+
+	zc_run_cut(v, granule, zc_word_length(w), granules, owner, &w);
+	return granule + granules;
 }
 
 /* How long may a run become that starts here? */
@@ -180,38 +189,39 @@ u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner)
 }
 
 /* A live owner makes a run unowned, be it FREE or CLEAN. */
-static void zc_run_publish(const struct zc_view *v, u32 granule)
+static void zc_run_publish(const struct zc_view *v, u32 granule, u64 word)
 {
-	u64 *head = &zc_desc(v, granule)->word;
-	u64 w = zc_load_relaxed(head);
-
 	/* The hint last: who counts in between errs upwards. */
-	zc_move_done(head, w);
+	zc_move_done(&zc_desc(v, granule)->word, word);
 	ZC_KILLPOINT(free_published);
-	zc_hint_add(v, granule, zc_word_length(w));
+	zc_hint_add(v, granule, zc_word_length(word));
 }
 
+/*
+ * The word is loaded once: what was looked at is what is used, whoever scribbles
+ * over it meanwhile.
+ */
 void zc_run_free(const struct zc_view *v, u32 granule, u32 owner)
 {
 	u64 *head = &zc_desc(v, granule)->word;
 	u64 w = zc_load_relaxed(head);
-	u32 length = zc_word_length(w);
 
 	if (!zc_run_sane(v, granule, w))
 		return;		/* somebody wrote over it: nothing is lost but it */
 	if (zc_word_state(w) == ZC_STATE_CLEAN &&
-	    length > zc_run_room(v, granule))
-		zc_move_keep(head, w, owner);
+	    zc_word_length(w) > zc_run_room(v, granule))
+		w = zc_move_keep(head, w, owner);
 	/* Runs that nobody owns do not cross a stripe. */
-	while (length > zc_run_room(v, granule)) {
-		u32 rest = zc_run_split(v, granule, zc_run_room(v, granule),
-					owner);
+	while (zc_word_length(w) > zc_run_room(v, granule)) {
+		u32 room = zc_run_room(v, granule);
+		u64 rest = zc_run_cut(v, granule, zc_word_length(w), room,
+				      owner, &w);
 
-		zc_run_publish(v, granule);
-		length -= rest - granule;
-		granule = rest;
+		zc_run_publish(v, granule, w);
+		granule += room;
+		w = rest;
 	}
-	zc_run_publish(v, granule);
+	zc_run_publish(v, granule, w);
 }
 
 void zc_run_normalise(const struct zc_view *v, u32 granule, u64 word)

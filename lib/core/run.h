@@ -17,7 +17,11 @@ struct zc_walk {
 };
 
 /* How often a walk may lose its way in one segment before it gives that up. */
+#ifdef __KERNEL__
+#define ZC_WALK_LOST_MAX 256
+#else
 #define ZC_WALK_LOST_MAX 4096
+#endif
 
 /**
  * zc_walk_step() - the next run

@@ -455,3 +455,28 @@ Test(reaper, stale_pass_does_not_end_a_later_death)
 	must_ok(unit_hints(&p));
 	unit_pool_fini(&p);
 }
+
+/* Descriptors that somebody wrote over keep what is in them, not the dead. */
+Test(reaper, ends_where_a_segment_cannot_be_walked)
+{
+	struct unit_reaper r;
+	struct unit_pool p;
+	u32 passes = 0;
+
+	world_init(&p, &rows[1]);
+	unit_reaper_init(&r, 2000);
+	zc_store_relaxed(&zc_desc(&p.view, 0)->word,
+			 zc_word(7, UNIT_SEGMENT_GRANULES + 1, 0,
+				 ZC_STATE_FREE));
+	while (!zc_reap(&p.view, &r.reaper, &r.ops, ~0U)) {
+		must(!r.reaper.waiting);
+		must(++passes < 1000);
+		/* Until then nobody's slot is anybody else's. */
+		must_eq(r.told[0], 0);
+	}
+	must_eq(passes + 1, ZC_REAP_SKIPPING_MAX);
+	must_eq(r.told[0], 1);
+	must_eq(zc_life_state(p.view.members[0].life), ZC_LIFE_IDLE);
+	must_eq(zc_life_state(p.view.writer_slots[0].life), ZC_LIFE_IDLE);
+	unit_pool_fini(&p);
+}
