@@ -96,4 +96,7 @@ static inline pgoff_t zc_hugetlb_index(pgoff_t index, unsigned int page_shift)
 #endif
 }
 
+/* 6.5: O_DIRECT pins what it reads into; before, it held pages like anybody else. */
+#define ZC_IO_UNSEEN (LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0))
+
 #endif /* ZC_KMOD_COMPAT_H */

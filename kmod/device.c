@@ -72,6 +72,7 @@ static int zc_device_create(struct zc_ioc_create *arg, struct zc_opened *opened)
 	err = zc_opened_file(opened, pool);
 	if (err)
 		zc_pool_forget(pool);
+	zc_pool_file_closed(pool);	/* zc_pool_create() counted one */
 	zc_pool_put(pool);
 	arg->fd = opened->fd;
 	opened->created = true;

@@ -138,7 +138,9 @@ ssize_t zc_events_read(struct zc_file *file, char __user *buf, size_t bytes,
 			if (copy_to_user(buf + done, &event, sizeof(event))) {
 				/* That one is lost: say so next time. */
 				spin_lock(&m->events.lock);
-				m->events.lost++;
+				m->events.lost +=
+					event.type == ZC_DEVICE_EVENT_OVERFLOW ?
+						event.blocks : 1;
 				spin_unlock(&m->events.lock);
 				done = done ? done : -EFAULT;
 				break;

@@ -146,13 +146,13 @@ static int zc_file_call(struct zc_file *zf, unsigned int cmd,
 		return zc_reserved_zero(&arg->writer) ?
 			       zc_writer_join(zf, &arg->writer) : -EINVAL;
 	case ZC_IOC_WRITER_LEAVE:
-		return zc_reserved_zero(&arg->writer) ?
+		return zc_reserved_zero(&arg->writer) && !arg->writer.flags ?
 			       zc_writer_leave(zf, &arg->writer) : -EINVAL;
 	case ZC_IOC_READER_JOIN:
 		return zc_reserved_zero(&arg->reader) ?
 			       zc_reader_join(zf, &arg->reader) : -EINVAL;
 	case ZC_IOC_READER_LEAVE:
-		return zc_reserved_zero(&arg->reader) ?
+		return zc_reserved_zero(&arg->reader) && !arg->reader.flags ?
 			       zc_reader_leave(zf, &arg->reader) : -EINVAL;
 	case ZC_IOC_CLEANER_JOIN:
 		return zc_reserved_zero(&arg->cleaner) ?

@@ -68,7 +68,9 @@ static int zc_place_find(struct zc_file *zf, unsigned long pgoff,
 
 	off &= (1ULL << ZC_MAP_SHIFT) - 1;
 	memset(place, 0, sizeof(*place));
-	mutex_lock(&pool->lock);
+	/* mmap_lock is held: who waits here must be killable. */
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
 	m = zc_member_current(zf);
 	if (!m)
 		err = -EPERM;

@@ -92,7 +92,25 @@ static int zc_member_exits(wait_queue_entry_t *entry, unsigned int mode,
 	return 0;
 }
 
-/* A free record becomes LIVE; its index, or -EUSERS. */
+/*
+ * Who may only read, and does not own the pool, gets half of the records at most:
+ * nobody can lock writers out by looking.
+ */
+static bool zc_member_crowds(const struct zc_pool *pool,
+			     const struct zc_member *m)
+{
+	const struct zc_member *other;
+	u32 n = 0;
+
+	lockdep_assert_held(&pool->lock);
+	if (m->may_write || uid_eq(m->uid, pool->uid))
+		return false;
+	list_for_each_entry(other, &pool->members, list)
+		n += !other->may_write && !uid_eq(other->uid, pool->uid);
+	return n >= ZC_MAX_MEMBERS / 2;
+}
+
+/* A free record becomes LIVE; -EUSERS, -EAGAIN. */
 static int zc_member_record(struct zc_pool *pool, struct zc_member *m,
 			    const struct zc_ioc_join *arg)
 {
@@ -100,6 +118,8 @@ static int zc_member_record(struct zc_pool *pool, struct zc_member *m,
 	u32 i, k;
 
 	lockdep_assert_held(&pool->lock);
+	if (zc_member_crowds(pool, m))
+		return zc_full(pool, -EUSERS);
 	for (i = 0; i < ZC_MAX_MEMBERS; i++) {
 		struct zc_member_record *r = &v->members[i];
 		u64 now = ktime_get_ns();
@@ -131,7 +151,7 @@ static int zc_member_record(struct zc_pool *pool, struct zc_member *m,
 			pool->member_high = i + 1;
 		return 0;
 	}
-	return -EUSERS;
+	return zc_full(pool, -EUSERS);
 }
 
 static struct zc_member *zc_member_alloc(struct zc_pool *pool)
@@ -191,6 +211,8 @@ int zc_member_join(struct zc_file *file, struct zc_ioc_join *arg)
 		goto out;
 
 	mutex_lock(&pool->lock);
+	/* Who is gone by now must not keep others out. */
+	zc_members_bury(pool);
 	if (zc_member_current(file))
 		err = -EALREADY;
 	else
@@ -275,6 +297,7 @@ static void zc_member_dies(struct zc_pool *pool, struct zc_member *m)
 	m->state = ZC_MEMBER_DYING;
 	m->died_ns = ktime_get_ns();
 	pool->deaths++;
+	pool->death_last_ns = m->died_ns;
 	zc_member_declare_dead(&pool->view, m->index, m->life, m->died_ns);
 	trace_zerocore_death(pool->name, m->index, pid_nr(m->pid));
 	zc_epoch_bump(pool);
@@ -414,14 +437,36 @@ void zc_member_reaped(struct zc_pool *pool, u32 index, u32 incarnation)
 
 /* --- eviction -------------------------------------------------------------------------------- */
 
-/* Would the pool's creator have been allowed to kill it?  And is the caller he? */
-static bool zc_may_evict(const struct zc_pool *pool, const struct zc_member *m)
+/* Is it still this process, and not what it has become by exec? */
+static bool zc_member_here(const struct zc_member *m)
 {
-	bool creator = uid_eq(pool->uid, m->uid) ||
-		       cap_raised(pool->cred->cap_effective, CAP_KILL);
+	struct task_struct *task;
+	bool same;
 
-	return creator && (uid_eq(current_euid(), pool->uid) ||
-			   ns_capable(pool->cred->user_ns, CAP_KILL));
+	if (m->state != ZC_MEMBER_ALIVE || READ_ONCE(m->lease_over))
+		return false;
+	task = get_pid_task(m->pid, PIDTYPE_TGID);
+	if (!task)
+		return false;
+	task_lock(task);
+	same = task->mm == m->mm;
+	task_unlock(task);
+	put_task_struct(task);
+	return same;
+}
+
+/* The kernel's own rules say who may kill whom; the owner may what the creator may. */
+static int zc_member_kill(const struct zc_pool *pool, struct pid *pid)
+{
+	const struct cred *saved;
+	int err = kill_pid(pid, SIGKILL, 0);
+
+	if (err != -EPERM || !uid_eq(current_euid(), pool->uid))
+		return err;
+	saved = override_creds(pool->cred);
+	err = kill_pid(pid, SIGKILL, 0);
+	revert_creds(saved);
+	return err;
 }
 
 int zc_member_evict(struct zc_file *file, const struct zc_ioc_evict *arg)
@@ -437,9 +482,10 @@ int zc_member_evict(struct zc_file *file, const struct zc_ioc_evict *arg)
 		err = -EPERM;
 	} else {
 		m = zc_member_at(pool, arg->member);
-		if (!m || zc_life_incarnation(m->life) != arg->incarnation)
+		if (!m || zc_life_incarnation(m->life) != arg->incarnation ||
+		    !zc_member_here(m))
 			err = -ESRCH;
-		else if (!m->evictable || !zc_may_evict(pool, m))
+		else if (!m->evictable || !m->leased)
 			err = -EPERM;
 		else
 			pid = get_pid(m->pid);
@@ -447,9 +493,10 @@ int zc_member_evict(struct zc_file *file, const struct zc_ioc_evict *arg)
 	mutex_unlock(&pool->lock);
 	if (err)
 		return err;
-	trace_zerocore_evict(pool->name, arg->member, pid_nr(pid));
-	/* Its memory comes back when it is gone, as after any death. */
-	err = kill_pid(pid, SIGKILL, 1);
+	err = zc_member_kill(pool, pid);
+	if (!err)
+		trace_zerocore_evict(pool->name, arg->member, pid_nr(pid));
 	put_pid(pid);
+	/* Its memory comes back when it is gone, as after any death. */
 	return err;
 }

@@ -52,7 +52,11 @@ static struct vfsmount *zc_mount(const char *type, const char *options)
 	mnt = text ? vfs_kern_mount(fs, SB_KERNMOUNT, "zerocore", text) : NULL;
 	kfree(text);
 	module_put(fs->owner);	/* as put_filesystem(), which is not for us */
-	return IS_ERR(mnt) ? NULL : mnt;
+	if (IS_ERR(mnt))
+		return NULL;
+	/* No mapping of these files is code, whatever mprotect() is asked. */
+	mnt->mnt_sb->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
+	return mnt;
 }
 
 int zc_memory_init(void)
@@ -225,6 +229,9 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 		    (u64)si_mem_available() << PAGE_SHIFT < n + ZC_SPARE_BYTES)
 			return -ENOMEM;
 		err = vfs_fallocate(file, 0, off, n);
+		/* hugetlbfs stops for any signal: afterwards all is done anew. */
+		if (err == -EINTR && !fatal_signal_pending(current))
+			return -ERESTARTSYS;
 		if (err)
 			return zc_no_memory(err);
 		if (fatal_signal_pending(current))
@@ -252,6 +259,8 @@ static int zc_segment_hugetlb(struct zc_segment *s, struct vfsmount *mnt,
 			       O_RDWR | O_LARGEFILE | O_TMPFILE);
 	if (IS_ERR(file))
 		return zc_no_memory(PTR_ERR(file));
+	/* It does not grow: what a file of the caller may have is no limit for it. */
+	i_size_write(file_inode(file), bytes);
 	err = zc_allocate(file, bytes, true);
 	if (err) {
 		fput(file);
@@ -317,7 +326,8 @@ int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish)
 		return zc_segment_hugetlb(s, zc_gigantic, bytes);
 	if (wish == ZC_PAGE_WISH_BEST || wish == ZC_PAGE_WISH_HUGETLB) {
 		err = zc_segment_hugetlb(s, zc_hugetlb, bytes);
-		if (!err || wish == ZC_PAGE_WISH_HUGETLB || err == -EINTR)
+		if (!err || wish == ZC_PAGE_WISH_HUGETLB || err == -EINTR ||
+		    err == -ERESTARTSYS)
 			return err;
 	}
 	if (wish != ZC_PAGE_WISH_SMALL && zc_huge && bytes >= PMD_SIZE)
@@ -330,7 +340,30 @@ void zc_segment_free(struct zc_segment *s)
 	zc_pages_put(&s->descs);
 	if (s->file)
 		fput(s->file);
+	if (s->gone)
+		fput(s->gone);
 	s->file = NULL;
+	s->gone = NULL;
+}
+
+bool zc_file_in_use(const struct file *file)
+{
+	return file_count(file) > 1;
+}
+
+/*
+ * As folio_maybe_dma_pinned(), but that whoever maps a small page a thousand times
+ * does not make it look pinned.
+ */
+static bool zc_folio_pinned(struct folio *folio)
+{
+	int mapped;
+
+	if (folio_test_large(folio))
+		return folio_maybe_dma_pinned(folio);
+	/* Before the references: a mapping that goes meanwhile errs upwards. */
+	mapped = atomic_read(&folio->_mapcount) + 1;
+	return folio_ref_count(folio) - mapped >= GUP_PIN_COUNTING_BIAS;
 }
 
 bool zc_segment_pinned(const struct zc_segment *s, u64 off, u64 bytes)
@@ -345,6 +378,7 @@ bool zc_segment_pinned(const struct zc_segment *s, u64 off, u64 bytes)
 		pgoff_t at = index;
 		bool pinned;
 
+		cond_resched();
 		/* The page cache of hugetlbfs counts in huge pages before 6.7. */
 		if (s->page_kind == ZC_PAGES_HUGETLB)
 			at = zc_hugetlb_index(index, s->page_shift);
@@ -353,7 +387,7 @@ bool zc_segment_pinned(const struct zc_segment *s, u64 off, u64 bytes)
 			index++;
 			continue;
 		}
-		pinned = folio_maybe_dma_pinned(folio);
+		pinned = zc_folio_pinned(folio);
 		index = round_down(index, folio_nr_pages(folio)) +
 			folio_nr_pages(folio);
 		folio_put(folio);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pool.c - pools: made, found by name, counted against their users, undone.
+ * pool.c - pools: made, found by name, undone.
  *
  * Names are scoped by network namespace, as containers have them: an IPC
  * namespace would fit better, but modules cannot hold one on 6.1.
@@ -15,21 +15,8 @@
 
 #include "zerocore.h"
 
-static unsigned int pools_max = 256;
-module_param(pools_max, uint, 0644);
-MODULE_PARM_DESC(pools_max, "Pools that one user may have at a time, 0: no limit (256)");
-
-static unsigned int persistent_max = 64;
-module_param(persistent_max, uint, 0644);
-MODULE_PARM_DESC(persistent_max, "Pools without members that one user may leave behind, 0: no limit (64)");
-
-static unsigned long pool_mbytes_max;
-module_param(pool_mbytes_max, ulong, 0644);
-MODULE_PARM_DESC(pool_mbytes_max, "MiB that all pools of one user may have, 0: no limit but memory (0)");
-
 /* The pools of all namespaces, their names, and the users that pay for them. */
 DEFINE_MUTEX(zc_pools_lock);
-static LIST_HEAD(zc_users);	/* (under zc_pools_lock) */
 static unsigned int zc_net_id;
 
 struct zc_net {
@@ -39,92 +26,6 @@ struct zc_net {
 static struct zc_net *zc_net_current(void)
 {
 	return net_generic(current->nsproxy->net_ns, zc_net_id);
-}
-
-u64 zc_pools_max(void)
-{
-	return READ_ONCE(pools_max);
-}
-
-u64 zc_pool_bytes_max(void)
-{
-	return (u64)READ_ONCE(pool_mbytes_max) << 20;
-}
-
-/* --- users ------------------------------------------------------------------------- */
-
-static struct zc_user *zc_user_get(kuid_t uid)
-{
-	struct zc_user *user;
-
-	lockdep_assert_held(&zc_pools_lock);
-	list_for_each_entry(user, &zc_users, list)
-		if (uid_eq(user->uid, uid))
-			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
-	if (!user)
-		return NULL;
-	user->uid = uid;
-	list_add(&user->list, &zc_users);
-	return user;
-}
-
-static void zc_user_check(struct zc_user *user)
-{
-	lockdep_assert_held(&zc_pools_lock);
-	if (user->pools)
-		return;
-	list_del(&user->list);
-	kfree(user);
-}
-
-/* Counts a pool against its user; -EDQUOT when that is one too many. */
-static int zc_user_charge(struct zc_pool *pool, u64 bytes)
-{
-	struct zc_user *user = zc_user_get(pool->uid);
-	u64 most = zc_pool_bytes_max();
-	bool persist = pool->flags & ZC_CREATE_PERSIST;
-
-	if (!user)
-		return -ENOMEM;
-	if (!capable(CAP_SYS_RESOURCE) &&
-	    ((pools_max && user->pools >= pools_max) ||
-	     (persist && persistent_max && user->persistent >= persistent_max) ||
-	     (most && user->bytes + bytes > most))) {
-		zc_user_check(user);
-		return -EDQUOT;
-	}
-	user->pools++;
-	user->persistent += persist;
-	user->bytes += bytes;
-	pool->user = user;
-	pool->charged_bytes = bytes;
-	return 0;
-}
-
-int zc_pool_charge(struct zc_pool *pool, u64 bytes)
-{
-	u64 most = zc_pool_bytes_max();
-	int err = 0;
-
-	mutex_lock(&zc_pools_lock);
-	if (most && !capable(CAP_SYS_RESOURCE) &&
-	    pool->user->bytes + bytes > most) {
-		err = -EDQUOT;
-	} else {
-		pool->user->bytes += bytes;
-		pool->charged_bytes += bytes;
-	}
-	mutex_unlock(&zc_pools_lock);
-	return err;
-}
-
-void zc_pool_uncharge(struct zc_pool *pool, u64 bytes)
-{
-	mutex_lock(&zc_pools_lock);
-	pool->user->bytes -= bytes;
-	pool->charged_bytes -= bytes;
-	mutex_unlock(&zc_pools_lock);
 }
 
 /* --- rights ------------------------------------------------------------------------- */
@@ -285,7 +186,8 @@ int zc_pool_next(struct zc_ioc_list *arg)
 	struct zc_pool *pool;
 	int err = -ENOENT;
 
-	if (arg->name[0] && !zc_name_valid(arg->name))
+	if (arg->name[0] ? !zc_name_valid(arg->name) :
+			   !!memchr_inv(arg->name, 0, sizeof(arg->name)))
 		return -EINVAL;
 	mutex_lock(&zc_pools_lock);
 	list_for_each_entry(pool, &zc_net_current()->pools, list)
@@ -306,7 +208,7 @@ static int zc_pool_memory(struct zc_pool *pool, u32 segments)
 {
 	const struct zc_geometry *g = &pool->geometry;
 	struct zc_view *v = &pool->view;
-	u64 descs = (u64)g->segment_granules * sizeof(struct zc_block_desc);
+	u64 descs = zc_pool_descs_bytes(pool);
 	u32 i;
 	int err;
 
@@ -409,21 +311,41 @@ static void zc_pool_free_memory(struct zc_pool *pool)
 	kvfree(pool->reader);
 }
 
+/* Whose memory some process still maps, though it is no member any more? */
+static bool zc_pool_in_use(const struct zc_pool *pool)
+{
+	u32 i;
+
+	if (pool->writers && zc_file_in_use(pool->writers))
+		return true;
+	if (pool->kernel.file && zc_file_in_use(pool->kernel.file))
+		return true;
+	for (i = 0; i < pool->segments; i++) {
+		const struct zc_segment *s = &pool->segment[i];
+
+		if ((s->file && zc_file_in_use(s->file)) ||
+		    (s->gone && zc_file_in_use(s->gone)))
+			return true;
+	}
+	return false;
+}
+
 static void zc_pool_free(struct work_struct *work)
 {
-	struct zc_pool *pool = container_of(work, struct zc_pool, free_work);
+	struct zc_pool *pool = container_of(to_delayed_work(work),
+					    struct zc_pool, free_work);
 
+	/* It is counted against its user for as long as there is a mapping. */
+	if (zc_pool_in_use(pool)) {
+		pool->free_delay = min_t(unsigned long, HZ,
+					 2 * pool->free_delay + 1);
+		queue_delayed_work(zc_wq, &pool->free_work, pool->free_delay);
+		return;
+	}
 	zc_debugfs_remove(pool);
 	zc_reap_stop(pool);
 	zc_pool_free_memory(pool);
-	mutex_lock(&zc_pools_lock);
-	if (pool->user) {
-		pool->user->pools--;
-		pool->user->persistent -= !!(pool->flags & ZC_CREATE_PERSIST);
-		pool->user->bytes -= pool->charged_bytes;
-		zc_user_check(pool->user);
-	}
-	mutex_unlock(&zc_pools_lock);
+	zc_user_discharge(pool);
 	put_pid_ns(pool->pid_ns);
 	put_cred(pool->cred);
 	mutex_destroy(&pool->lock);
@@ -441,7 +363,7 @@ static struct zc_pool *zc_pool_alloc(const struct zc_ioc_create *arg)
 	mutex_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->list);
 	INIT_LIST_HEAD(&pool->members);
-	INIT_WORK(&pool->free_work, zc_pool_free);
+	INIT_DELAYED_WORK(&pool->free_work, zc_pool_free);
 	zc_reap_init(pool);
 	pool->cred = get_current_cred();
 	pool->pid_ns = get_pid_ns(task_active_pid_ns(current));
@@ -477,12 +399,37 @@ static int zc_pool_geometry(struct zc_pool *pool,
 		.max_segments = arg->max_segments,
 	};
 
+	/* A segment is at least a page of the kind that it must have. */
+	if (!request.segment_bytes && arg->page_wish == ZC_PAGE_WISH_GIGANTIC)
+		request.segment_bytes = 1ULL << 30;
+	if (!request.segment_bytes && arg->page_wish == ZC_PAGE_WISH_HUGETLB &&
+	    request.bytes < PMD_SIZE)
+		request.segment_bytes = PMD_SIZE;
 	if (zc_geometry_compute(&pool->geometry, segments, &request))
 		return -EINVAL;
+	BUILD_BUG_ON(PAGE_SIZE != ZC_LAYOUT_PAGE);
 	/* Segments are mapped one by one. */
 	if (pool->geometry.segment_bytes & ~PAGE_MASK)
 		return -EINVAL;
 	return 0;
+}
+
+u64 zc_pool_descs_bytes(const struct zc_pool *pool)
+{
+	return (u64)pool->geometry.segment_granules *
+	       sizeof(struct zc_block_desc);
+}
+
+/*
+ * What a pool costs its user: data, and control but for the regions of roles, of
+ * which there are a few, made when they are needed.
+ */
+static u64 zc_pool_cost(const struct zc_pool *pool, u32 segments)
+{
+	const struct zc_geometry *g = &pool->geometry;
+
+	return g->off_reader_areas + g->off_writer_areas - g->off_hints +
+	       segments * (g->segment_bytes + zc_pool_descs_bytes(pool));
 }
 
 int zc_pool_create(struct zc_ioc_create *arg, struct zc_pool **out)
@@ -500,7 +447,7 @@ int zc_pool_create(struct zc_ioc_create *arg, struct zc_pool **out)
 	err = zc_pool_geometry(pool, arg, &segments);
 	if (err)
 		goto out;
-	bytes = (u64)segments * pool->geometry.segment_bytes;
+	bytes = zc_pool_cost(pool, segments);
 	mutex_lock(&zc_pools_lock);
 	err = zc_pool_named(arg->name) ? -EEXIST : zc_user_charge(pool, bytes);
 	mutex_unlock(&zc_pools_lock);
@@ -510,8 +457,12 @@ int zc_pool_create(struct zc_ioc_create *arg, struct zc_pool **out)
 	if (err)
 		goto out;
 	zc_pool_header(pool, arg);
-	/* Everything is there: now it gets its name. */
+	/*
+	 * Everything is there: now it gets its name.  Until the creator has his
+	 * descriptor he counts as one: others may come and go meanwhile.
+	 */
 	mutex_lock(&zc_pools_lock);
+	pool->files = 1;
 	err = zc_pool_link(pool);
 	mutex_unlock(&zc_pools_lock);
 	if (err)
@@ -536,7 +487,7 @@ static void zc_pool_release(struct kref *ref)
 	struct zc_pool *pool = container_of(ref, struct zc_pool, ref);
 
 	/* Not here: what calls us may hold anything, and be called by the pool. */
-	queue_work(zc_wq, &pool->free_work);
+	queue_delayed_work(zc_wq, &pool->free_work, 0);
 }
 
 void zc_pool_put(struct zc_pool *pool)

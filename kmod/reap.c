@@ -8,6 +8,7 @@
 #include <linux/ktime.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "zerocore.h"
 #include "moves.h"
 #include "reclaim.h"
@@ -45,15 +46,19 @@ static bool zc_run_pinned(const struct zc_pool *pool, u32 granule, u32 length)
 				 (u64)length << v->granule_shift);
 }
 
-/* Declared to be in I/O by somebody who is dead: is it over? */
+/* In a block that somebody who is dead declared to be in I/O. */
+static bool zc_io_goes_on(const struct zc_pool *pool, u32 granule, u32 length)
+{
+	/* Where not all I/O pins what it reads into: a time, not a proof. */
+	if (ZC_IO_UNSEEN &&
+	    ktime_get_ns() - pool->death_last_ns < ZC_QUARANTINE_NS)
+		return true;
+	return zc_run_pinned(pool, granule, length);
+}
+
 static bool zc_ops_pinned(void *ctx, u32 granule, u32 length)
 {
-	struct zc_pool *pool = ctx;
-
-	if (!zc_run_pinned(pool, granule, length))
-		return false;
-	pool->quarantined++;
-	return true;
+	return zc_io_goes_on(ctx, granule, length);
 }
 
 /* Frees what waited for the end of its I/O. (under pool->lock) */
@@ -77,7 +82,7 @@ static void zc_quarantine_end(struct zc_pool *pool)
 		    !(READ_ONCE(d->flags) & ZC_BLOCK_IO) ||
 		    !zc_run_sane(v, granule, word))
 			continue;
-		if (zc_run_pinned(pool, granule, zc_word_length(word))) {
+		if (zc_io_goes_on(pool, granule, zc_word_length(word))) {
 			left++;
 			continue;
 		}
@@ -102,12 +107,15 @@ static bool zc_reap_slice(struct zc_pool *pool)
 	mutex_lock(&pool->lock);
 	zc_members_bury(pool);
 	done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
+	pool->quarantined += pool->reaper.quarantined;
+	pool->reaper.quarantined = 0;
 	if (done) {
 		memset(&pool->reaper, 0, sizeof(pool->reaper));
 		pool->reap_passes = 0;
 		zc_epoch_bump(pool);
 	} else if (!pool->reaper.walking &&
-		   ++pool->reap_passes % ZC_REAP_PASSES == 0) {
+		   (pool->reaper.waiting ||
+		    ++pool->reap_passes % ZC_REAP_PASSES == 0)) {
 		done = true;	/* the watchdog tries again */
 	}
 	mutex_unlock(&pool->lock);
@@ -159,7 +167,7 @@ static void zc_watchdog(struct work_struct *work)
 	struct zc_pool *pool = container_of(to_delayed_work(work),
 					    struct zc_pool, watchdog);
 	struct zc_member *m;
-	bool again, reap;
+	bool again, reap, gone;
 
 	mutex_lock(&pool->lock);
 	list_for_each_entry(m, &pool->members, list)
@@ -167,13 +175,16 @@ static void zc_watchdog(struct work_struct *work)
 			zc_watch_member(pool, m, ktime_get_ns());
 	if (pool->quarantined)
 		zc_quarantine_end(pool);
-	again = !list_empty(&pool->members) || pool->quarantined;
+	gone = pool->segments_gone;
+	again = !list_empty(&pool->members) || pool->quarantined || gone;
 	reap = zc_reap_wanted(&pool->view) &&
 	       (pool->reap_passes < ZC_REAP_PASSES ||
 		pool->reap_passes++ % ZC_REAP_BACKOFF_MAX == 0);
 	mutex_unlock(&pool->lock);
 	if (reap)
 		zc_reap_kick(pool);
+	if (gone)
+		zc_segments_sweep(pool);
 	if (!again || !queue_delayed_work(zc_wq, &pool->watchdog,
 					  msecs_to_jiffies(ZC_WATCH_MS)))
 		zc_pool_put(pool);	/* that of zc_watchdog_start() */

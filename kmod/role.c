@@ -39,14 +39,38 @@ static int zc_name_copy(struct zc_service_name *to,
 	return err;
 }
 
-/* All places are taken: by the dead, for a moment, or by the living? */
-static int zc_full(struct zc_pool *pool, int err)
+int zc_full(struct zc_pool *pool, int err)
 {
 	lockdep_assert_held(&pool->lock);
 	if (!zc_reap_wanted(&pool->view))
 		return err;
 	zc_reap_kick(pool);
 	return -EAGAIN;
+}
+
+/*
+ * A reader may be there before its writer, and so makes the service.  Who may only
+ * read makes half of them at most: nobody can lock writers out by looking.
+ */
+static bool zc_service_crowds(struct zc_pool *pool, struct zc_member *m,
+			      const struct zc_service_name *name)
+{
+	const struct zc_view *v = &pool->view;
+	u32 i, r, n = 0;
+	u64 word;
+
+	if (m->may_write || zc_service_find(v, name, &word) >= 0)
+		return false;
+	for (i = 0; i < ZC_MAX_WRITERS; i++) {
+		if (!(pool->by_readers >> i & 1))
+			continue;
+		for (r = 0; r < ZC_MAX_READERS_PER; r++)
+			if (zc_life_state(zc_reader_slot(v, i, r)->life) !=
+			    ZC_LIFE_IDLE)
+				break;
+		n += r < ZC_MAX_READERS_PER;
+	}
+	return n >= ZC_MAX_WRITERS / 2;
 }
 
 /* Finds or makes the service; its writer region has memory then. */
@@ -59,10 +83,19 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 	int i, err;
 
 	lockdep_assert_held(&pool->lock);
+	if (zc_service_crowds(pool, m, name))
+		return zc_full(pool, -ENOSPC);
 	/* Nobody else claims: it ends at the first try. */
 	i = zc_service_open(&pool->view, name, m->index, &word, &created);
 	if (i < 0)
 		return zc_full(pool, -ENOSPC);
+	if (created) {
+		pool->by_readers &= ~(1U << i);
+		pool->by_readers |= (u32)!m->may_write << i;
+		/* Before what can fail: the service is there then, too. */
+		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_ADDED, m->index, i,
+			       ~0U);
+	}
 	if (!pool->writer_area[i].addr) {
 		err = zc_pages_get(&pool->writer_area[i], pool->writers,
 				   g->off_writer_areas - g->off_hints +
@@ -72,9 +105,6 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 			return err;
 		pool->view.writer_area[i] = pool->writer_area[i].addr;
 	}
-	if (created)
-		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_ADDED, m->index, i,
-			       ~0U);
 	return i;
 }
 
@@ -146,6 +176,7 @@ int zc_writer_join(struct zc_file *file, struct zc_ioc_writer *arg)
 	err = i;
 	if (i < 0)
 		goto out;
+	pool->by_readers &= ~(1U << i);
 	slot = &pool->view.writer_slots[i];
 	switch (zc_life_state(slot->life)) {
 	case ZC_LIFE_LIVE:
@@ -213,7 +244,8 @@ int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
 	u64 life;
 
 	if (arg->service >= ZC_MAX_WRITERS || arg->flags & ~ZC_NOTIFY_FLAGS ||
-	    !arg->flags || arg->reader >= ZC_MAX_READERS_PER)
+	    !arg->flags || arg->reader >= ZC_MAX_READERS_PER ||
+	    (arg->reader && !(arg->flags & ZC_NOTIFY_DISCONNECTED)))
 		return -EINVAL;
 	m = zc_role_begin(file);
 	if (IS_ERR(m))

@@ -29,13 +29,17 @@ static void zc_segment_event(struct zc_pool *pool, u32 type, u32 segment)
 int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
 	const struct zc_geometry *g = &pool->geometry;
-	u64 descs = (u64)g->segment_granules * sizeof(struct zc_block_desc);
+	u64 descs = zc_pool_descs_bytes(pool);
 	struct zc_view *v = &pool->view;
 	struct zc_segment made = { 0 };
+	u64 cost = g->segment_bytes + descs;
 	u32 n;
 	int err;
 
-	err = zc_pool_charge(pool, g->segment_bytes);
+	/* Not after so much work; it is looked at again below. */
+	if (READ_ONCE(pool->segments) >= g->max_segments)
+		return -ENOSPC;
+	err = zc_pool_charge(pool, cost);
 	if (err)
 		return err;
 	err = zc_segment_make(&made, g->segment_bytes, pool->page_wish);
@@ -55,7 +59,9 @@ int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	v->segment_descs[n] = made.descs.addr;
 	v->segments[n].page_kind = made.page_kind;
 	zc_segment_format(v, n);
-	pool->segments = n + 1;
+	WRITE_ONCE(pool->segments, n + 1);
+	if (made.page_kind < v->header->page_kind)
+		WRITE_ONCE(v->header->page_kind, made.page_kind);
 	/* Descriptors and data before the number that says so. */
 	smp_store_release(&v->header->segments, n + 1);
 	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_ADDED, n);
@@ -69,7 +75,7 @@ out_unlock:
 	mutex_unlock(&pool->lock);
 	zc_segment_free(&made);
 out_charge:
-	zc_pool_uncharge(pool, g->segment_bytes);
+	zc_pool_uncharge(pool, cost);
 	return err;
 }
 
@@ -84,6 +90,7 @@ static bool zc_segment_claim(const struct zc_view *v, u32 segment)
 	u64 word;
 
 	for (g = first; g < end; g += n) {
+		zc_relax();
 		word = zc_load_acquire(&zc_desc(v, g)->word);
 		n = zc_word_length(word);
 		if (!n || n > end - g || !zc_run_claim(v, g, &word, ZC_OWNER_REMOVER))
@@ -94,6 +101,7 @@ static bool zc_segment_claim(const struct zc_view *v, u32 segment)
 	/* A length of 0 or too much: somebody writes nonsense there. */
 	end = g;
 	for (g = first; g < end; g += n) {
+		zc_relax();
 		n = zc_word_length(zc_load_relaxed(&zc_desc(v, g)->word));
 		if (!n || n > end - g)
 			break;
@@ -105,7 +113,6 @@ static bool zc_segment_claim(const struct zc_view *v, u32 segment)
 int zc_segment_remove(struct zc_pool *pool, u32 segment)
 {
 	struct zc_view *v = &pool->view;
-	struct file *file;
 	int err = -EBUSY;
 
 	mutex_lock(&pool->lock);
@@ -120,17 +127,38 @@ int zc_segment_remove(struct zc_pool *pool, u32 segment)
 	if (!zc_segment_claim(v, segment))
 		goto out;
 	WRITE_ONCE(v->segments[segment].state, ZC_SEGMENT_RETIRED);
-	file = pool->segment[segment].file;
+	/* Its data is counted until the last member has unmapped it. */
+	pool->segment[segment].gone = pool->segment[segment].file;
 	pool->segment[segment].file = NULL;
+	pool->segments_gone++;
 	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_REMOVED, segment);
 	trace_zerocore_segment(pool->name, segment,
 			       pool->segment[segment].page_kind, false);
 	mutex_unlock(&pool->lock);
-	/* The data goes when the last member has unmapped it. */
-	fput(file);
-	zc_pool_uncharge(pool, pool->geometry.segment_bytes);
+	zc_segments_sweep(pool);
 	return 0;
 out:
 	mutex_unlock(&pool->lock);
 	return err;
+}
+
+void zc_segments_sweep(struct zc_pool *pool)
+{
+	u64 bytes = 0;
+	u32 i;
+
+	mutex_lock(&pool->lock);
+	for (i = 0; pool->segments_gone && i < pool->segments; i++) {
+		struct zc_segment *s = &pool->segment[i];
+
+		if (!s->gone || zc_file_in_use(s->gone))
+			continue;
+		fput(s->gone);
+		s->gone = NULL;
+		pool->segments_gone--;
+		bytes += pool->geometry.segment_bytes;
+	}
+	mutex_unlock(&pool->lock);
+	if (bytes)
+		zc_pool_uncharge(pool, bytes);
 }

@@ -57,6 +57,7 @@ struct zc_region {
 
 struct zc_segment {
 	struct file *file;	/* (under pool->lock) data; NULL: none, removed */
+	struct file *gone;	/* (under pool->lock) removed, and still mapped */
 	struct zc_pages descs;
 	u32 page_kind;
 	u32 page_shift;
@@ -98,6 +99,8 @@ struct zc_pool {
 	struct zc_region *reader;	/* ZC_READERS of them */
 	struct zc_segment *segment;	/* max_segments of them */
 	u32 segments;			/* (under @lock) ever added */
+	u32 segments_gone;		/* (under @lock) removed, and still mapped */
+	u32 by_readers;			/* (under @lock) services that such made */
 
 	struct list_head members;	/* (under @lock) */
 	u32 member_high;		/* (under @lock) slots ever used */
@@ -105,12 +108,14 @@ struct zc_pool {
 	u32 reap_passes;		/* (under @lock) without an end */
 	u32 quarantined;		/* (under @lock) blocks that wait for I/O */
 	u64 deaths;
+	u64 death_last_ns;		/* (under @lock) */
 	u64 reap_last_ns;
 	u64 reap_max_ns;
 
 	struct work_struct reap_work;
 	struct delayed_work watchdog;
-	struct work_struct free_work;
+	struct delayed_work free_work;
+	unsigned long free_delay;	/* jiffies until the next look */
 	struct dentry *debugfs;
 };
 
@@ -183,6 +188,8 @@ void zc_region_free(struct zc_region *r);
 /* A data segment, allocated in full and sealed. */
 int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish);
 void zc_segment_free(struct zc_segment *s);
+/* Does anybody else have it: a mapping, or what is left of one? */
+bool zc_file_in_use(const struct file *file);
 /* Is any page of that part of a segment pinned for I/O? */
 bool zc_segment_pinned(const struct zc_segment *s, u64 off, u64 bytes);
 
@@ -198,17 +205,27 @@ int zc_pool_next(struct zc_ioc_list *arg);
 bool zc_pool_may(const struct zc_pool *pool, int mask);
 void zc_pool_get(struct zc_pool *pool);
 void zc_pool_put(struct zc_pool *pool);
+/* What a segment costs its user. */
+u64 zc_pool_descs_bytes(const struct zc_pool *pool);
 void zc_pool_file_opened(struct zc_pool *pool);
 void zc_pool_file_closed(struct zc_pool *pool);
+
+/* --- user.c ------------------------------------------------------------------------- */
 u64 zc_pools_max(void);
 u64 zc_pool_bytes_max(void);
-/* Counts @bytes against the pool's user; -EDQUOT. */
+/* Counts a pool against its user; -EDQUOT: one too many. (under zc_pools_lock) */
+int zc_user_charge(struct zc_pool *pool, u64 bytes);
+/* A pool is gone. */
+void zc_user_discharge(struct zc_pool *pool);
+/* More, or less, bytes of a pool; -EDQUOT. */
 int zc_pool_charge(struct zc_pool *pool, u64 bytes);
 void zc_pool_uncharge(struct zc_pool *pool, u64 bytes);
 
 /* --- segment.c --------------------------------------------------------------------- */
 int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind);
 int zc_segment_remove(struct zc_pool *pool, u32 segment);
+/* Lets go of removed ones that nobody maps any more. (not under pool->lock) */
+void zc_segments_sweep(struct zc_pool *pool);
 
 /* --- member.c ---------------------------------------------------------------------- */
 int zc_member_join(struct zc_file *file, struct zc_ioc_join *arg);
@@ -237,6 +254,8 @@ int zc_reader_join(struct zc_file *file, struct zc_ioc_reader *arg);
 int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg);
 int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg);
 int zc_cleaner_leave(struct zc_file *file, const struct zc_ioc_cleaner *arg);
+/* All places are taken: by the dead, for a moment (-EAGAIN), or by the living? */
+int zc_full(struct zc_pool *pool, int err);
 int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg);
 
 /* --- map.c ---------------------------------------------------------------------------- */

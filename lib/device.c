@@ -18,6 +18,9 @@
 #define ZC_BURY_NS 5000000000ULL
 #define ZC_BURY_STEP_NS 200000L
 
+/* How long a call waits for a place that a dead one had. */
+#define ZC_REAP_WAIT_NS 2000000000ULL
+
 int zc_device_call(int fd, unsigned long command, void *arg)
 {
 	return ioctl(fd, command, arg) < 0 ? errno : 0;
@@ -313,6 +316,23 @@ static zc_result_t zc_device_list(struct zc_names *names)
 	return zc_device_fail(error, "list pools", "");
 }
 
+int zc_device_call_patiently(struct zc_pool *pool, unsigned long command,
+			     void *arg)
+{
+	u64 deadline = zc_deadline(ZC_REAP_WAIT_NS);
+	struct timespec step = { 0, 50000 };
+	int error;
+
+	for (;;) {
+		error = zc_device_call(pool->device->fd, command, arg);
+		if (error != EAGAIN || zc_timestamp() >= deadline)
+			return error;
+		nanosleep(&step, NULL);
+		if (step.tv_nsec < 2000000)
+			step.tv_nsec *= 2;
+	}
+}
+
 /* --- membership ------------------------------------------------------------------- */
 
 static zc_result_t zc_device_join(struct zc_pool *pool)
@@ -330,7 +350,7 @@ static zc_result_t zc_device_join(struct zc_pool *pool)
 		sizeof(arg.comm) - 1);
 	/* Events are read by whoever asks first, and nobody waits in read(). */
 	fcntl(pool->device->fd, F_SETFL, O_RDWR | O_NONBLOCK);
-	error = zc_device_call(pool->device->fd, ZC_IOC_JOIN, &arg);
+	error = zc_device_call_patiently(pool, ZC_IOC_JOIN, &arg);
 	if (error)
 		return zc_device_fail(error, "join it", pool->name);
 	pool->member = arg.member;

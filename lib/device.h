@@ -32,6 +32,9 @@ zc_result_t zc_device_usable(void);
 int zc_device_open(void);
 /* 0 or errno. */
 int zc_device_call(int fd, unsigned long command, void *arg);
+/* The same; EAGAIN: a dead one is being reaped, which is a matter of milliseconds. */
+int zc_device_call_patiently(struct zc_pool *pool, unsigned long command,
+			     void *arg);
 /* The sentence for a call that failed with @error: @what failed. */
 zc_result_t zc_device_fail(int error, const char *what, const char *name);
 /* A forked child: its copy of the descriptor goes, the rest is not there. */

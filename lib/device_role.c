@@ -8,13 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "device.h"
 #include "role.h"
-
-/* How long a role waits for the reaper of its dead predecessor. */
-#define ZC_REAP_WAIT_NS 2000000000ULL
 
 static void zc_names_copy(u8 to[3][ZC_NAME_BYTES],
 			  const struct zc_service_name *name)
@@ -23,24 +19,6 @@ static void zc_names_copy(u8 to[3][ZC_NAME_BYTES],
 
 	for (i = 0; i < 3; i++)
 		memcpy(to[i], name->part[i], ZC_NAME_BYTES);
-}
-
-/* EAGAIN: a dead one is being reaped, which is a matter of milliseconds. */
-static int zc_device_call_patiently(struct zc_pool *pool, unsigned long command,
-				    void *arg)
-{
-	u64 deadline = zc_deadline(ZC_REAP_WAIT_NS);
-	struct timespec step = { 0, 50000 };
-	int error;
-
-	for (;;) {
-		error = zc_device_call(pool->device->fd, command, arg);
-		if (error != EAGAIN || zc_timestamp() >= deadline)
-			return error;
-		nanosleep(&step, NULL);
-		if (step.tv_nsec < 2000000)
-			step.tv_nsec *= 2;
-	}
 }
 
 static zc_result_t zc_device_lost(struct zc_pool *pool)
@@ -133,6 +111,7 @@ zc_result_t zc_device_reader_join(struct zc_reader *r,
 		return zc_role_failed(pool, error, o->service, false);
 	if (!zc_device_map_reader(pool, arg.service, arg.reader, true)) {
 		error = errno;
+		arg.flags = 0;
 		zc_device_call(pool->device->fd, ZC_IOC_READER_LEAVE, &arg);
 		errno = error;
 		return zc_fail_errno("cannot map a reader's region of pool %s",

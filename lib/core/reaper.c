@@ -56,6 +56,7 @@ static bool zc_member_reaping(const struct zc_view *v, u32 m)
 		       ZC_LIFE_REAPING;
 }
 
+/* Not knowing which pages are pinned, a time has to do. */
 static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 			   const struct zc_reaper_ops *ops)
 {
@@ -72,39 +73,65 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 }
 
 /* Deferred entries that are looked through for what one dead reader held. */
-#define ZC_REAP_COUNT_BUDGET 65536U
+#define ZC_REAP_HOLDS_BUDGET 65536U
 
-/* Granules of the published block with this sequence, 0: not found. */
-static u32 zc_reap_held_granules(const struct zc_view *v, u32 w, u64 sequence,
-				 u32 *budget)
+/* Where the published block with this sequence is; granules of it, 0: not found. */
+static u32 zc_reap_held(const struct zc_view *v, u32 w, u64 sequence,
+			u32 *budget, u32 *granule)
 {
 	struct zc_deferred_entry *d = zc_deferred(v, w);
 	u32 nr = zc_load_relaxed(&zc_writer_area(v, w)->deferred_nr);
-	u64 granule = ~0ULL;
+	u64 found = ~0ULL, word;
 	struct zc_entry e;
 	u32 i;
 
 	if (zc_entry_load(&zc_ring(v, w)[sequence & v->ring_mask], sequence,
 			  &e))
-		granule = e.granule;
+		found = e.granule;
 	for (i = 0; i < nr && i < v->deferred_entries; i++, (*budget)--) {
-		if (granule != ~0ULL || !*budget)
+		if (found != ~0ULL || !*budget)
 			break;
 		if (zc_load_acquire(&d[i].sequence) == sequence)
-			granule = zc_load_relaxed(&d[i].granule);
+			found = zc_load_relaxed(&d[i].granule);
 	}
-	if (granule >= zc_granules(v))
+	if (found >= zc_granules(v))
 		return 0;
-	return zc_word_length(zc_load_relaxed(&zc_desc(v, granule)->word));
+	*granule = (u32)found;
+	word = zc_load_relaxed(&zc_desc(v, *granule)->word);
+	return zc_run_sane(v, *granule, word) ? zc_word_length(word) : 0;
+}
+
+/* Does I/O go on in what the dead reader declared, where that can be known? */
+static bool zc_reap_reader_pinned(const struct zc_view *v, u32 w, u32 r,
+				  const struct zc_reaper_ops *ops)
+{
+	struct zc_reader_area *ra = zc_reader_area(v, w, r);
+	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_HOLDS_BUDGET;
+	u32 i;
+
+	if (!ops->pinned || !zc_load_relaxed(&ra->io_nr))
+		return false;
+	for (i = 0; i < nr; i++) {
+		u64 sequence = zc_load_acquire(zc_hold_slot(ra, i));
+		u32 granule, n;
+
+		zc_relax();
+		if (!sequence)
+			continue;
+		n = zc_reap_held(v, w, sequence, &budget, &granule);
+		if (n && ops->pinned(ops->ctx, granule, n))
+			return true;
+	}
+	return false;
 }
 
 /* What the dead reader kept from being reused counts as come back. */
 static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 {
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
-	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_COUNT_BUDGET;
+	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_HOLDS_BUDGET;
 	u64 blocks = 0, granules = 0;
-	u32 i;
+	u32 i, granule;
 
 	for (i = 0; i < nr; i++) {
 		u64 sequence = zc_load_acquire(zc_hold_slot(ra, i));
@@ -113,7 +140,7 @@ static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 			continue;
 		zc_relax();
 		blocks++;
-		granules += zc_reap_held_granules(v, w, sequence, &budget);
+		granules += zc_reap_held(v, w, sequence, &budget, &granule);
 	}
 	if (!blocks)
 		return;
@@ -157,8 +184,9 @@ static bool zc_reap_readers(const struct zc_view *v, u32 m,
 			if (zc_mask_bits(mask) >> r & 1 &&
 			    zc_load_acquire(&ra->incarnation) ==
 				    zc_life_incarnation(life) &&
-			    zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
-					   ops)) {
+			    (zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
+					    ops) ||
+			     zc_reap_reader_pinned(v, w, r, ops))) {
 				/* Nothing is required of it; holds count. */
 				zc_cas32(&floor->cut_incarnation, &cut,
 					 zc_life_incarnation(life));
@@ -338,8 +366,10 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 		zc_run_normalise(v, granule, word);
 		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO) {
 			if (ops->pinned &&
-			    ops->pinned(ops->ctx, granule, zc_word_length(word)))
+			    ops->pinned(ops->ctx, granule, zc_word_length(word))) {
+				reaper->quarantined++;
 				return zc_move_orphan(&d->word, word);
+			}
 			zc_store_relaxed(&d->flags, 0);
 		}
 		if (!zc_move_reap(&d->word, word))

@@ -19,7 +19,8 @@ struct zc_reaper_ops {
 	void (*reaped)(void *ctx, u32 m, u32 incarnation);
 	u64 (*now_ns)(void *ctx);
 	/*
-	 * Is any page of a run that was declared to be in I/O still pinned?  NULL:
+	 * Is any page of a run still pinned?  Asked of what a dead writer claimed and
+	 * a dead reader held, if they declared it to be in I/O.  NULL:
 	 * cannot be known; then ZC_QUARANTINE_NS have to do.
 	 */
 	bool (*pinned)(void *ctx, u32 granule, u32 length);
@@ -36,6 +37,7 @@ struct zc_reaper {
 	u32 skipping;		/* passes in a row that gave a segment up */
 	bool waiting;		/* something is still in quarantine */
 	u64 blocks;
+	u32 quarantined;	/* blocks that became orphans: they are in I/O */
 };
 
 /*

@@ -77,5 +77,9 @@ struct zc_block_desc *d_descs(struct d_member *m);
 struct zc_device_event d_event(int fd, uint32_t type);
 /* Becomes another user, without rights. */
 void d_drop(uint32_t uid, uint32_t gid);
+/* Runs @fn in a child and wants it to end well. */
+void d_child(void (*fn)(void *), void *arg);
+/* Writes @value to a file of /proc or /sys. */
+bool d_set(const char *path, const char *value);
 
 #endif /* ZC_SELFTESTS_DEVICE_H */

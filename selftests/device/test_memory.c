@@ -52,16 +52,6 @@ static long smaps(const void *at, const char *key)
 	return kib;
 }
 
-static bool set(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 #define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
 
 static struct zc_ioc_create of_pages(uint32_t wish, uint64_t bytes)
@@ -88,7 +78,7 @@ static void pages_of_hugetlb(void)
 	char *data;
 
 	close(d_open());
-	if (!set(NR_HUGEPAGES, "4") || number_in(NR_HUGEPAGES, NULL) != 4)
+	if (!d_set(NR_HUGEPAGES, "4") || number_in(NR_HUGEPAGES, NULL) != 4)
 		t_skip("no 4 huge pages to be had");
 	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
 	CHECK_EQ(arg.page_kind, ZC_PAGES_HUGETLB);
@@ -110,7 +100,7 @@ static void pages_of_hugetlb(void)
 	d_leave(&m);
 	/* They come back with the pool. */
 	T_UNTIL(number_in("/proc/meminfo", "HugePages_Free:") == 4);
-	CHECK(set(NR_HUGEPAGES, "0"));
+	CHECK(d_set(NR_HUGEPAGES, "0"));
 }
 
 static void pages_transparent(void)
@@ -154,7 +144,7 @@ static void pages_that_are_not_there(void)
 	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_GIGANTIC, 1024 * MIB);
 	int device = d_open(), error;
 
-	CHECK(set(NR_HUGEPAGES, "0"));
+	CHECK(d_set(NR_HUGEPAGES, "0"));
 	error = d_call(device, ZC_IOC_CREATE, &arg);
 	CHECK_EQ(error, ENOMEM);
 	arg = of_pages(ZC_PAGE_WISH_HUGETLB, 2 * MIB);
@@ -192,7 +182,7 @@ static void creates_in_a_small_group(void *arg)
 
 	(void)arg;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	CHECK(set("/sys/fs/cgroup/zerocore-test/cgroup.procs", pid));
+	CHECK(d_set("/sys/fs/cgroup/zerocore-test/cgroup.procs", pid));
 	before = number_in("/sys/fs/cgroup/zerocore-test/memory.current", NULL);
 	CHECK_CALL(device, ZC_IOC_CREATE, &create, 0);
 	CHECK_OP(number_in("/sys/fs/cgroup/zerocore-test/memory.current", NULL) - before,
@@ -211,7 +201,7 @@ static void memory_is_charged_to_the_creator(void)
 
 	close(d_open());
 	if (mkdir("/sys/fs/cgroup/zerocore-test", 0755) ||
-	    !set("/sys/fs/cgroup/zerocore-test/memory.max", "33554432")) {
+	    !d_set("/sys/fs/cgroup/zerocore-test/memory.max", "33554432")) {
 		rmdir("/sys/fs/cgroup/zerocore-test");
 		t_skip("no memory control groups here");
 	}
@@ -226,7 +216,7 @@ static void memory_of_a_user_is_limited(void)
 	const char *limit = "/sys/module/zerocore/parameters/pool_mbytes_max";
 	int device = d_open(), fd;
 
-	CHECK(set(limit, "3"));
+	CHECK(d_set(limit, "3"));
 	/* Who may exceed limits, may exceed these. */
 	close(d_create_with(&arg));
 	fd = dup(device);
@@ -240,14 +230,14 @@ static void memory_of_a_user_is_limited(void)
 		      d_call(fd, ZC_IOC_CREATE, &more) != EDQUOT ||
 		      close(mine.fd));
 	}
-	CHECK(set(limit, "3"));
+	CHECK(d_set(limit, "3"));
 	{
 		int status;
 
 		CHECK(wait(&status) > 0);
 		CHECK_EQ(status, 0);
 	}
-	CHECK(set(limit, "0"));
+	CHECK(d_set(limit, "0"));
 }
 
 /* --- segments ------------------------------------------------------------------------ */

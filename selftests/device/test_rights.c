@@ -12,21 +12,6 @@
 
 #include "device.h"
 
-/* Runs @fn in a child and wants it to end well. */
-static void in_child(void (*fn)(void *), void *arg)
-{
-	pid_t pid = fork();
-	int status;
-
-	CHECK(pid >= 0);
-	if (!pid) {
-		fn(arg);
-		t_leave();
-	}
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 struct stranger {
 	uint32_t uid, gid;
 	int open;	/* errno that opening comes to */
@@ -100,7 +85,7 @@ static void rights_follow_the_mode(void)
 		fd = d_create_with(&arg);
 		t_note("mode %04o, user %u, group %u", rows[i].mode, who.uid,
 		       who.gid);
-		in_child(is_a_stranger, &who);
+		d_child(is_a_stranger, &who);
 		close(fd);
 		CHECK_EQ(d_unlink(0), ENOENT);
 	}
@@ -151,7 +136,7 @@ static void rights_are_the_process_s_not_the_descriptor_s(void)
 
 	arg.mode = 0644;
 	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
-	in_child(uses_what_it_was_given, &m);
+	d_child(uses_what_it_was_given, &m);
 	writer = d_writer(&m, "x");
 	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
 }
@@ -180,7 +165,7 @@ static void rights_names_are_of_a_namespace(void)
 	struct zc_ioc_list list = { 0 };
 	int fd = d_create();
 
-	in_child(looks_for_the_name, NULL);
+	d_child(looks_for_the_name, NULL);
 	CHECK_CALL(d_open(), ZC_IOC_LIST, &list, 0);
 	CHECK(!strcmp((char *)list.name, t_name(0)));
 	close(fd);
@@ -223,11 +208,92 @@ static void rights_list_and_unlink(void)
 	}
 }
 
+/* --- eviction ------------------------------------------------------------------------ */
+
+struct eviction {
+	uint32_t owner, member, caller;
+	int error;
+};
+
+static void is_there_to_be_evicted(void *arg)
+{
+	const struct eviction *e = arg;
+	struct d_member m;
+
+	t_hear(t_parent(), "go");
+	d_drop(e->member, e->member);
+	d_enter(&m, ZC_JOIN_WRITE | ZC_JOIN_EVICTABLE);
+	t_say_number(t_parent(), "member", m.index);
+	t_hear(t_parent(), "end");
+}
+
+static void evicts(void *arg)
+{
+	const struct eviction *e = arg;
+	struct zc_ioc_evict evict = { .member = 0 };
+	struct d_member m;
+
+	d_drop(e->caller, e->caller);
+	d_enter(&m, 0);
+	while (evict.member == m.index)
+		evict.member++;
+	evict.incarnation = (uint32_t)(d_record(&m, evict.member)->life >> 32);
+	CHECK_CALL(m.fd, ZC_IOC_EVICT, &evict, e->error);
+}
+
+static void makes_the_pool(void *arg)
+{
+	const struct eviction *e = arg;
+	struct zc_ioc_create create = d_create_arg(0);
+
+	d_drop(e->owner, e->owner);
+	create.mode = 0666;
+	create.flags = ZC_CREATE_PERSIST;
+	close(d_create_with(&create));
+}
+
+/* Who may kill a process may end its membership so, and nobody else. */
+static void rights_to_evict_are_rights_to_kill(void)
+{
+	struct eviction rows[] = {
+		{ 0, 1000, 1000, 0 },
+		{ 0, 1000, 1001, EPERM },
+		{ 0, 0, 1000, EPERM },
+		{ 1000, 1001, 1000, EPERM },
+		{ 1000, 1001, 0, 0 },
+	};
+	struct stat st;
+
+	close(d_open());
+	CHECK(!stat("/dev/" ZC_DEVICE_NAME, &st));
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0666));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct t_peer *peer = t_spawn("member", is_there_to_be_evicted,
+					      &rows[i]);
+
+		t_note("%u evicts %u from a pool of %u", rows[i].caller,
+		       rows[i].member, rows[i].owner);
+		d_child(makes_the_pool, &rows[i]);
+		t_say(peer, "go");
+		t_hear_number(peer, "member");
+		d_child(evicts, &rows[i]);
+		if (rows[i].error) {
+			t_say(peer, "end");
+			t_join(peer);
+		} else {
+			t_reap(peer);
+		}
+		CHECK_EQ(d_unlink(0), 0);
+	}
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, st.st_mode & 07777));
+}
+
 static const struct t_case cases[] = {
 	T_CASE(rights_follow_the_mode),
 	T_CASE(rights_are_the_process_s_not_the_descriptor_s),
 	T_CASE(rights_names_are_of_a_namespace),
 	T_CASE(rights_list_and_unlink),
+	T_CASE(rights_to_evict_are_rights_to_kill),
 	T_END,
 };
 

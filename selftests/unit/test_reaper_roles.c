@@ -361,6 +361,52 @@ Test(reaper, keeps_a_readers_holds_in_quarantine)
 	unit_pool_fini(&p);
 }
 
+static u32 pinned_granule;
+
+static bool one_is_pinned(void *ctx, u32 granule, u32 length)
+{
+	(void)ctx;
+	return pinned_granule >= granule && pinned_granule < granule + length;
+}
+
+/* Where it can be known, what was held waits for as long as it is pinned. */
+Test(reaper, keeps_a_readers_holds_while_they_are_pinned)
+{
+	struct unit_pool p;
+	struct zc_view *v = &p.view;
+	struct unit_reaper r;
+	u32 i;
+	u64 s;
+
+	unit_pool_init(&p, 1);
+	unit_member_join(&p, 0);
+	unit_member_join(&p, 1);
+	unit_writer_join(&p, 0, 1);
+	unit_reader_join(&p, 0, 3, 0, 0);
+	unit_reader_join(&p, 0, 4, 0, 0);
+	s = unit_commit(&p, 0, S, 3);
+	unit_reader_take(&p, 0, 3, 0);
+	zc_reader_area(v, 0, 3)->io_nr = 1;
+	unit_declare_dead(&p, 0, DIED_NS);
+	unit_reaper_init(&r, DIED_NS + 10 * ZC_QUARANTINE_NS);
+	r.ops.pinned = one_is_pinned;
+	pinned_granule = S + 2;
+	for (i = 0; i < 10; i++)
+		must(!zc_reap(v, &r.reaper, &r.ops, 1000));
+	must(r.reaper.waiting);
+	/* Only the reader that declared it waits. */
+	must_eq(zc_mask_bits(v->writer_slots[0].active), 1u << 3);
+	must(zc_sequence_held(v, 0, s));
+	must_eq(r.told[0], 0);
+	/* Another's page, next to it. */
+	pinned_granule = S + 3;
+	unit_reap(&p, &r, 1000);
+	must_eq(zc_mask_bits(v->writer_slots[0].active), 0);
+	must(!zc_sequence_held(v, 0, s));
+	must_eq(r.told[0], 1);
+	unit_pool_fini(&p);
+}
+
 /* --- a stale reaper and a new reader --------------------------------------------------------- */
 
 static struct {

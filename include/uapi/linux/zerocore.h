@@ -62,9 +62,9 @@ enum zc_page_wish {
 
 /**
  * struct zc_ioc_create - ZC_IOC_CREATE: make a pool
- * @name: 1 to 48 of A-Z a-z 0-9 _ . -, NUL-padded
+ * @name: 1 to 48 of A-Z a-z 0-9 _ . -, the first a letter or digit, NUL-padded
  * @bytes: data memory, rounded up to segments
- * @segment_bytes: 0: chosen
+ * @segment_bytes: 0: chosen; a multiple of the pages that @page_wish must have
  * @granule_bytes: 0: 512
  * @ring_entries: 0: 4096
  * @max_holds: 0: 448
@@ -76,7 +76,7 @@ enum zc_page_wish {
  * @page_kind: gets enum zc_page_kind: the worst that a segment got
  * @creation_id: gets the pool's id
  *
- * Owner and group are the caller's effective ones.  The memory policy of the
+ * Owner and group are the caller's fsuid and fsgid.  The memory policy of the
  * calling thread decides on which NUMA nodes the pages are.
  */
 struct zc_ioc_create {
@@ -230,8 +230,8 @@ struct zc_ioc_stat {
  * @service: gets, or says, the index of the slot
  * @incarnation: likewise
  *
- * EBUSY: it has a live writer; EAGAIN: its dead one is being reaped; ENOSPC: no
- * free service.
+ * EBUSY: it has a live writer; EAGAIN: its dead one is being reaped, or all
+ * services are in use and somebody is; ENOSPC: no free service.
  */
 struct zc_ioc_writer {
 	__u8	name[3][ZC_NAME_BYTES];
@@ -254,7 +254,9 @@ struct zc_ioc_writer {
  * @incarnation: likewise
  *
  * It is active when this returns: everything is required for it until it has
- * stored its cursor.  ENOSPC: no free service; EUSERS: 32 readers.
+ * stored its cursor.  ENOSPC: no free service, or half of them were made by members
+ * that may only read, as the caller; EUSERS: 32 readers; EAGAIN: likewise, but
+ * somebody is being reaped.
  */
 struct zc_ioc_reader {
 	__u8	name[3][ZC_NAME_BYTES];
@@ -295,9 +297,10 @@ struct zc_ioc_segment {
  * @member: its index
  * @incarnation: of the member, so that a successor is not hit
  *
- * The member must have joined with ZC_JOIN_EVICTABLE, and the caller or the
- * pool's creator must be allowed to kill it (EPERM).  It gets SIGKILL; it is reaped
- * when it is gone, which a task in uninterruptible sleep may put off.
+ * The member must have joined with ZC_JOIN_EVICTABLE and have its lease; and the
+ * caller must be allowed to kill it, or be of the pool's owner's user, whose creator
+ * was (EPERM).  It gets SIGKILL; it is reaped when it is gone, which a task in
+ * uninterruptible sleep may put off.
  */
 struct zc_ioc_evict {
 	__u32	member;
