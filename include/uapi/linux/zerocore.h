@@ -12,7 +12,7 @@
  *
  * Every struct has fixed-width fields; what is padding or reserved must be zero,
  * unknown flags are refused (EINVAL).  Times are CLOCK_MONOTONIC, in ns.
- * Documentation/device.rst has each call, each field and each errno.
+ * Documentation/device-calls.rst has each call, each field and each errno.
  */
 #ifndef _UAPI_LINUX_ZEROCORE_H
 #define _UAPI_LINUX_ZEROCORE_H
