@@ -283,6 +283,7 @@ static void zc_pool_header(struct zc_pool *pool, struct zc_ioc_create *arg)
 	h->creator_pid = task_tgid_vnr(current);
 	h->creator_uid = from_kuid_munged(current_user_ns(), pool->uid);
 	h->mode = pool->mode;
+	h->flags = pool->flags & ZC_CREATE_PERSIST ? 0 : ZC_POOL_TRANSIENT;
 	h->state = ZC_POOL_READY;
 	h->magic = ZC_LAYOUT_MAGIC;
 	memcpy(arg->creation_id, h->creation_id, sizeof(arg->creation_id));

@@ -36,6 +36,10 @@ struct zc_backend_ops {
 	/* Unmaps and closes everything; also after a failed create, open, join. */
 	void (*detach)(struct zc_pool *pool);
 	zc_result_t (*remove)(const char *name);
+	/* All that this user owns; adds how many. */
+	zc_result_t (*remove_all)(u32 *removed);
+	/* Kills a member that agreed to it. */
+	zc_result_t (*evict)(struct zc_pool *pool, u32 member, u32 incarnation);
 	/* Adds the names of all pools that this process may see. */
 	zc_result_t (*list)(struct zc_names *names);
 

@@ -174,6 +174,8 @@ static u32 zc_page_wish(zc_huge_t huge)
 		return ZC_PAGE_WISH_TRANSPARENT;
 	case ZC_HUGE_REQUIRE:
 		return ZC_PAGE_WISH_HUGETLB;
+	case ZC_HUGE_GIGANTIC:
+		return ZC_PAGE_WISH_GIGANTIC;
 	default:
 		return ZC_PAGE_WISH_BEST;
 	}
@@ -188,7 +190,7 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 		.granule_bytes = o->granule_bytes,
 		.ring_entries = o->ring_entries,
 		.max_holds = o->max_holds,
-		.flags = ZC_CREATE_PERSIST,
+		.flags = o->transient ? 0 : ZC_CREATE_PERSIST,
 		.page_wish = zc_page_wish(o->huge),
 		.mode = o->mode ? o->mode : 0600,
 	};
@@ -227,7 +229,16 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 	}
 	error = zc_device_call(fd, ZC_IOC_CREATE, &arg);
 	close(fd);
-	if (error == ENOMEM && o->huge == ZC_HUGE_REQUIRE)
+	if (error == ENOMEM && o->huge == ZC_HUGE_GIGANTIC)
+		result = zc_fail(ZC_ERROR_NO_MEMORY,
+				 "no pages of 1 GiB for %llu bytes: reserve %llu with "
+				 "hugepagesz=1G hugepages=N on the kernel's command "
+				 "line, or in /sys/kernel/mm/hugepages/"
+				 "hugepages-1048576kB/nr_hugepages",
+				 (unsigned long long)o->bytes,
+				 (unsigned long long)((o->bytes +
+						       (1ULL << 30) - 1) >> 30));
+	else if (error == ENOMEM && o->huge == ZC_HUGE_REQUIRE)
 		result = zc_fail(ZC_ERROR_NO_MEMORY,
 				 "no huge pages for %llu bytes: reserve %llu with "
 				 "sysctl vm.nr_hugepages",
@@ -294,6 +305,49 @@ static zc_result_t zc_device_remove(const char *name)
 	return error ? zc_device_fail(error, "remove it", name) : ZC_OK;
 }
 
+static zc_result_t zc_device_remove_all(u32 *removed)
+{
+	struct zc_ioc_unlink arg = { .flags = ZC_UNLINK_ALL };
+	int fd = zc_device_open(), error;
+
+	if (fd < 0)
+		return ZC_ERROR_NOT_SUPPORTED;
+	error = zc_device_call(fd, ZC_IOC_UNLINK, &arg);
+	close(fd);
+	if (error)
+		return zc_device_fail(error, "remove any", "*");
+	*removed += arg.unlinked;
+	return ZC_OK;
+}
+
+static zc_result_t zc_device_evict(struct zc_pool *pool, u32 member,
+				   u32 incarnation)
+{
+	struct zc_ioc_evict arg = { .member = member,
+				    .incarnation = incarnation };
+	int error;
+
+	if (!zc_device_fd_good(pool))
+		return zc_fail(ZC_ERROR_SYSTEM, "this program closed the descriptor of "
+			       "pool %s", pool->name);
+	error = zc_device_call(pool->device->fd, ZC_IOC_EVICT, &arg);
+	switch (error) {
+	case 0:
+		return ZC_OK;
+	case ESRCH:
+		return zc_fail(ZC_ERROR_NOT_FOUND,
+			       "member %u of pool %s is not there any more", member,
+			       pool->name);
+	case EPERM:
+		return zc_fail(ZC_ERROR_PERMISSION,
+			       "member %u of pool %s cannot be evicted: it did not "
+			       "agree to that when it attached, or you may not kill it",
+			       member, pool->name);
+	default:
+		return zc_device_fail(error, "evict from it", pool->name);
+	}
+}
+
 static zc_result_t zc_device_list(struct zc_names *names)
 {
 	struct zc_ioc_list arg = { .reserved = { 0 } };
@@ -337,7 +391,10 @@ int zc_device_call_patiently(struct zc_pool *pool, unsigned long command,
 
 static zc_result_t zc_device_join(struct zc_pool *pool)
 {
-	struct zc_ioc_join arg = { .flags = ZC_JOIN_TRY_WRITE };
+	struct zc_ioc_join arg = {
+		.flags = ZC_JOIN_TRY_WRITE |
+			 (pool->evictable ? ZC_JOIN_EVICTABLE : 0),
+	};
 	zc_result_t result;
 	int error;
 
@@ -406,6 +463,8 @@ const struct zc_backend_ops zc_device_backend = {
 	.still_named = zc_device_still_named,
 	.detach = zc_device_detach,
 	.remove = zc_device_remove,
+	.remove_all = zc_device_remove_all,
+	.evict = zc_device_evict,
 	.list = zc_device_list,
 	.join = zc_device_join,
 	.leave = zc_device_leave,

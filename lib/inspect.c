@@ -117,6 +117,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	}
 	i.layout_version = ZC_LAYOUT_VERSION;
 	i.mode = zc_load_relaxed(&h->mode);
+	i.transient = zc_load_relaxed(&h->flags) & ZC_POOL_TRANSIENT;
 	i.creator_pid = zc_load_relaxed(&h->creator_pid);
 	i.creator_uid = zc_load_relaxed(&h->creator_uid);
 	i.created_unix_ns = zc_load_relaxed(&h->created_ns);

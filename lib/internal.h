@@ -54,6 +54,7 @@ struct zc_pool {
 	u64 life;			/* my life word while LIVE */
 	u32 caps;			/* ZC_CAP_* */
 	u32 refs;			/* (under zc_pools_lock) */
+	bool evictable;			/* (invariant) asked for at attach */
 	/* Set by the background thread; roles look at it at each verb. */
 	u32 evicted;
 
@@ -178,6 +179,24 @@ u64 zc_live_map_token(const struct zc_pool *pool, u64 address);
 /* --- member.c: joining and leaving as a process ------------------------------ */
 zc_result_t zc_member_join(struct zc_pool *pool);
 void zc_member_leave(struct zc_pool *pool);
+
+/* --- numa.c ------------------------------------------------------------------ */
+
+#define ZC_NUMA_NODES 1024U
+#define ZC_NUMA_BITS (8 * sizeof(unsigned long))
+#define ZC_NUMA_WORDS (ZC_NUMA_NODES / ZC_NUMA_BITS)
+
+/* The policy that the thread had. */
+struct zc_numa_saved {
+	bool changed;
+	int mode;
+	unsigned long mask[ZC_NUMA_WORDS];
+};
+
+/* @strict: there, or not at all. */
+zc_result_t zc_numa_begin(struct zc_numa_saved *saved, const zc_pool_options_t *o,
+			  bool strict);
+void zc_numa_end(const struct zc_numa_saved *saved);
 
 /* --- background.c: one thread a member ---------------------------------------- */
 

@@ -83,9 +83,18 @@ static zc_result_t zc_options_read(const zc_pool_options_t *in,
 				 "zc_pool_options_t");
 	if (result)
 		return result;
-	if ((unsigned int)out->huge > ZC_HUGE_REQUIRE)
+	if ((unsigned int)out->huge > ZC_HUGE_GIGANTIC)
 		return zc_fail(ZC_ERROR_INVALID, "pool options: .huge is none of "
 			       "ZC_HUGE_*");
+	if ((unsigned int)out->numa > ZC_NUMA_INTERLEAVE)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .numa is none of "
+			       "ZC_NUMA_*");
+	if (out->numa_node && out->numa != ZC_NUMA_NODE)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .numa_node is %u, but "
+			       ".numa is not ZC_NUMA_NODE", out->numa_node);
+	/* A segment is at least a page. */
+	if (out->huge == ZC_HUGE_GIGANTIC && !out->segment_bytes)
+		out->segment_bytes = 1ULL << 30;
 	return ZC_OK;
 }
 
@@ -194,8 +203,16 @@ static zc_result_t zc_pool_attach(struct zc_pool *pool)
 static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 					 const zc_pool_options_t *options)
 {
-	zc_result_t result = pool->backend->create(pool, name, options);
+	struct zc_numa_saved saved;
+	zc_result_t result;
 
+	result = zc_numa_begin(&saved, options,
+			       pool->backend->id == ZC_BACKEND_DEVICE);
+	if (result != ZC_OK)
+		return result;
+	pool->evictable = options->evictable;
+	result = pool->backend->create(pool, name, options);
+	zc_numa_end(&saved);
 	if (result != ZC_OK)
 		return result;
 	result = zc_pool_attach(pool);
@@ -269,7 +286,9 @@ static zc_result_t zc_pool_open_once(struct zc_pool *pool, const char *name,
 }
 
 static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
-				       const char *name, struct zc_pool **out)
+				       const char *name,
+				       const zc_open_options_t *options,
+				       struct zc_pool **out)
 {
 	zc_result_t result = ZC_ERROR_NOT_FOUND;
 	bool again = true;
@@ -281,6 +300,7 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 		if (!pool)
 			return zc_fail(ZC_ERROR_NO_MEMORY,
 				       "no memory for a pool handle");
+		pool->evictable = options->evictable;
 		result = zc_pool_open_once(pool, name, &again);
 		if (result == ZC_OK) {
 			pool->next = zc_pools;
@@ -303,8 +323,10 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 	return result;
 }
 
-zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
+zc_result_t zc_pool_open_with(const char *name,
+			      const zc_open_options_t *options, zc_pool_t **out)
 {
+	zc_open_options_t o = ZC_OPEN_OPTIONS_INIT;
 	struct zc_choice choice;
 	zc_result_t result;
 	u32 i;
@@ -312,20 +334,40 @@ zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
 	if (!out)
 		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
 	result = zc_name_check(name);
+	if (result == ZC_OK && options)
+		result = zc_options_copy(&o, sizeof(o), options, options->sz,
+					 "zc_open_options_t");
 	if (result == ZC_OK)
-		result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
+		result = zc_backend_choose(o.backend, &choice);
 	if (result == ZC_OK)
 		result = zc_fork_guard();
 	if (result != ZC_OK)
 		return result;
 	pthread_mutex_lock(&zc_pools_lock);
 	for (i = 0; i < choice.nr; i++) {
-		result = zc_pool_open_locked(choice.backend[i], name, out);
+		result = zc_pool_open_locked(choice.backend[i], name, &o, out);
 		if (result != ZC_ERROR_NOT_FOUND)
 			break;
 	}
 	pthread_mutex_unlock(&zc_pools_lock);
 	return result;
+}
+
+zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
+{
+	return zc_pool_open_with(name, NULL, out);
+}
+
+zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member, uint32_t incarnation)
+{
+	zc_result_t result;
+
+	if (!pool)
+		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	result = zc_pool_usable(pool);
+	if (result != ZC_OK)
+		return result;
+	return pool->backend->evict(pool, member, incarnation);
 }
 
 void zc_pool_close(zc_pool_t *pool)
@@ -369,6 +411,26 @@ zc_result_t zc_pool_remove(const char *name)
 			break;
 	}
 	pthread_mutex_unlock(&zc_pools_lock);
+	return result;
+}
+
+zc_result_t zc_pool_remove_all(uint32_t *removed)
+{
+	struct zc_choice choice;
+	zc_result_t result;
+	u32 n = 0, i;
+
+	result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
+	if (result == ZC_OK)
+		result = zc_fork_guard();
+	if (result != ZC_OK)
+		return result;
+	pthread_mutex_lock(&zc_pools_lock);
+	for (i = 0; result == ZC_OK && i < choice.nr; i++)
+		result = choice.backend[i]->remove_all(&n);
+	pthread_mutex_unlock(&zc_pools_lock);
+	if (removed)
+		*removed = n;
 	return result;
 }
 

@@ -71,7 +71,9 @@ struct zc_hugetlbfs {
 	u64 free_bytes;
 };
 
-bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes);
+/* @page_bytes: 0: of any size. */
+bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes,
+		       u64 page_bytes);
 bool zc_is_hugetlbfs(const char *dir);
 /* How many bytes of the mapping at @address are mapped by huge pages? */
 u64 zc_huge_mapped(const void *address);
@@ -88,5 +90,9 @@ void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
 
 /* Deletes what killed creators and removers left behind. (under zc_pools_lock) */
 void zc_shm_sweep(const char *dir);
+zc_result_t zc_shm_remove_all(u32 *removed);
+/* Leaves; the last one removes a transient pool. */
+void zc_shm_leave(struct zc_pool *pool);
+zc_result_t zc_shm_evict(struct zc_pool *pool, u32 member, u32 incarnation);
 
 #endif /* ZC_LIB_SHM_H */

@@ -275,7 +275,8 @@ static void zc_shm_undo(struct zc_pool *pool, const char *data_dir)
 	zc_shm_detach(pool);
 }
 
-static void zc_shm_header_fill(struct zc_pool *pool, u32 mode)
+static void zc_shm_header_fill(struct zc_pool *pool, u32 mode,
+			       bool transient)
 {
 	struct zc_pool_header *h = pool->view.header;
 	struct timespec ts;
@@ -287,6 +288,7 @@ static void zc_shm_header_fill(struct zc_pool *pool, u32 mode)
 	h->creator_pid = (u32)getpid();
 	h->creator_uid = geteuid();
 	h->mode = mode;
+	h->flags = transient ? ZC_POOL_TRANSIENT : 0;
 }
 
 static zc_result_t zc_shm_make(struct zc_pool *pool,
@@ -301,7 +303,7 @@ static zc_result_t zc_shm_make(struct zc_pool *pool,
 	if (result == ZC_OK)
 		result = zc_shm_control_make(pool, g, segments);
 	if (result == ZC_OK) {
-		zc_shm_header_fill(pool, mode);
+		zc_shm_header_fill(pool, mode, o->transient);
 		result = zc_shm_data_create(pool, segments, g->segment_bytes,
 					    o->huge, o->prefault, mode);
 		memcpy(data_dir, pool->view.header->data_dir, sizeof(data_dir));

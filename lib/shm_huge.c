@@ -63,7 +63,8 @@ static void zc_unescape(char *s)
 	*to = '\0';
 }
 
-bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes)
+bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes,
+		       u64 page_bytes)
 {
 	FILE *f = fopen("/proc/self/mounts", "re");
 	char *line = NULL;
@@ -87,7 +88,8 @@ bool zc_hugetlbfs_find(struct zc_hugetlbfs *fs, u64 segment_bytes)
 		    faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS))
 			continue;
 		page = (u64)st.f_bsize;
-		if (!page || segment_bytes % page)
+		if (!page || segment_bytes % page ||
+		    (page_bytes && page != page_bytes))
 			continue;
 		free_pages = zc_huge_counter(page, "free_hugepages");
 		reserved = zc_huge_counter(page, "resv_hugepages");

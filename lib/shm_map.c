@@ -152,6 +152,7 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 			       u64 segment_bytes, zc_huge_t huge, bool prefault,
 			       u32 mode)
 {
+	bool must = huge == ZC_HUGE_REQUIRE || huge == ZC_HUGE_GIGANTIC;
 	u64 bytes = segments * segment_bytes;
 	struct zc_hugetlbfs fs;
 	struct zc_data_wish wish = {
@@ -162,17 +163,27 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 	};
 	zc_result_t result;
 
-	if (huge == ZC_HUGE_TRY || huge == ZC_HUGE_REQUIRE) {
-		bool found = zc_hugetlbfs_find(&fs, segment_bytes);
+	if (huge == ZC_HUGE_TRY || must) {
+		bool gigantic = huge == ZC_HUGE_GIGANTIC;
+		bool found = zc_hugetlbfs_find(&fs, segment_bytes,
+					       gigantic ? 1ULL << 30 : 0);
 
-		if (!found && huge == ZC_HUGE_REQUIRE)
+		if (!found && gigantic)
+			return zc_fail(ZC_ERROR_NO_MEMORY,
+				       "no writable hugetlbfs with pages of 1 GiB is "
+				       "mounted that fit a segment of %llu KiB: mount "
+				       "one (mount -t hugetlbfs -o pagesize=1G none "
+				       "DIR) and reserve pages (hugepagesz=1G "
+				       "hugepages=N on the kernel's command line)",
+				       segment_bytes >> 10);
+		if (!found && must)
 			return zc_fail(ZC_ERROR_NO_MEMORY,
 				       "no writable hugetlbfs is mounted whose pages "
 				       "fit a segment of %llu KiB: mount one (mount -t "
 				       "hugetlbfs none /dev/hugepages), reserve pages "
 				       "with sysctl vm.nr_hugepages, or ask for larger "
 				       "segments", segment_bytes >> 10);
-		if (found && fs.free_bytes < bytes && huge == ZC_HUGE_REQUIRE)
+		if (found && fs.free_bytes < bytes && must)
 			return zc_fail(ZC_ERROR_NO_MEMORY,
 				       "%llu huge pages of %llu KiB are needed and %llu "
 				       "are free: reserve %llu with sysctl "
@@ -185,7 +196,7 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 			wish.page_bytes = fs.page_bytes;
 			wish.hugetlb = true;
 			result = zc_segments_make(pool, &wish);
-			if (result == ZC_OK || huge == ZC_HUGE_REQUIRE)
+			if (result == ZC_OK || must)
 				return result;
 			zc_log(ZC_LOG_INFO, "huge pages in %s: %s; trying without",
 			       fs.dir, zc_last_error());

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "shm.h"
 
 #define ZC_REMOVE_TRIES 1000
@@ -222,16 +223,15 @@ static zc_result_t zc_remove_opened(const char *dir, const char *name,
 	return result;
 }
 
-zc_result_t zc_shm_remove(const char *name)
+/* @only: NULL, or the pool that the name must be of. */
+static zc_result_t zc_name_remove(const char *dir, const char *name,
+				  const struct zc_pool *only)
 {
-	char dir[ZC_PATH_BYTES], path[ZC_SHM_PATH];
+	char path[ZC_SHM_PATH];
 	zc_result_t result;
 	struct stat st;
 	int fd;
 
-	result = zc_shm_folder(dir);
-	if (result != ZC_OK)
-		return result;
 	if (!zc_shm_control_path(path, dir, name))
 		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
 	fd = open(path, O_RDONLY | ZC_SHM_OPEN);
@@ -248,10 +248,89 @@ zc_result_t zc_shm_remove(const char *name)
 		result = zc_fail(ZC_ERROR_CORRUPT_POOL,
 				 "%s is not a regular file: delete it yourself",
 				 path);
+	else if (only && (st.st_dev != only->control_dev ||
+			  st.st_ino != only->control_ino))
+		result = zc_fail(ZC_ERROR_NOT_FOUND, "pool %s is another by now",
+				 name);
 	else
 		result = zc_remove_opened(dir, name, path, fd, &st);
 	if (fd >= 0)
 		close(fd);
+	return result;
+}
+
+zc_result_t zc_shm_remove(const char *name)
+{
+	char dir[ZC_PATH_BYTES];
+	zc_result_t result = zc_shm_folder(dir);
+
+	if (result != ZC_OK)
+		return result;
+	result = zc_name_remove(dir, name, NULL);
 	zc_shm_sweep(dir);
 	return result;
+}
+
+zc_result_t zc_shm_remove_all(u32 *removed)
+{
+	struct zc_names names = { NULL, 0, 0 };
+	char dir[ZC_PATH_BYTES], path[ZC_SHM_PATH];
+	zc_result_t result = zc_shm_folder(dir);
+	struct stat st;
+	size_t n;
+
+	if (result != ZC_OK)
+		return result;
+	result = zc_shm_list(&names);
+	for (n = 0; result == ZC_OK && n < names.nr; n++) {
+		if (!zc_shm_control_path(path, dir, names.name[n]) ||
+		    lstat(path, &st) || !S_ISREG(st.st_mode) ||
+		    st.st_uid != geteuid())
+			continue;
+		result = zc_name_remove(dir, names.name[n], NULL);
+		if (result == ZC_OK)
+			++*removed;
+		else if (result == ZC_ERROR_NOT_FOUND)
+			result = ZC_OK;	/* somebody else did */
+	}
+	free(names.name);
+	zc_shm_sweep(dir);
+	return result;
+}
+
+/* Is anybody attached, alive or not known to be dead? */
+static bool zc_shm_attached(const struct zc_pool *pool)
+{
+	u32 m;
+
+	for (m = 0; m < ZC_MAX_MEMBERS; m++)
+		if (zc_life_state(zc_load_acquire(&pool->view.members[m].life)) !=
+		    ZC_LIFE_IDLE)
+			return true;
+	return false;
+}
+
+/*
+ * Who comes between the look and the removal keeps what it has mapped, as after
+ * any removal.
+ */
+void zc_shm_leave(struct zc_pool *pool)
+{
+	bool transient = zc_load_relaxed(&pool->view.header->flags) &
+			 ZC_POOL_TRANSIENT;
+
+	if (transient)
+		pool->backend->bury(pool);
+	zc_member_leave(pool);
+	if (transient && !zc_shm_attached(pool))
+		zc_name_remove(pool->dir, pool->name, pool);
+}
+
+zc_result_t zc_shm_evict(struct zc_pool *pool, u32 member, u32 incarnation)
+{
+	(void)member;
+	(void)incarnation;
+	return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+		       "pool %s is on plain shared memory, where nobody is evicted: "
+		       "that needs /dev/zerocore", pool->name);
 }

@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool remove|pub|sub|blocks|service list|reader list|member list|events'
+verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|member list|events'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -132,8 +132,8 @@ run pool; [ $rc = 2 ] && [ ! -s "$tmp/out" ] || good=1
 point unknown_command_is_usage $good
 
 good=0
-for verb in "pool create" "pool info" "pool check" "pool remove" blocks events \
-	"service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
+for verb in "pool create" "pool info" "pool check" "pool remove" "pool evict" "pool evict $pool" \
+	blocks events "service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
 	read -r -a words <<<"$verb"
 	says 2 "say " "${words[@]}" || good=1
 done
@@ -152,6 +152,9 @@ says 2 "no number" sub $pool a/b/c --count=-1 || good=1
 says 2 "at least 1" sub $pool a/b/c --count=0 || good=1
 says 2 "none of block, drop, disconnect" pub $pool a/b/c --stdin --on-slow x || good=1
 says 2 "none of try" pool create $pool --huge maybe || good=1
+says 2 "no number" pool create $pool --numa near || good=1
+says 2 "no number" pool evict $pool me || good=1
+says 2 "not both" pool remove --all $pool || good=1
 says 2 "write 0600" pool create $pool --mode 999 || good=1
 says 2 "none of sequence" sub $pool a/b/c --print sequence,colour || good=1
 [ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
@@ -491,9 +494,32 @@ run pool check $pool
 [ $rc = 0 ] && grep -q 'at rest, clean' "$tmp/out"
 point pool_is_clean_in_the_end $?
 
+good=0
+says 1 "/dev/zerocore" pool evict $pool 0 || good=1
+says 1 "0 to 1151" pool evict $pool 4000 || good=1
+point eviction_needs_the_device $good
+
+run pool create placed --bytes 2M --numa 0 --huge never
+good=$rc
+says 1 "node 1022" pool create nowhere --numa 1022 || good=1
+run pool create spread --bytes 2M --numa interleave --huge never
+[ $rc = 0 ] || good=1
+# Few machines have such pages.
+run pool create large --huge gigantic --bytes 1G
+if [ $rc = 0 ]; then
+	run pool remove large
+else
+	grep -q '1 GiB' "$tmp/err" || good=1
+fi
+point pools_are_placed $good
+
 run pool remove $pool
 good=$rc
 says 1 . pool info $pool || good=1
+run pool remove --all --json
+[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
+run pool remove --all
+[ $rc = 0 ] && grep -q '^0 pools removed' "$tmp/out" || good=1
 [ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
 point pool_remove_leaves_nothing $good
 

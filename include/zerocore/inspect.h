@@ -45,6 +45,7 @@ typedef struct zc_pool_info {
 	uint32_t writers;
 	uint32_t readers;
 	uint64_t free_bytes;
+	bool transient;
 } zc_pool_info_t;
 
 ZC_API zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info);

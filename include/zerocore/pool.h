@@ -3,9 +3,10 @@
  * pool.h - create, open, close, remove pools.
  *
  * A pool is all the memory that one routing domain shares.  On plain shared
- * memory it lives in /dev/shm (or $ZEROCORE_DIR), needs no daemon and no root,
- * and stays until it is removed.  There, control memory is writable by every
- * member: only the kernel module protects against a hostile process.
+ * memory it lives in /dev/shm (or $ZEROCORE_DIR), and needs no daemon and no root.
+ * There, control memory is writable by every member: only the kernel module
+ * protects against a hostile process.  A pool stays until it is removed, or, if
+ * that was asked for, until its last member has left.
  */
 #ifndef ZEROCORE_POOL_H
 #define ZEROCORE_POOL_H
@@ -22,8 +23,15 @@ typedef enum zc_huge {
 	ZC_HUGE_TRY = 0,	/* hugetlbfs where reserved, else transparent, else small */
 	ZC_HUGE_NEVER = 1,	/* small pages */
 	ZC_HUGE_TRANSPARENT = 2,/* ask for transparent huge pages, else small */
-	ZC_HUGE_REQUIRE = 3	/* hugetlbfs or ZC_ERROR_NO_MEMORY */
+	ZC_HUGE_REQUIRE = 3,	/* hugetlbfs or ZC_ERROR_NO_MEMORY */
+	ZC_HUGE_GIGANTIC = 4	/* hugetlbfs pages of 1 GiB or ZC_ERROR_NO_MEMORY */
 } zc_huge_t;
+
+typedef enum zc_numa {
+	ZC_NUMA_DEFAULT = 0,	/* by the calling thread's memory policy */
+	ZC_NUMA_NODE = 1,	/* on one node */
+	ZC_NUMA_INTERLEAVE = 2	/* over all nodes in turn */
+} zc_numa_t;
 
 typedef enum zc_backend {
 	ZC_BACKEND_AUTO = 0,
@@ -44,6 +52,12 @@ typedef enum zc_backend {
  * @prefault: touch all data memory now
  * @backend: where; ZEROCORE_BACKEND (shm, device) overrides AUTO
  * @mode: permission bits of the files, 0: 0600
+ * @transient: the pool goes with its last member. On plain shared memory with the
+ *	last that closes it: if that one was killed, it stays.
+ * @evictable: see zc_pool_evict()
+ * @numa: where the memory is to be. ZC_NUMA_NODE on plain shared memory means: as
+ *	far as there is room, so that nobody is killed for want of it there.
+ * @numa_node: of ZC_NUMA_NODE
  */
 typedef struct zc_pool_options {
 	size_t sz;
@@ -56,12 +70,17 @@ typedef struct zc_pool_options {
 	bool prefault;
 	zc_backend_t backend;
 	uint32_t mode;
+	bool transient;
+	bool evictable;
+	zc_numa_t numa;
+	uint32_t numa_node;
 } zc_pool_options_t;
 
 #define ZC_POOL_OPTIONS_INIT                                                   \
 	{                                                                      \
 		sizeof(zc_pool_options_t), 64ULL << 20, 0, 512, 0, 0,          \
-			ZC_HUGE_TRY, false, ZC_BACKEND_AUTO, 0                 \
+			ZC_HUGE_TRY, false, ZC_BACKEND_AUTO, 0, false, false,  \
+			ZC_NUMA_DEFAULT, 0                                     \
 	}
 
 /**
@@ -93,6 +112,52 @@ ZC_API zc_result_t zc_pool_create(const char *name,
 ZC_API zc_result_t zc_pool_open(const char *name, zc_pool_t **out);
 
 /**
+ * struct zc_open_options - how to attach to a pool
+ * @sz: sizeof(struct zc_open_options): set by ZC_OPEN_OPTIONS_INIT
+ * @backend: where it is; ZEROCORE_BACKEND overrides AUTO, which takes the first that
+ *	has it, /dev/zerocore before plain shared memory
+ * @evictable: see zc_pool_evict()
+ */
+typedef struct zc_open_options {
+	size_t sz;
+	zc_backend_t backend;
+	bool evictable;
+} zc_open_options_t;
+
+#define ZC_OPEN_OPTIONS_INIT                                                   \
+	{                                                                      \
+		sizeof(zc_open_options_t), ZC_BACKEND_AUTO, false              \
+	}
+
+/**
+ * zc_pool_open_with() - attach to a pool, with options
+ * @name: as above
+ * @options: NULL: defaults; of no effect where this process is attached already
+ * @out: the pool; give it to zc_pool_close()
+ *
+ * Return: as zc_pool_open(); ZC_ERROR_INVALID.
+ */
+ZC_API zc_result_t zc_pool_open_with(const char *name,
+				     const zc_open_options_t *options,
+				     zc_pool_t **out);
+
+/**
+ * zc_pool_evict() - end a member that hangs
+ * @pool: the pool
+ * @member: its index, see zc_inspect_member()
+ * @incarnation: likewise, so that a successor is not hit
+ *
+ * The member must have said, when it attached, that it is @evictable, and the caller
+ * must be allowed to kill it.  Its process gets SIGKILL; what it held comes back when
+ * it is gone.  On /dev/zerocore only.
+ *
+ * Return: ZC_OK; ZC_ERROR_NOT_FOUND: it is not there any more; ZC_ERROR_PERMISSION;
+ * ZC_ERROR_NOT_SUPPORTED on plain shared memory.
+ */
+ZC_API zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member,
+				 uint32_t incarnation);
+
+/**
  * zc_pool_close() - drop a reference; the last one leaves the pool
  * @pool: NULL: nothing happens
  *
@@ -110,6 +175,16 @@ ZC_API void zc_pool_close(zc_pool_t *pool);
  * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_PERMISSION.
  */
 ZC_API zc_result_t zc_pool_remove(const char *name);
+
+/**
+ * zc_pool_remove_all() - the same for all pools that this user owns
+ * @removed: gets how many; NULL: not wanted
+ *
+ * On /dev/zerocore those of this network namespace, on plain shared memory those of
+ * the folder; ZEROCORE_BACKEND chooses one of the two.
+ * Return: ZC_OK, also when there were none; ZC_ERROR_SYSTEM.
+ */
+ZC_API zc_result_t zc_pool_remove_all(uint32_t *removed);
 
 /* The name that a pool was opened by; valid until it is closed. */
 ZC_API const char *zc_pool_name(const zc_pool_t *pool);

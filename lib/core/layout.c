@@ -157,6 +157,7 @@ ZC_AT(zc_pool_header, creator_uid, 60);
 ZC_AT(zc_pool_header, state, 64);
 ZC_AT(zc_pool_header, page_kind, 68);
 ZC_AT(zc_pool_header, mode, 72);
+ZC_AT(zc_pool_header, flags, 76);
 ZC_AT(zc_pool_header, geometry, 80);
 ZC_AT(zc_pool_header, name, 240);
 ZC_AT(zc_pool_header, data_dir, 304);

@@ -93,6 +93,8 @@ append="console=ttyS0 panic=-1 panic_on_oops=1 mitigations=off"
 append+=" rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 $more"
 
 if [ "$nodes" -gt 1 ]; then
+	# Processors of two nodes share no cache: the kernel would complain.
+	machine+=(-smp "2,sockets=2")
 	bytes=$(($(numfmt --from=iec "$memory") / nodes))
 	for ((node = 0; node < nodes; node++)); do
 		machine+=(-object "memory-backend-ram,id=m$node,size=$bytes")

@@ -28,8 +28,9 @@ _zerocore()
 
 	# What stands behind an option.
 	case $prev in
-	--huge) words='try never transparent require' ;;
+	--huge) words='try never transparent require gigantic' ;;
 	--backend) words='auto shm device' ;;
+	--numa) words='0 interleave' ;;
 	--on-slow) words='block drop disconnect' ;;
 	--print) words='sequence size age name hex text none' ;;
 	--state | -s)
@@ -54,7 +55,7 @@ _zerocore()
 		first=3
 		if [ "$COMP_CWORD" = 2 ]; then
 			words=list
-			[ "$noun" != pool ] || words='create list info check remove'
+			[ "$noun" != pool ] || words='create list info check remove evict'
 			mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
 			return
 		fi

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * cmd_pool.c - zerocore pool create, list, info, check, remove.
+ * cmd_pool.c - zerocore pool list, info, check, remove, evict.
  */
-#include "cli.h"
+#include "cmd_pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +12,8 @@
 static const struct argp_child json_child[] = { { &cli_json_argp, 0, NULL, 0 },
 						{ 0 } };
 
-/* Pages and backends in the order of their enums. */
-static const char *const huge_names[] = { "try", "never", "transparent",
-					  "require", NULL };
-static const char *const backend_names[] = { "auto", "shm", "device", NULL };
+/* In the order of their enums. */
+const char *const cmd_pool_backends[] = { "auto", "shm", "device", NULL };
 static const char *const pages_names[] = { "small", "transparent huge",
 					   "hugetlb" };
 
@@ -30,7 +28,7 @@ static const char *backend_name(zc_backend_t backend)
 {
 	if ((unsigned int)backend > ZC_BACKEND_DEVICE)
 		return "unknown";
-	return backend_names[backend];
+	return cmd_pool_backends[backend];
 }
 
 static struct json_object *info_json(const zc_pool_info_t *info)
@@ -45,6 +43,7 @@ static struct json_object *info_json(const zc_pool_info_t *info)
 	cli_json_string(o, "pages", pages_name(info->pages));
 	cli_json_u64(o, "layout_version", info->layout_version);
 	cli_json_string(o, "mode", mode);
+	cli_json_bool(o, "transient", info->transient);
 	cli_json_u64(o, "creator_pid", info->creator_pid);
 	cli_json_u64(o, "creator_uid", info->creator_uid);
 	cli_json_u64(o, "created_unix_ns", info->created_unix_ns);
@@ -78,6 +77,8 @@ static void print_info(const zc_pool_info_t *info)
 	       info->creator_pid);
 	printf("id          %s\n", info->creation_id);
 	printf("mode        %04o\n", info->mode & 07777);
+	printf("lives       %s\n", info->transient ? "until its last member leaves" :
+	       "until it is removed");
 	printf("data        %s", cli_format_bytes(info->bytes, text));
 	printf(" in %u segments of %s\n", info->segments,
 	       cli_format_bytes(info->segment_bytes, text));
@@ -91,7 +92,7 @@ static void print_info(const zc_pool_info_t *info)
 	       info->members, info->writers, info->readers);
 }
 
-static int show_info(zc_pool_t *pool, const char *name)
+int cmd_pool_show(zc_pool_t *pool, const char *name)
 {
 	zc_pool_info_t info = { .sz = sizeof(info) };
 	zc_result_t result = zc_pool_get_info(pool, &info);
@@ -103,126 +104,6 @@ static int show_info(zc_pool_t *pool, const char *name)
 	else
 		print_info(&info);
 	return CLI_OK;
-}
-
-/* create */
-
-enum { OPT_BACKEND = 1000, OPT_HOLDS, OPT_HUGE, OPT_MODE, OPT_PREFAULT,
-       OPT_RING };
-
-struct create {
-	const char *name;
-	zc_pool_options_t options;
-};
-
-static uint32_t parse_mode(struct argp_state *state, const char *text)
-{
-	char *end;
-	unsigned long mode = strtoul(text, &end, 8);
-
-	if (text[0] < '0' || text[0] > '7' || *end || mode > 0777 || !mode)
-		argp_error(state, "--mode: `%s' is none; write 0600, 0660 or 0666",
-			   text);
-	return (uint32_t)mode;
-}
-
-static error_t parse_create(int key, char *arg, struct argp_state *state)
-{
-	struct create *in = state->input;
-	zc_pool_options_t *o = &in->options;
-
-	switch (key) {
-	case 'b':
-		o->bytes = cli_arg_bytes(state, "--bytes", arg);
-		return 0;
-	case 's':
-		o->segment_bytes = cli_arg_bytes(state, "--segment", arg);
-		return 0;
-	case 'g': {
-		uint64_t bytes = cli_arg_bytes(state, "--granule", arg);
-
-		if (bytes > UINT32_MAX)
-			argp_error(state, "--granule: `%s' is too large", arg);
-		o->granule_bytes = (uint32_t)bytes;
-		return 0;
-	}
-	case OPT_RING:
-		o->ring_entries = (uint32_t)cli_arg_number(state, "--ring", arg,
-							   UINT32_MAX);
-		return 0;
-	case OPT_HOLDS:
-		o->max_holds = (uint32_t)cli_arg_number(state, "--max-holds",
-							arg, UINT32_MAX);
-		return 0;
-	case OPT_HUGE:
-		o->huge = (zc_huge_t)cli_arg_choice(state, "--huge", arg,
-						    huge_names);
-		return 0;
-	case OPT_BACKEND:
-		o->backend = (zc_backend_t)cli_arg_choice(state, "--backend",
-							  arg, backend_names);
-		return 0;
-	case OPT_MODE:
-		o->mode = parse_mode(state, arg);
-		return 0;
-	case OPT_PREFAULT:
-		o->prefault = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num > 0)
-			argp_error(state, "one name at a time; `%s' is too many",
-				   arg);
-		in->name = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "say the new pool's NAME");
-		return EINVAL;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static int pool_create(int argc, char **argv)
-{
-	static const struct argp_option options[] = {
-		{ "bytes", 'b', "SIZE", 0, "Data memory (64M)", 0 },
-		{ "segment", 's', "SIZE", 0,
-		  "Segment, the largest block (chosen from --bytes)", 0 },
-		{ "granule", 'g', "SIZE", 0, "Allocation unit (512)", 0 },
-		{ "ring", OPT_RING, "N", 0,
-		  "Messages that a writer may have unread (4096)", 0 },
-		{ "max-holds", OPT_HOLDS, "N", 0,
-		  "Blocks that a reader can hold (448)", 0 },
-		{ "huge", OPT_HUGE, "HOW", 0,
-		  "Huge pages: try, never, transparent, require (try)", 0 },
-		{ "prefault", OPT_PREFAULT, NULL, 0, "Touch all memory now", 0 },
-		{ "mode", OPT_MODE, "BITS", 0, "Permissions, octal (0600)", 0 },
-		{ "backend", OPT_BACKEND, "WHERE", 0,
-		  "auto, shm or device (auto)", 0 },
-		{ 0 }
-	};
-	static const struct argp argp = {
-		options, parse_create, "NAME",
-		"Make a pool. It stays until `zerocore pool remove'."
-		"\v"
-		"Examples:\n"
-		"  zerocore pool create demo\n"
-		"  zerocore pool create video --bytes 2G --segment 256M --huge require\n"
-		"  zerocore pool create shared --mode 0660\n",
-		json_child, NULL, NULL
-	};
-	struct create in = { NULL, ZC_POOL_OPTIONS_INIT };
-	zc_pool_t *pool;
-	zc_result_t result;
-	int status;
-
-	cli_parse(&argp, argc, argv, &in);
-	result = zc_pool_create(in.name, &in.options, &pool);
-	if (result)
-		return cli_fail_pool(result, in.name);
-	status = show_info(pool, in.name);
-	zc_pool_close(pool);
-	return status;
 }
 
 /* list */
@@ -318,7 +199,7 @@ static int pool_list(int argc, char **argv)
 	return in.status;
 }
 
-/* info, check, remove: the same arguments, one pool after the other */
+/* info, check: the same arguments, one pool after the other */
 
 static error_t parse_names(int key, char *arg, struct argp_state *state)
 {
@@ -346,7 +227,7 @@ static int info_one(const char *name)
 
 	if (result)
 		return cli_fail_pool(result, name);
-	status = show_info(pool, name);
+	status = cmd_pool_show(pool, name);
 	zc_pool_close(pool);
 	return status;
 }
@@ -473,28 +354,154 @@ static int pool_check(int argc, char **argv)
 	return each_name(&argp, argc, argv, check_one);
 }
 
+/* remove */
+
+struct remove {
+	bool all;
+	int first;
+};
+
+static error_t parse_remove(int key, char *arg, struct argp_state *state)
+{
+	struct remove *in = state->input;
+
+	switch (key) {
+	case 'a':
+		in->all = true;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		if (in->all)
+			return 0;
+		argp_error(state, "say the pool's NAME, or --all; `zerocore pool list' shows them");
+		return EINVAL;
+	case ARGP_KEY_ARG:
+		(void)arg;
+		in->first = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (in->all && in->first)
+			argp_error(state, "names, or --all, but not both");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int remove_all(void)
+{
+	struct json_object *o;
+	uint32_t removed;
+	zc_result_t result = zc_pool_remove_all(&removed);
+
+	if (result)
+		return cli_fail(result, "pool remove --all");
+	if (cli_json) {
+		o = json_object_new_object();
+		cli_json_u64(o, "removed", removed);
+		cli_json_line(o);
+	} else {
+		printf("%u pools removed\n", removed);
+	}
+	return CLI_OK;
+}
+
 static int pool_remove(int argc, char **argv)
 {
+	static const struct argp_option options[] = {
+		{ "all", 'a', NULL, 0, "All pools that you own", 0 },
+		{ 0 }
+	};
 	static const struct argp argp = {
-		NULL, parse_names, "NAME...",
+		options, parse_remove, "NAME...\n--all",
 		"Take pools' names away; members go on until they close them."
 		"\v"
 		"Examples:\n"
-		"  zerocore pool remove demo\n",
+		"  zerocore pool remove demo\n"
+		"  zerocore pool remove --all\n",
 		json_child, NULL, NULL
 	};
+	struct remove in = { false, 0 };
+	int status = CLI_OK, one;
 
-	return each_name(&argp, argc, argv, remove_one);
+	cli_parse(&argp, argc, argv, &in);
+	if (in.all)
+		return remove_all();
+	for (; in.first < argc; in.first++) {
+		one = remove_one(argv[in.first]);
+		if (one > status)
+			status = one;
+	}
+	return status;
+}
+
+/* evict */
+
+struct evict {
+	const char *pool;
+	uint32_t member;
+};
+
+static error_t parse_evict(int key, char *arg, struct argp_state *state)
+{
+	struct evict *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			in->pool = arg;
+		else if (state->arg_num == 1)
+			in->member = (uint32_t)cli_arg_number(state, "MEMBER", arg,
+							      UINT32_MAX);
+		else
+			argp_error(state, "one member at a time; `%s' is too many",
+				   arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (state->arg_num < 2)
+			argp_error(state, "say the pool's NAME and the MEMBER's number");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int pool_evict(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse_evict, "NAME MEMBER",
+		"Kill a member that hangs, if it agreed to that when it attached; what it "
+		"held comes back. On /dev/zerocore only."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool evict demo 3\n",
+		json_child, NULL, NULL
+	};
+	zc_member_info_t info = { .sz = sizeof(info) };
+	struct evict in = { NULL, 0 };
+	zc_result_t result;
+	zc_pool_t *pool;
+
+	cli_parse(&argp, argc, argv, &in);
+	result = zc_pool_open(in.pool, &pool);
+	if (result)
+		return cli_fail_pool(result, in.pool);
+	result = zc_inspect_member(pool, in.member, &info);
+	if (!result)
+		result = zc_pool_evict(pool, in.member, info.incarnation);
+	zc_pool_close(pool);
+	return result ? cli_fail_pool(result, in.pool) : CLI_OK;
 }
 
 int cmd_pool(int argc, char **argv)
 {
 	static const struct cli_verb verbs[] = {
-		{ "create", "make a pool", pool_create },
+		{ "create", "make a pool", cmd_pool_create },
 		{ "list", "the pools of this machine", pool_list },
 		{ "info", "geometry and use", pool_info },
 		{ "check", "look for defects, as fsck does", pool_check },
 		{ "remove", "take a pool's name away", pool_remove },
+		{ "evict", "kill a member that hangs", pool_evict },
 		{ NULL, NULL, NULL }
 	};
 

@@ -477,6 +477,8 @@ enum zc_pool_state {
 	ZC_POOL_READY		= 1,
 };
 
+#define ZC_POOL_TRANSIENT	(1U << 0)	/* goes with its last member */
+
 /**
  * struct zc_pool_header - start of the control file
  * @magic: ZC_LAYOUT_MAGIC, stored last at creation
@@ -491,6 +493,7 @@ enum zc_pool_state {
  * @state: enum zc_pool_state
  * @page_kind: what the data segments got
  * @mode: permission bits asked for
+ * @flags: ZC_POOL_*
  * @geometry: sizes and places
  * @name: the pool's name
  * @data_dir: folder of the data files
@@ -511,7 +514,7 @@ struct zc_pool_header {
 	__u32	state;
 	__u32	page_kind;
 	__u32	mode;
-	__u32	reserved0;
+	__u32	flags;
 	struct zc_geometry geometry;
 	__u8	name[ZC_NAME_BYTES];
 	__u8	data_dir[ZC_PATH_BYTES];

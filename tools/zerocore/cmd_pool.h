@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * cmd_pool.h - what the verbs of `zerocore pool` share.
+ */
+#ifndef CMD_POOL_H
+#define CMD_POOL_H
+
+#include "cli.h"
+
+extern const char *const cmd_pool_backends[];
+
+/* Prints a pool's geometry and use.  Returns the exit code. */
+int cmd_pool_show(zc_pool_t *pool, const char *name);
+int cmd_pool_create(int argc, char **argv);
+
+#endif /* CMD_POOL_H */
