@@ -55,7 +55,7 @@ licences()
 	while IFS= read -r file; do
 		line=$(head -n 3 "$file" | grep -a SPDX-License-Identifier)
 		case $file in
-		kmod/*|Kbuild|dkms.conf) want='GPL-2.0' ;;
+		kmod/*|selftests/kunit/*|Kbuild|dkms.conf) want='GPL-2.0' ;;
 		include/uapi/*) want='GPL-2.0 WITH Linux-syscall-note OR MIT' ;;
 		*) want='MIT OR LGPL-2.1' ;;
 		esac
