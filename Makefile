@@ -320,6 +320,7 @@ SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/mo
 UNIT_ARGS := --tap=- --timeout 120
 # The longest first.
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
+VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k'))
 TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
@@ -330,7 +331,7 @@ check: all tests alt asan tsan kill | deps-check
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
 check-long: all tests alt asan tsan kill | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
-		$(VM_TESTS) \
+		$(VM_TESTS) $(VM_LONG_TESTS) \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
 
 deps-build:

@@ -3,18 +3,19 @@
 #
 # kernel.sh - a kernel to boot, and to build the module against
 #
-# Usage: selftests/vm/kernel.sh NAME      NAME: 6.1, 6.12, debug
+# Usage: selftests/vm/kernel.sh NAME      NAME: 6.1, 6.12, debug, kcsan, rt, gcov
 #
 # Prints the folder where it is, with
 #
 #   vmlinuz    what QEMU boots
 #   build      what `make -C` takes to build a module
-#   modules    the modules that it came with; debug has none
+#   modules    the modules that it came with; those that we build have none
 #
 # 6.1 and 6.12 are Debian's cloud kernels, unpacked and not installed: that needs
 # no root, writes no boot loader, and image and headers are of one version.
 # debug is Debian's source of 6.12 with debug.config: every check that finds what
-# a driver does wrong.  It takes minutes to build.  All are kept below
+# a driver does wrong.  kcsan, rt and gcov have NAME.config on top of it.  They take
+# minutes to build.  All are kept below
 # ${XDG_CACHE_HOME:-~/.cache}/zerocore/kernels; the name of a folder has all that
 # went into it, so that what is there is right.
 #
@@ -48,10 +49,23 @@ image_package()
 	return 1
 }
 
-# The part of a folder's name that this tree decides.
-debug_key()
+# Is it one that we build?
+is_ours() { [[ $1 != 6.* ]]; }
+
+# The configuration of one of ours: what stands later counts.
+configs()
 {
-	{ echo 1; gcc --version | head -n 1; cat "$here/debug.config"; } |
+	echo "$here/debug.config"
+	[ "$1" = debug ] || echo "$here/$1.config"
+}
+
+# The part of a folder's name that this tree decides.
+config_key()
+{
+	local -a files
+
+	mapfile -t files < <(configs "$1")
+	{ echo 1; gcc --version | head -n 1; cat "${files[@]}"; } |
 		sha256sum | cut -c 1-12
 }
 
@@ -60,9 +74,9 @@ folder_name()
 {
 	local package found
 
-	if [ "$1" = debug ]; then
+	if is_ours "$1"; then
 		found=$(version "$source_package") || return 1
-		echo "debug-$found-$(debug_key)"
+		echo "$1-$found-$(config_key "$1")"
 	else
 		package=$(image_package "$1") || return 1
 		found=$(version "$package") || return 1
@@ -75,7 +89,7 @@ newest_name()
 {
 	local pattern="$1-*"
 
-	[ "$1" != debug ] || pattern="debug-*-$(debug_key)"
+	! is_ours "$1" || pattern="$1-*-$(config_key "$1")"
 	find "$cache" -mindepth 1 -maxdepth 1 -type d -name "$pattern" -printf '%f\n' |
 		sort -V | tail -n 1 | grep .
 }
@@ -114,7 +128,8 @@ unpack_image()
 		build/Makefile
 }
 
-# Every line of debug.config must have come to hold in .config.
+# Every line of the configuration, but those that a later one changes, must have come
+# to hold in .config.
 config_holds()
 {
 	local line lost=0
@@ -132,34 +147,39 @@ config_holds()
 			continue
 			;;
 		esac
-		echo "debug.config: this kernel does not take '$line'"
+		echo "$name.config: this kernel does not take '$line'"
 		lost=1
-	done <"$here/debug.config"
+	done < <(cat "$@" | awk '
+		/^CONFIG_/ { split($0, w, "="); last[w[1]] = $0; next }
+		/^# CONFIG_.* is not set$/ { last[$2] = $0 }
+		END { for (option in last) print last[option] }')
 	[ "$lost" = 0 ]
 }
 
 # In the folder of the source; `build` beside it gets what modules need.
 compile()
 {
-	local -a make=(nice -n 19 make "-j$(nproc)")
+	local -a make=(nice -n 19 make "-j$(nproc)") files
+
+	mapfile -t files < <(configs "$name")
 
 	# shellcheck disable=SC2016 # for make to expand
 	"${make[@]}" tinyconfig &&
-		scripts/kconfig/merge_config.sh -m .config "$here/debug.config" &&
+		scripts/kconfig/merge_config.sh -m .config "${files[@]}" &&
 		"${make[@]}" olddefconfig &&
-		config_holds &&
+		config_holds "${files[@]}" &&
 		"${make[@]}" bzImage modules &&
 		"${make[@]}" run-command KBUILD_RUN_COMMAND='$(srctree)/scripts/package/install-extmod-build ../build'
 }
 
 # In the current folder; the source goes when it is done.
-build_debug()
+build_ours()
 {
 	fetch "$source_package"
 	mkdir source
 	tar -xf usr/src/linux-source-*.tar.xz -C source --strip-components=1
 	rm -rf usr
-	say "building the debug kernel; that takes minutes, see $PWD/log"
+	say "building the $name kernel; that takes minutes, see $PWD/log"
 	(cd source && compile) >log 2>&1 || { tail -n 30 log >&2; exit 1; }
 	mv source/arch/x86/boot/bzImage vmlinuz
 	mv source/.config config
@@ -174,8 +194,8 @@ make_folder()
 	rm -rf -- "$cache/.$name"
 	mkdir "$cache/.$name"
 	cd "$cache/.$name"
-	if [ "$name" = debug ]; then
-		build_debug
+	if is_ours "$name"; then
+		build_ours
 	else
 		unpack_image "$name"
 	fi
@@ -188,7 +208,7 @@ make_folder()
 
 name=${1:-}
 case $name in
-6.1|6.12|debug) ;;
+6.1|6.12|debug|kcsan|rt|gcov) ;;
 *) sed -n 's/^# Usage: /usage: /p' "$0" >&2; exit 2 ;;
 esac
 if [ "$(dpkg --print-architecture 2>/dev/null)" != amd64 ]; then
