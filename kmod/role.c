@@ -414,7 +414,7 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 {
 	struct zc_pool *pool = file->pool;
 	struct zc_member *m = zc_role_begin(file);
-	int err = -EUSERS;
+	int err = 0;
 	u32 c;
 
 	if (IS_ERR(m))
@@ -433,9 +433,10 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 		smp_store_release(life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 		arg->cleaner = c;
 		arg->incarnation = inc;
-		err = 0;
 		break;
 	}
+	if (c == ZC_MAX_CLEANERS)
+		err = zc_full(pool, -EUSERS);
 	zc_role_end(file);
 	return err;
 }

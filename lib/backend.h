@@ -62,6 +62,9 @@ struct zc_backend_ops {
 				   const zc_reader_options_t *options,
 				   bool *hazard);
 	void (*reader_leave)(struct zc_reader *r);
+	zc_result_t (*cleaner_join)(struct zc_pool *pool, u32 *id,
+				    u32 *incarnation);
+	void (*cleaner_leave)(struct zc_pool *pool, u32 id, u32 incarnation);
 	/* Maps the regions of the active readers of @w that are not seen yet. */
 	void (*readers_map)(struct zc_pool *pool, u32 w);
 

@@ -60,6 +60,8 @@ zc_result_t zc_device_reader_join(struct zc_reader *r,
 				  const zc_reader_options_t *options,
 				  bool *hazard);
 void zc_device_reader_leave(struct zc_reader *r);
+zc_result_t zc_device_cleaner_join(struct zc_pool *pool, u32 *id, u32 *incarnation);
+void zc_device_cleaner_leave(struct zc_pool *pool, u32 id, u32 incarnation);
 void zc_device_readers_map(struct zc_pool *pool, u32 w);
 
 /* --- device_watch.c ------------------------------------------------------------- */

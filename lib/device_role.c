@@ -151,3 +151,35 @@ void zc_device_readers_map(struct zc_pool *pool, u32 w)
 			zc_device_map_reader(pool, w, r, false);
 	}
 }
+
+zc_result_t zc_device_cleaner_join(struct zc_pool *pool, u32 *id, u32 *incarnation)
+{
+	struct zc_ioc_cleaner arg = { .cleaner = 0 };
+	int error;
+
+	if (!zc_device_fd_good(pool))
+		return zc_device_lost(pool);
+	error = zc_device_call_patiently(pool, ZC_IOC_CLEANER_JOIN, &arg);
+	switch (error) {
+	case 0:
+		*id = arg.cleaner;
+		*incarnation = arg.incarnation;
+		return ZC_OK;
+	case EUSERS:
+		return zc_fail(ZC_ERROR_SLOTS,
+			       "pool %s has %u cleaners, which is all it can",
+			       pool->name, ZC_MAX_CLEANERS);
+	case ENXIO:
+		return zc_role_fail(pool, pool->alive);
+	default:
+		return zc_device_fail(error, "clean it", pool->name);
+	}
+}
+
+void zc_device_cleaner_leave(struct zc_pool *pool, u32 id, u32 incarnation)
+{
+	struct zc_ioc_cleaner arg = { .cleaner = id, .incarnation = incarnation };
+
+	if (zc_device_fd_good(pool))
+		zc_device_call(pool->device->fd, ZC_IOC_CLEANER_LEAVE, &arg);
+}

@@ -61,6 +61,7 @@ struct zc_pool {
 	pthread_mutex_t lock;		/* roles */
 	struct zc_writer *writers;	/* (under @lock) */
 	struct zc_reader *readers;	/* (under @lock) */
+	struct zc_cleaner *cleaners;	/* (under @lock) */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 
 	u64 event_cursor;		/* zc_pool_next_event() */

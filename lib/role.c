@@ -61,6 +61,8 @@ zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size)
 
 void zc_roles_close(struct zc_pool *pool)
 {
+	while (pool->cleaners)
+		zc_cleaner_stop(pool->cleaners);
 	while (pool->readers)
 		zc_reader_unregister(pool->readers);
 	while (pool->writers)

@@ -286,6 +286,52 @@ static void zc_shm_reader_leave(struct zc_reader *r)
 	ZC_KILLPOINT(reader_left);
 }
 
+/* --- cleaners ------------------------------------------------------------------- */
+
+static bool zc_cleaner_take_slot(struct zc_pool *pool, u32 *id, u32 *incarnation)
+{
+	u32 i;
+
+	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
+		u64 *word = &pool->view.cleaner_slots[i].life;
+		u64 life = zc_load_acquire(word);
+		u32 inc = zc_life_incarnation(life) + 1;
+
+		if (zc_life_state(life) == ZC_LIFE_IDLE &&
+		    zc_cas64(word, &life,
+			     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
+			*id = i;
+			*incarnation = inc;
+			ZC_KILLPOINT(cleaner_slot);
+			return true;
+		}
+	}
+	return false;
+}
+
+static zc_result_t zc_shm_cleaner_join(struct zc_pool *pool, u32 *id,
+				       u32 *incarnation)
+{
+	if (zc_cleaner_take_slot(pool, id, incarnation))
+		return ZC_OK;
+	/* Some may be dead, and nobody has seen it yet. */
+	zc_live_scan(pool);
+	zc_reap_all(pool);
+	if (zc_cleaner_take_slot(pool, id, incarnation))
+		return ZC_OK;
+	return zc_fail(ZC_ERROR_SLOTS, "pool %s has %u cleaners, which is all it can",
+		       pool->name, ZC_MAX_CLEANERS);
+}
+
+static void zc_shm_cleaner_leave(struct zc_pool *pool, u32 id, u32 incarnation)
+{
+	u64 life = zc_life(incarnation, pool->member, ZC_LIFE_LIVE);
+
+	zc_cas64(&pool->view.cleaner_slots[id].life, &life,
+		 zc_life(incarnation, 0, ZC_LIFE_IDLE));
+	ZC_KILLPOINT(cleaner_left);
+}
+
 /* All regions are in the one control file. */
 static void zc_shm_readers_map(struct zc_pool *pool, u32 w)
 {
@@ -319,6 +365,8 @@ const struct zc_backend_ops zc_shm_backend = {
 	.writer_leave = zc_shm_writer_leave,
 	.reader_join = zc_shm_reader_join,
 	.reader_leave = zc_shm_reader_leave,
+	.cleaner_join = zc_shm_cleaner_join,
+	.cleaner_leave = zc_shm_cleaner_leave,
 	.readers_map = zc_shm_readers_map,
 	.bury = zc_shm_bury,
 	.watch = zc_shm_watch,

@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|member list|events'
+verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|member list|events|clean'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -133,7 +133,7 @@ point unknown_command_is_usage $good
 
 good=0
 for verb in "pool create" "pool info" "pool check" "pool remove" "pool evict" "pool evict $pool" \
-	blocks events "service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
+	blocks events clean "service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
 	read -r -a words <<<"$verb"
 	says 2 "say " "${words[@]}" || good=1
 done
@@ -169,7 +169,7 @@ done
 point bad_pool_name_is_refused $good
 
 good=0
-for verb in "pool info" "pool check" "pool remove" blocks events "service list" \
+for verb in "pool info" "pool check" "pool remove" blocks events clean "service list" \
 	"reader list" "member list"; do
 	read -r -a words <<<"$verb"
 	says 1 "nowhere" "${words[@]}" nowhere || good=1
@@ -190,7 +190,7 @@ for verb in "${list[@]}" bench; do
 	read -r -a words <<<"$verb"
 	case $verb in
 	pool*) page=zerocore-pool ;;
-	pub | sub | blocks | bench) page=zerocore-$verb ;;
+	pub | sub | blocks | clean | bench) page=zerocore-$verb ;;
 	*) page=zerocore ;;
 	esac
 	run "${words[@]}" --help
@@ -493,6 +493,15 @@ point damaged_pool_can_be_removed $rc
 run pool check $pool
 [ $rc = 0 ] && grep -q 'at rest, clean' "$tmp/out"
 point pool_is_clean_in_the_end $?
+
+run clean $pool --once --quiet
+[ $rc = 0 ] && grep -q '^cleaner 0: [0-9]* passes' "$tmp/out" && [ ! -s "$tmp/err" ]
+good=$?
+run clean $pool --once --json --threads 3
+[ $rc = 0 ] && [ "$(grep -c '"free_bytes":[1-9]' "$tmp/out")" = 3 ] || good=1
+says 2 "at least 1" clean $pool --threads 0 || good=1
+says 2 "at most 8\|no number" clean $pool --threads 9 || good=1
+point cleaner_ends_when_nothing_is_left $good
 
 good=0
 says 1 "/dev/zerocore" pool evict $pool 0 || good=1

@@ -6,6 +6,7 @@
 #define ZEROCORE_ZEROCORE_H
 
 #include <zerocore/base.h>
+#include <zerocore/cleaner.h>
 #include <zerocore/event.h>
 #include <zerocore/inspect.h>
 #include <zerocore/log.h>

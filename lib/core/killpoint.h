@@ -58,6 +58,10 @@
 	X(writer_adopted)                                                     \
 	X(writer_returning)                                                   \
 	X(writer_left)                                                        \
+	X(cleaner_slot)                                                       \
+	X(cleaner_left)                                                       \
+	X(clean_claimed)                                                      \
+	X(clean_freed)                                                        \
 	X(service_claimed)                                                    \
 	X(service_named)                                                      \
 	X(service_ready)                                                      \

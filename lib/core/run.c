@@ -19,19 +19,15 @@
 #include "killpoint.h"
 #include "moves.h"
 
-bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
-		  u64 *word)
+bool zc_walk_segment(const struct zc_view *v, struct zc_walk *walk,
+		     u32 *granule, u64 *word)
 {
-	u32 segments = zc_segments(v);
+	u32 base = walk->segment << v->segment_shift;
 	u32 stripe = v->stripe_granules;
 
-	while (walk->segment < segments) {
-		u32 base = walk->segment << v->segment_shift;
-		u64 w;
+	while (walk->pos < v->segment_granules) {
+		u64 w = zc_load_acquire(&zc_desc(v, base + walk->pos)->word);
 
-		if (walk->pos >= v->segment_granules)
-			goto next_segment;
-		w = zc_load_acquire(&zc_desc(v, base + walk->pos)->word);
 		if (zc_likely(zc_word_state(w) != ZC_STATE_INSIDE &&
 			      zc_word_length(w) <=
 				      v->segment_granules - walk->pos)) {
@@ -43,7 +39,7 @@ bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
 		/* Lost: somebody merged here.  Back to a stripe head. */
 		if (++walk->lost > ZC_WALK_LOST_MAX) {
 			walk->skipped++;
-			goto next_segment;
+			break;
 		}
 		if (walk->pos % stripe)
 			walk->pos -= walk->pos % stripe;
@@ -51,8 +47,18 @@ bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
 			walk->pos -= stripe;
 		else
 			walk->lost = ZC_WALK_LOST_MAX;	/* corrupt: give it up */
-		continue;
-next_segment:
+	}
+	return false;
+}
+
+bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
+		  u64 *word)
+{
+	u32 segments = zc_segments(v);
+
+	while (walk->segment < segments) {
+		if (zc_walk_segment(v, walk, granule, word))
+			return true;
 		walk->segment++;
 		walk->pos = 0;
 		walk->lost = 0;

@@ -38,6 +38,10 @@ struct zc_walk {
 bool zc_walk_step(const struct zc_view *v, struct zc_walk *walk, u32 *granule,
 		  u64 *word);
 
+/* The same for the segment that @walk is in; false: at its end. */
+bool zc_walk_segment(const struct zc_view *v, struct zc_walk *walk,
+		     u32 *granule, u64 *word);
+
 /**
  * zc_run_claim() - FREE without owner becomes FREE of @owner
  * Return: true if this call did it; *word is then the new word.

@@ -22,6 +22,7 @@ struct stress {
 	uint64_t seed;
 	uint64_t messages;
 	uint64_t index;
+	bool cleans;		/* this process has a cleaner, too */
 	uint64_t received[WRITERS];
 	uint64_t lost[WRITERS];
 };
@@ -56,6 +57,17 @@ static void fill_and_commit_all(struct t_writer *writer, zc_handle_t *handle,
 	}
 }
 
+/* One that hardly ever sleeps; it ends with the pool. */
+static void start_cleaner(zc_pool_t *pool)
+{
+	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	zc_cleaner_t *cleaner;
+
+	options.period_ns = 1000;
+	options.slice = 64;
+	CHECK_OK(zc_cleaner_start(pool, &options, &cleaner));
+}
+
 static void writes(void *arg)
 {
 	struct stress *mine = arg;
@@ -75,6 +87,8 @@ static void writes(void *arg)
 	options.quota_bytes = mine->index == RATIONED ? 2U << 20 : 0;
 	t_hear(t_parent(), "go");
 	pool = t_pool_open();
+	if (mine->cleans)
+		start_cleaner(pool);
 	t_writer_open(&writer, pool, name, &options);
 	while (left) {
 		zc_handle_t handle[3];
@@ -194,7 +208,7 @@ static void reads(void *arg)
 	zc_pool_close(pool);
 }
 
-static void stress_loses_nothing_uncounted(void)
+static void stress(bool cleaners)
 {
 	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 12000);
 	struct stress *plan = t_shared((WRITERS + READERS) * sizeof(*plan));
@@ -206,6 +220,7 @@ static void stress_loses_nothing_uncounted(void)
 	for (unsigned int i = 0; i < WRITERS + READERS; i++) {
 		plan[i].seed = seed;
 		plan[i].messages = messages;
+		plan[i].cleans = cleaners && i < WRITERS;
 		plan[i].index = i < WRITERS ? i : i - WRITERS;
 		if (i < WRITERS)
 			writer[i] = t_spawn("writer", writes, &plan[i]);
@@ -247,8 +262,20 @@ static void stress_loses_nothing_uncounted(void)
 	}
 }
 
+static void stress_loses_nothing_uncounted(void)
+{
+	stress(false);
+}
+
+/* (TC-6.1) A cleaner in each writer's process, which never rests. */
+static void stress_with_cleaners_loses_nothing_uncounted(void)
+{
+	stress(true);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(stress_loses_nothing_uncounted),
+	T_CASE(stress_with_cleaners_loses_nothing_uncounted),
 	T_END,
 };
 

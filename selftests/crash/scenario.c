@@ -385,28 +385,86 @@ static void lives_as_witness(void *arg)
 	see_one_die(ZC_KP_reclaim_clean, ZC_KP_reclaim_clean);
 }
 
+/* --- a cleaner, and what it has to clean ------------------------------------------------- */
+
+#define CRUMBS 8
+
+static void crumble(struct t_writer *writer)
+{
+	zc_handle_t handle[CRUMBS];
+	unsigned int nr = 0;
+
+	while (nr < CRUMBS)
+		CHECK_OK(zc_writer_acquire_block(writer->role, t_rand_size(9000),
+						 &handle[nr++], t_wait_ns()));
+	while (nr) {
+		unsigned int pick = (unsigned int)t_rand_below(nr);
+
+		CHECK_OK(zc_writer_cancel_block(writer->role, handle[pick]));
+		handle[pick] = handle[--nr];
+	}
+}
+
+static void lives_as_cleaner(void *arg)
+{
+	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	zc_cleaner_stats_t stats = { .sz = sizeof(stats) };
+	zc_pool_t *pool = begin();
+	zc_cleaner_t *cleaner;
+
+	(void)arg;
+	options.period_ns = 10000;
+	for (int round = 0; round < 6; round++) {
+		struct t_writer writer;
+		struct t_reader reader;
+		uint64_t merged;
+
+		CHECK_OK(zc_cleaner_start(pool, &options, &cleaner));
+		for (int i = 0; i < 4; i++) {
+			CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
+			merged = stats.merged;
+			t_writer_open(&writer, pool, "crash/crumbs/main", NULL);
+			crumble(&writer);
+			t_reader_open(&reader, pool, "crash/crumbs/main", NULL);
+			one_through(&writer, &reader);
+			t_reader_close(&reader);
+			t_writer_close(&writer);
+			do
+				CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
+			while (stats.merged == merged);
+		}
+		zc_cleaner_stop(cleaner);
+	}
+	zc_pool_close(pool);
+}
+
 /* --- which one for which point ---------------------------------------------------------- */
 
 static const struct scenario writer = { "writer", lives_as_writer, false };
 static const struct scenario reader = { "reader", lives_as_reader, false };
 static const struct scenario slow = { "slow", lives_with_slow_readers, false };
 static const struct scenario visits = { "visitor", lives_as_visitor, false };
+static const struct scenario cleans = { "cleaner", lives_as_cleaner, false };
 static const struct scenario witness = { "witness", lives_as_witness, true };
 
 static const struct scenario *const writer_first[] = {
-	&writer, &slow, &reader, &visits, &witness, NULL
+	&writer, &slow, &reader, &visits, &cleans, &witness, NULL
 };
 static const struct scenario *const reader_first[] = {
-	&reader, &slow, &writer, &visits, &witness, NULL
+	&reader, &slow, &writer, &visits, &cleans, &witness, NULL
 };
 static const struct scenario *const slow_first[] = {
-	&slow, &writer, &reader, &visits, &witness, NULL
+	&slow, &writer, &reader, &visits, &cleans, &witness, NULL
 };
 static const struct scenario *const visits_first[] = {
-	&visits, &writer, &reader, &slow, &witness, NULL
+	&visits, &writer, &reader, &slow, &cleans, &witness, NULL
 };
 static const struct scenario *const witness_first[] = {
-	&witness, &visits, &writer, &reader, &slow, NULL
+	&witness, &visits, &writer, &reader, &slow, &cleans, NULL
+};
+
+static const struct scenario *const cleaner_first[] = {
+	&cleans, &writer, &slow, &reader, &visits, &witness, NULL
 };
 
 const struct scenario *const *scenarios_for(const char *point)
@@ -421,7 +479,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "member_", visits_first },	{ "reader_", reader_first },
 		{ "writer_", visits_first },	{ "service_", visits_first },
 		{ "event_", visits_first },	{ "death_", witness_first },
-		{ "reap_", witness_first },
+		{ "reap_", witness_first },	{ "clean", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -13,7 +13,7 @@ _zerocore_options()
 _zerocore()
 {
 	local command=${COMP_WORDS[0]} cur prev noun verb words='' first
-	local nouns='pool pub sub blocks service reader member events bench help'
+	local nouns='pool pub sub blocks service reader member events clean bench help'
 
 	COMPREPLY=()
 	cur=${COMP_WORDS[COMP_CWORD]}

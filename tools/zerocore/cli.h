@@ -107,5 +107,6 @@ int cmd_service(int argc, char **argv);
 int cmd_reader(int argc, char **argv);
 int cmd_member(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_clean(int argc, char **argv);
 
 #endif /* ZEROCORE_CLI_H */

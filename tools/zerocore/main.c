@@ -12,7 +12,7 @@
 #include "cli.h"
 
 static const struct cli_verb nouns[] = {
-	{ "pool", "create, list, info, check, remove", cmd_pool },
+	{ "pool", "create, list, info, check, remove, evict", cmd_pool },
 	{ "pub", "publish files or lines", cmd_pub },
 	{ "sub", "receive messages", cmd_sub },
 	{ "blocks", "each block: state, owner, age, who holds it", cmd_blocks },
@@ -20,6 +20,7 @@ static const struct cli_verb nouns[] = {
 	{ "reader", "list the readers of a pool", cmd_reader },
 	{ "member", "list the processes of a pool", cmd_member },
 	{ "events", "who comes, leaves and dies, as it happens", cmd_events },
+	{ "clean", "take back, merge: keep a pool in shape", cmd_clean },
 	{ "bench", "latency, throughput, acquire, recovery", cmd_bench },
 	{ NULL, NULL, NULL }
 };

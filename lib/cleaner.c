@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * cleaner.c - threads that keep a pool in shape.
+ *
+ * What a cleaner does with memory is in core/clean.c and core/reclaim.c; here is
+ * when: a slice, then a sleep, short while the pool is in motion, ever longer while it
+ * is not.  A pass begins when something changed since the last.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend.h"
+#include "core/clean.h"
+#include "core/killpoint.h"
+#include "role.h"
+
+#define ZC_CLEAN_PERIOD_NS	1000000ULL
+#define ZC_CLEAN_IDLE_NS	100000000ULL
+#define ZC_CLEAN_SLICE		4096U
+/* Messages of each topic that one slice takes back. */
+#define ZC_CLEAN_MESSAGES	1024U
+/* A live writer takes its own back, unless it has done nothing for so long. */
+#define ZC_CLEAN_REST_NS	20000000ULL
+
+/* A topic as the cleaner knows it. */
+struct zc_topic {
+	u64 cursor;		/* of zc_slot_reclaim() */
+	u64 head;		/* when it was last seen to move */
+	u64 moved_ns;
+};
+
+struct zc_cleaner {
+	struct zc_pool *pool;
+	struct zc_cleaner *next;	/* in pool->cleaners */
+	u32 id;
+	u32 incarnation;
+	u64 period_ns;
+	u64 idle_ns;
+	u32 slice;
+	pthread_t thread;
+	const u32 *alive;	/* zc_not_forked */
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;		/* (under @lock) */
+	zc_cleaner_stats_t stats;	/* (under @lock) */
+
+	/* Of the thread alone. */
+	struct zc_clean clean;
+	struct zc_topic topic[ZC_MAX_WRITERS];
+	u64 seen;		/* what the pool had come to when the pass began */
+	u64 began_ns;
+	u64 reclaimed;		/* granules */
+	bool passing;
+};
+
+/* A number that changes with every message and every death. */
+static u64 zc_motion(const struct zc_view *v)
+{
+	u64 sum = zc_load_relaxed(&v->header->epoch);
+	u32 w;
+
+	for (w = 0; w < ZC_MAX_WRITERS; w++) {
+		const struct zc_writer_slot *slot = &v->writer_slots[w];
+
+		if (!zc_life_incarnation(zc_load_relaxed(&slot->life)))
+			continue;	/* its region may not be there */
+		sum += zc_load_relaxed(&zc_writer_area(v, w)->head) +
+		       zc_load_relaxed(&zc_writer_area(v, w)->tail);
+	}
+	return sum + zc_load_relaxed(&v->hints->free_granules);
+}
+
+static void zc_clean_offer(void *ctx, u32 granule, u32 granules)
+{
+	struct zc_cleaner *c = ctx;
+
+	zc_offer(c->pool, granule, granules);
+}
+
+/* Less than a quarter is free, or somebody waits. */
+static bool zc_scarce(const struct zc_view *v)
+{
+	u64 total = zc_granules(v);
+
+	return zc_load_relaxed(&v->hints->waiting_writers) ||
+	       zc_load_relaxed(&v->hints->free_granules) < total / 4;
+}
+
+static u64 zc_clean_topics(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	bool scarce = zc_scarce(v);
+	u64 freed = 0;
+	u32 w;
+
+	for (w = 0; w < ZC_MAX_WRITERS; w++) {
+		u64 life = zc_load_acquire(&v->writer_slots[w].life);
+		struct zc_topic *t = &c->topic[w];
+		u64 head;
+
+		if (!zc_life_incarnation(life))
+			continue;
+		head = zc_load_relaxed(&zc_writer_area(v, w)->head);
+		if (head != t->head) {
+			t->head = head;
+			t->moved_ns = now;
+		}
+		if (zc_life_state(life) == ZC_LIFE_LIVE && !scarce &&
+		    now - t->moved_ns < ZC_CLEAN_REST_NS)
+			continue;
+		if (v->reader_mapped)
+			c->pool->backend->readers_map(c->pool, w);
+		freed += zc_slot_reclaim(v, w, c->clean.owner, zc_membarrier,
+					 ZC_CLEAN_MESSAGES, &t->cursor);
+	}
+	return freed;
+}
+
+static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_clean_pass *p = &c->clean.last;
+	u32 shift = c->pool->view.granule_shift;
+	zc_cleaner_stats_t *s = &c->stats;
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	pthread_mutex_lock(&c->lock);
+	s->passes++;
+	s->runs = p->runs;
+	s->free_bytes = p->free << shift;
+	s->claimed_bytes = p->claimed << shift;
+	s->committed_bytes = p->committed << shift;
+	s->largest_free_bytes = p->largest_free << shift;
+	s->merged += p->merged;
+	s->adopted += p->adopted;
+	s->reclaimed_bytes = c->reclaimed << shift;
+	s->pass_ns = now - c->began_ns;
+	s->busy_ns = (u64)cpu.tv_sec * 1000000000ULL + (u64)cpu.tv_nsec;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Returns true if there was something to do. */
+static bool zc_cleaner_slice(struct zc_cleaner *c)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 now = zc_timestamp(), motion;
+	u64 freed = zc_clean_topics(c, now);
+
+	c->reclaimed += freed;
+	if (!c->passing) {
+		motion = zc_motion(v);
+		if (motion == c->seen && !freed)
+			return false;
+		c->seen = motion;
+		c->began_ns = now;
+		zc_clean_begin(v, &c->clean);
+		c->passing = true;
+	}
+	if (zc_clean_slice(v, &c->clean, c->slice)) {
+		c->passing = false;
+		/* There may be more: a claim merges no more than a batch. */
+		if (c->clean.last.merged || c->clean.last.adopted)
+			c->seen = 0;
+		zc_cleaner_count(c, zc_timestamp());
+	}
+	return true;
+}
+
+static void *zc_cleaner_main(void *arg)
+{
+	struct zc_cleaner *c = arg;
+	u64 sleep_ns = c->period_ns;
+
+	pthread_setname_np(pthread_self(), "zc-clean");
+	pthread_mutex_lock(&c->lock);
+	while (!c->stop && !zc_load_relaxed(&c->pool->evicted)) {
+		struct timespec until;
+		bool busy;
+		u64 at;
+
+		pthread_mutex_unlock(&c->lock);
+		busy = zc_cleaner_slice(c);
+		sleep_ns = busy ? c->period_ns : 2 * sleep_ns;
+		if (sleep_ns > c->idle_ns)
+			sleep_ns = c->idle_ns;
+		at = zc_deadline(sleep_ns);
+		until.tv_sec = (time_t)(at / 1000000000ULL);
+		until.tv_nsec = (long)(at % 1000000000ULL);
+		pthread_mutex_lock(&c->lock);
+		c->stats.resting = !busy && c->stats.passes;
+		if (!c->stop)
+			pthread_cond_clockwait(&c->wake, &c->lock,
+					       CLOCK_MONOTONIC, &until);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+static zc_result_t zc_cleaner_run(struct zc_cleaner *c)
+{
+	sigset_t all, old;
+	int error;
+
+	/* The program's signals are for its own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&c->thread, NULL, zc_cleaner_main, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!error)
+		return ZC_OK;
+	errno = error;
+	return zc_fail_errno("cannot start a thread");
+}
+
+static void zc_cleaner_free(struct zc_cleaner *c)
+{
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+zc_result_t zc_cleaner_start(zc_pool_t *pool,
+			     const zc_cleaner_options_t *options,
+			     zc_cleaner_t **out)
+{
+	zc_cleaner_options_t o = ZC_CLEANER_OPTIONS_INIT;
+	struct zc_cleaner *c;
+	zc_result_t result;
+
+	if (!pool || !out)
+		return zc_fail(ZC_ERROR_INVALID, "pool or output is NULL");
+	result = zc_pool_usable(pool);
+	if (result == ZC_OK && options)
+		result = zc_options_copy(&o, sizeof(o), options, options->sz,
+					 "zc_cleaner_options_t");
+	if (result != ZC_OK)
+		return result;
+	if (!pool->may_write)
+		return zc_fail(ZC_ERROR_PERMISSION, "pool %s: who cleans must be "
+			       "permitted to write", pool->name);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a cleaner");
+	c->pool = pool;
+	c->alive = pool->alive;
+	c->period_ns = o.period_ns ? o.period_ns : ZC_CLEAN_PERIOD_NS;
+	c->idle_ns = o.idle_ns ? o.idle_ns : ZC_CLEAN_IDLE_NS;
+	if (c->idle_ns < c->period_ns)
+		c->idle_ns = c->period_ns;
+	c->slice = o.slice ? o.slice : ZC_CLEAN_SLICE;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->wake, NULL);
+	result = pool->backend->cleaner_join(pool, &c->id, &c->incarnation);
+	if (result != ZC_OK) {
+		zc_cleaner_free(c);
+		return result;
+	}
+	c->clean.owner = ZC_OWNER_CLEANER(c->id);
+	/* Several begin in different places. */
+	c->clean.first = c->id * zc_segments(&pool->view) / ZC_MAX_CLEANERS;
+	c->clean.offer = zc_clean_offer;
+	c->clean.ctx = c;
+	result = zc_cleaner_run(c);
+	if (result != ZC_OK) {
+		pool->backend->cleaner_leave(pool, c->id, c->incarnation);
+		zc_cleaner_free(c);
+		return result;
+	}
+	pthread_mutex_lock(&pool->lock);
+	c->next = pool->cleaners;
+	pool->cleaners = c;
+	pthread_mutex_unlock(&pool->lock);
+	*out = c;
+	return ZC_OK;
+}
+
+void zc_cleaner_stop(zc_cleaner_t *c)
+{
+	struct zc_pool *pool;
+	struct zc_cleaner **at;
+
+	if (!c || !zc_load_relaxed(c->alive))
+		return;
+	pool = c->pool;
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pool->backend->cleaner_leave(pool, c->id, c->incarnation);
+	pthread_mutex_lock(&pool->lock);
+	for (at = &pool->cleaners; *at && *at != c; at = &(*at)->next)
+		;
+	if (*at)
+		*at = c->next;
+	pthread_mutex_unlock(&pool->lock);
+	zc_cleaner_free(c);
+}
+
+zc_result_t zc_cleaner_get_stats(zc_cleaner_t *c, zc_cleaner_stats_t *stats)
+{
+	zc_cleaner_stats_t s;
+
+	if (!c || !stats)
+		return zc_fail(ZC_ERROR_INVALID, "cleaner or output is NULL");
+	if (!zc_load_relaxed(c->alive))
+		return zc_role_fail(c->pool, c->alive);
+	pthread_mutex_lock(&c->lock);
+	s = c->stats;
+	pthread_mutex_unlock(&c->lock);
+	s.id = c->id;
+	return zc_info_copy(stats, stats->sz, &s, sizeof(s));
+}
