@@ -382,6 +382,7 @@ static int zc_create_check(const struct zc_ioc_create *arg)
 {
 	if (!zc_name_valid(arg->name) || arg->flags & ~ZC_CREATE_FLAGS ||
 	    arg->page_wish > ZC_PAGE_WISH_GIGANTIC || arg->mode & ~0777 ||
+	    upper_32_bits(arg->granule_bytes) ||
 	    (arg->mode && (arg->mode & 0600) != 0600) ||
 	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return -EINVAL;

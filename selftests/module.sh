@@ -25,13 +25,13 @@ skip() { number=$((number + 1)); echo "ok $number - module_$1 # SKIP $2"; }
 # The folder of a kernel, or why there is none.
 kernel() { selftests/vm/kernel.sh "$1" 2>"$tmp/kernel.err"; }
 
-# builds POINT KDIR ARGUMENT...: from nothing, and nobody says anything
+# builds POINT ARGUMENT...: tools/module.sh, from nothing, and nobody says anything
 builds()
 {
-	local point=$1 kdir=$2 rc=0
+	local point=$1 rc=0
 
-	shift 2
-	tools/module.sh -o "$tmp/out/$point" "$kdir" "$@" >"$tmp/out.log" 2>&1 || rc=$?
+	shift
+	tools/module.sh -o "$tmp/out/$point" "$@" >"$tmp/out.log" 2>&1 || rc=$?
 	grep -E '(warning|error|undefined|WARNING|ERROR)[:! ]' "$tmp/out.log" >"$tmp/said"
 	if [ "$rc" != 0 ] || [ ! -s "$tmp/out/$point/zerocore.ko" ]; then
 		not_ok "$point" "$tmp/out.log"
@@ -62,7 +62,10 @@ checkpatch()
 		--ignore "$ignore" -f "$1" 2>&1
 }
 
-sources() { find kmod lib/core include/uapi -name '*.[ch]' ! -name 'killpoint.*' | sort; }
+sources()
+{
+	find kmod lib/core include/uapi selftests/kunit -name '*.[ch]' ! -name 'killpoint.*' | sort
+}
 
 if ! tools/deps.sh module vm >"$tmp/deps" 2>&1; then
 	sed 's/^/# /' "$tmp/deps"
@@ -124,6 +127,7 @@ fi
 
 if folder=$(kernel debug); then
 	builds builds_for_debug_in_silence "$folder/build"
+	builds builds_with_its_suites_in_silence -k "$folder/build" C=2
 	script=$folder/build/scripts/checkpatch.pl
 	while IFS= read -r file; do
 		checkpatch "$file"

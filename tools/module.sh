@@ -3,13 +3,14 @@
 #
 # module.sh - build zerocore.ko beside the sources, not among them
 #
-# Usage: tools/module.sh [-o DIR] [KDIR [ARGUMENT...]]
+# Usage: tools/module.sh [-k] [-o DIR] [KDIR [ARGUMENT...]]
 #
 #   KDIR       what the kernel's headers were built in: /lib/modules/V/build; by
 #              default the running kernel's, else any that is installed, else 6.1's
 #              out of the tests' cache
 #   ARGUMENT   for the kernel's make: C=2
-#   -o DIR     where it is built: build/module/RELEASE
+#   -k         with the KUnit suites in it; the kernel must have CONFIG_KUNIT
+#   -o DIR     where it is built: build/module/RELEASE, with -k RELEASE-kunit
 #
 # The last line on stdout is the path of the module.
 set -euo pipefail
@@ -37,8 +38,10 @@ any_kdir()
 }
 
 out=
-while getopts o: option; do
+kunit=
+while getopts ko: option; do
 	case $option in
+	k) kunit=yes ;;
 	o) out=$OPTARG ;;
 	*) usage ;;
 	esac
@@ -49,7 +52,7 @@ kdir=${1:-}
 [ -n "$kdir" ] || kdir=$(any_kdir)
 release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"/\1/p' \
 	"$kdir/include/generated/utsrelease.h") || exit 1
-out=${out:-build/module/$release}
+out=${out:-build/module/$release${kunit:+-kunit}}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 exec 9>"$out/.lock"
@@ -58,9 +61,10 @@ flock 9
 # Kbuild writes beside what it reads: give it a tree of links.
 find "$out" -type l -delete
 ln -s "$top/Kbuild" "$out/Kbuild"
-find kmod lib/core include/uapi -name '*.[ch]' ! -name '*.mod.c' | while IFS= read -r file; do
+find kmod lib/core include/uapi ${kunit:+selftests/kunit} -name '*.[ch]' ! -name '*.mod.c' |
+while IFS= read -r file; do
 	mkdir -p "$out/${file%/*}"
 	ln -s "$top/$file" "$out/$file"
 done
-make -C "$kdir" M="$out" "-j$(nproc)" W=1 "$@" modules 9>&-
+make -C "$kdir" M="$out" "-j$(nproc)" W=1 ${kunit:+ZC_KUNIT=1} "$@" modules 9>&-
 echo "$out/zerocore.ko"

@@ -313,9 +313,10 @@ bool zc_slot_empty(const struct zc_view *v, u32 w)
 		zc_relax();
 		s = zc_load_acquire(&deferred[i].sequence);
 		/* From the head on there is nothing: that is garbage. */
-		if (s && s < head && zc_block_is(v, w, zc_load_relaxed(&deferred[i].granule),
-				     zc_load_relaxed(&deferred[i].generation), s,
-				     &word))
+		if (s && s < head &&
+		    zc_block_is(v, w, zc_load_relaxed(&deferred[i].granule),
+				zc_load_relaxed(&deferred[i].generation), s,
+				&word))
 			return false;
 	}
 	return true;

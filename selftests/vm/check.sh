@@ -3,10 +3,11 @@
 #
 # check.sh - what is tested on one kernel, in a virtual machine
 #
-# Usage: selftests/vm/check.sh KERNEL      KERNEL: 6.1, 6.12, debug
+# Usage: selftests/vm/check.sh KERNEL      KERNEL: 6.1, 6.12, debug, kcsan, rt, gcov
 #
 # Debian's kernels get the tests of the device and, on it, the conformance tests.
-# The kernel that looks at everything gets what tries to break it.
+# The kernel that looks at everything gets what tries to break it; the others that we
+# build, the tests of the device.
 # run.sh: limit 3600
 set -u
 
@@ -27,7 +28,17 @@ folder=$(selftests/vm/kernel.sh "$kernel" 2>"$tmp/kernel") || {
 	[ "$rc" != 77 ] || plan_skip "$(tail -n 1 "$tmp/kernel")"
 	exit 1
 }
-module=$(tools/module.sh "$folder/build" 2>"$tmp/module" | tail -n 1) || {
+
+# build OPTION...: the module's path; what was said goes to $tmp/module
+build()
+(
+	set -o pipefail
+	tools/module.sh "$@" "$folder/build" "${options[@]}" 2>"$tmp/module" | tail -n 1
+)
+
+options=()
+[ "$kernel" != gcov ] || options=(GCOV_PROFILE=y)
+module=$(build) || {
 	sed 's/^/# /' "$tmp/module"
 	exit 1
 }
@@ -38,16 +49,37 @@ guest()
 	local log=build/log/kernel-$kernel-$1.log
 
 	shift
-	prove selftests/vm/run.sh -k "$kernel" -m 2G -t 3000 -l "$log" "$@"
+	# shellcheck disable=SC2086 # options
+	prove selftests/vm/run.sh $machine -k "$kernel" -m 2G -t 3000 -l "$log" "$@"
 }
 
 # shellcheck source=selftests/vm/guest/guest.sh disable=SC1091
 . selftests/vm/guest/guest.sh
+machine=
 case $kernel in
 debug)
 	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
+	if suites=$(build -k); then
+		guest kunit 'selftests/vm/guest/kunit.sh' "$suites"
+	else
+		not_ok kunit_is_built
+		sed 's/^/# /' "$tmp/module"
+	fi
+	;;
+kcsan|rt)
+	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
+	;;
+gcov)
+	machine="-d 64M -o $tmp/disk"
+	guest device 'selftests/vm/guest/gcov.sh' "$module" build/tests/device \
+		selftests/vm/guest/suite.sh
+	coverage() { selftests/vm/coverage.sh "$@" >"$tmp/coverage"; }
+	check coverage_is_read coverage "$tmp/disk" "${module%/*}"
+	cat "$tmp/coverage"
 	;;
 *)
+	# What a pool says of NUMA nodes shows where there are two.
+	machine='-n 2'
 	guest tests 'selftests/vm/guest/suite.sh device conformance' "$module" \
 		build/tests/device build/tests/conformance build/lib/libzerocore.so
 	check demo tools/demo-kernel.sh "$kernel" "$module"
