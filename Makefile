@@ -139,6 +139,8 @@ $$(filter $1/obj/selftests/crash/%,$$($1_all_o)): private local = $(GNU) -Ilib \
 	-Iselftests/crash -Iselftests/conformance
 $$(filter $1/obj/selftests/device/%,$$($1_all_o)): private local = $(GNU) \
 	-Iselftests/device -Iselftests/conformance
+# liburing comes with the tests' packages.
+$1/obj/selftests/device/storm.o $1/obj/selftests/device/test_storm.o: | deps-check
 
 $1/lib/libzerocore.a: $$($1_lib_o) $1/sources
 	$$(call say,AR,$$@)
@@ -204,11 +206,12 @@ $$($1_crash): $1/tests/%: $1/obj/selftests/%.o $1/tests/crash.a $1/tests/conform
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
 
+$1/tests/device/test_storm: private libs = -luring
 $$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/conformance.a \
 		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs)
 
 -include $$($1_all_o:.o=.d)
 endef

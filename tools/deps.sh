@@ -28,7 +28,7 @@ for set in "$@"; do
 		;;
 	check)
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
-		want="$want mandoc shellcheck util-linux python3"
+		want="$want mandoc shellcheck util-linux python3 liburing-dev"
 		;;
 	module)
 		# Of the headers of a kernel, only the tools that they call.

@@ -10,6 +10,8 @@
 #   FILE      a file or folder that goes to WHERE, by default /vm/NAME.  zerocore.ko
 #             is loaded before COMMAND runs
 #
+# What the tests of this tree take from the environment they find there, too.
+#
 # busybox, guest/init and guest/guest.sh are always there.  Programs bring their
 # shared libraries along.
 set -euo pipefail
@@ -87,6 +89,10 @@ if [ "$command" != - ]; then
 	add "$program"
 	echo "${program##*/} $arguments" >"$root/vm/.command"
 fi
+# How long, and with which seed: tests ask in there as they do here.
+for name in ZC_TEST_LONG ZC_SEED ZC_STORM_KILLS ZC_FUZZ_CALLS ZC_STRESS_COUNT; do
+	[ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
+done >"$root/vm/.environment"
 
 # Not compressed: to unpack it takes the guest longer than to be given it.
 (cd "$root" && find . -mindepth 1 | cpio -o -H newc -R 0:0 --quiet) >"$tmp/out"
