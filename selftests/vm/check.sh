@@ -59,6 +59,8 @@ machine=
 case $kernel in
 debug)
 	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
+	guest load 'selftests/vm/guest/load.sh' "$module" build/lib/libzerocore.so.0 \
+		build/bin/zerocore:/vm/bin/zerocore
 	if suites=$(build -k); then
 		guest kunit 'selftests/vm/guest/kunit.sh' "$suites"
 	else

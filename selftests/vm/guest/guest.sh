@@ -83,10 +83,10 @@ load_module()
 # unload_module [SECONDS]: keeps trying for so long
 unload_module()
 {
-	left=${1:-0}
+	tries=${1:-0}
 	until rmmod zerocore 2>/dev/null; do
-		[ "$left" -gt 0 ] || return 1
-		left=$((left - 1))
+		[ "$tries" -gt 0 ] || return 1
+		tries=$((tries - 1))
 		sleep 1
 	done
 }
