@@ -75,6 +75,8 @@ static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 			     << PAGE_SHIFT;
 	for (i = 0; i < ZC_MAX_WRITERS; i++)
 		stat->kernel_bytes += (u64)pool->writer_area[i].nr << PAGE_SHIFT;
+	for (i = 0; i < ZC_MAX_CLEANERS; i++)
+		stat->kernel_bytes += (u64)pool->node_area[i].nr << PAGE_SHIFT;
 	for (i = 0; i < ZC_READERS; i++)
 		stat->kernel_bytes += (u64)pool->reader[i].pages.nr << PAGE_SHIFT;
 	for (i = 0; i < pool->segments; i++) {

@@ -300,6 +300,8 @@ static void zc_pool_free_memory(struct zc_pool *pool)
 		zc_region_free(&pool->reader[i]);
 	for (i = 0; i < ZC_MAX_WRITERS; i++)
 		zc_pages_put(&pool->writer_area[i]);
+	for (i = 0; i < ZC_MAX_CLEANERS; i++)
+		zc_pages_put(&pool->node_area[i]);
 	zc_pages_put(&pool->nobody);
 	zc_pages_put(&pool->hints);
 	if (pool->writers)

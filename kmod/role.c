@@ -410,6 +410,18 @@ int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg)
 
 /* --- cleaners ---------------------------------------------------------------------------- */
 
+/* Its region is there before it is: who looks at it allocates nothing. */
+static int zc_node_area_make(struct zc_pool *pool, u32 c)
+{
+	const struct zc_geometry *g = &pool->geometry;
+
+	if (pool->node_area[c].addr)
+		return 0;
+	return zc_pages_get(&pool->node_area[c], pool->writers,
+			    g->off_nodes - g->off_hints + c * g->node_area_bytes,
+			    g->node_area_bytes);
+}
+
 int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 {
 	struct zc_pool *pool = file->pool;
@@ -429,6 +441,9 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 
 		if (zc_life_state(*life) != ZC_LIFE_IDLE)
 			continue;
+		err = zc_node_area_make(pool, c);
+		if (err)
+			break;
 		/* As with writers and readers. */
 		smp_store_release(life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 		arg->cleaner = c;

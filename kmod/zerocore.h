@@ -95,6 +95,7 @@ struct zc_pool {
 	struct file *writers;		/* hints, writer regions, descriptors */
 	struct zc_pages hints;
 	struct zc_pages writer_area[ZC_MAX_WRITERS];
+	struct zc_pages node_area[ZC_MAX_CLEANERS];	/* never looked at */
 	struct zc_pages nobody;		/* zeros, for what is not there */
 	struct zc_region *reader;	/* ZC_READERS of them */
 	struct zc_segment *segment;	/* max_segments of them */

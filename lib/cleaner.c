@@ -17,6 +17,7 @@
 #include "backend.h"
 #include "core/clean.h"
 #include "core/killpoint.h"
+#include "messagering.h"
 #include "role.h"
 
 #define ZC_CLEAN_PERIOD_NS	1000000ULL
@@ -44,13 +45,13 @@ struct zc_cleaner {
 	u32 slice;
 	pthread_t thread;
 	const u32 *alive;	/* zc_not_forked */
+	u32 stop;
 
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;		/* (under @lock) */
 	zc_cleaner_stats_t stats;	/* (under @lock) */
 
 	/* Of the thread alone. */
+	struct zc_messagering ring;
 	struct zc_clean clean;
 	struct zc_topic topic[ZC_MAX_WRITERS];
 	u64 seen;		/* what the pool had come to when the pass began */
@@ -127,6 +128,7 @@ static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
 	const struct zc_clean_pass *p = &c->clean.last;
 	u32 shift = c->pool->view.granule_shift;
 	zc_cleaner_stats_t *s = &c->stats;
+	struct zc_node_area *a = c->ring.node.area;
 	struct timespec cpu;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
@@ -142,6 +144,12 @@ static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
 	s->reclaimed_bytes = c->reclaimed << shift;
 	s->pass_ns = now - c->began_ns;
 	s->busy_ns = (u64)cpu.tv_sec * 1000000000ULL + (u64)cpu.tv_nsec;
+	zc_store_relaxed(&a->passes, s->passes);
+	zc_store_relaxed(&a->pass_ns, s->pass_ns);
+	zc_store_relaxed(&a->busy_ns, s->busy_ns);
+	zc_store_relaxed(&a->merged, s->merged);
+	zc_store_relaxed(&a->adopted, s->adopted);
+	zc_store_relaxed(&a->reclaimed, c->reclaimed);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -178,27 +186,23 @@ static void *zc_cleaner_main(void *arg)
 	u64 sleep_ns = c->period_ns;
 
 	pthread_setname_np(pthread_self(), "zc-clean");
-	pthread_mutex_lock(&c->lock);
-	while (!c->stop && !zc_load_relaxed(&c->pool->evicted)) {
-		struct timespec until;
-		bool busy;
-		u64 at;
+	while (!zc_load_acquire(&c->stop) && !zc_load_relaxed(&c->pool->evicted)) {
+		bool busy = zc_cleaner_slice(c);
+		u64 now;
+		u32 mine;
 
-		pthread_mutex_unlock(&c->lock);
-		busy = zc_cleaner_slice(c);
+		if (zc_messagering_work(&c->ring, &mine))
+			continue;
 		sleep_ns = busy ? c->period_ns : 2 * sleep_ns;
 		if (sleep_ns > c->idle_ns)
 			sleep_ns = c->idle_ns;
-		at = zc_deadline(sleep_ns);
-		until.tv_sec = (time_t)(at / 1000000000ULL);
-		until.tv_nsec = (long)(at % 1000000000ULL);
 		pthread_mutex_lock(&c->lock);
 		c->stats.resting = !busy && c->stats.passes;
-		if (!c->stop)
-			pthread_cond_clockwait(&c->wake, &c->lock,
-					       CLOCK_MONOTONIC, &until);
+		pthread_mutex_unlock(&c->lock);
+		now = zc_timestamp();
+		zc_node_alive(&c->ring.node, now, zc_deadline(sleep_ns));
+		zc_node_sleep(&c->ring.node, &c->stop, zc_deadline(sleep_ns));
 	}
-	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
 
@@ -220,7 +224,6 @@ static zc_result_t zc_cleaner_run(struct zc_cleaner *c)
 
 static void zc_cleaner_free(struct zc_cleaner *c)
 {
-	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -255,12 +258,15 @@ zc_result_t zc_cleaner_start(zc_pool_t *pool,
 		c->idle_ns = c->period_ns;
 	c->slice = o.slice ? o.slice : ZC_CLEAN_SLICE;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->wake, NULL);
 	result = pool->backend->cleaner_join(pool, &c->id, &c->incarnation);
 	if (result != ZC_OK) {
 		zc_cleaner_free(c);
 		return result;
 	}
+	c->ring.pool = pool;
+	c->ring.alive = pool->alive;
+	zc_node_begin(&c->ring.node, &pool->view, c->id, c->incarnation,
+		      ZC_NODE_CLEANER, zc_timestamp());
 	c->clean.owner = ZC_OWNER_CLEANER(c->id);
 	/* Several begin in different places. */
 	c->clean.first = c->id * zc_segments(&pool->view) / ZC_MAX_CLEANERS;
@@ -288,10 +294,8 @@ void zc_cleaner_stop(zc_cleaner_t *c)
 	if (!c || !zc_load_relaxed(c->alive))
 		return;
 	pool = c->pool;
-	pthread_mutex_lock(&c->lock);
-	c->stop = true;
-	pthread_cond_signal(&c->wake);
-	pthread_mutex_unlock(&c->lock);
+	zc_store_release(&c->stop, 1);
+	zc_node_ring(&pool->view, c->id);
 	pthread_join(c->thread, NULL);
 	pool->backend->cleaner_leave(pool, c->id, c->incarnation);
 	pthread_mutex_lock(&pool->lock);

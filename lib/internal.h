@@ -62,6 +62,7 @@ struct zc_pool {
 	struct zc_writer *writers;	/* (under @lock) */
 	struct zc_reader *readers;	/* (under @lock) */
 	struct zc_cleaner *cleaners;	/* (under @lock) */
+	struct zc_messagering *rings;	/* (under @lock) */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 
 	u64 event_cursor;		/* zc_pool_next_event() */

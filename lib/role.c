@@ -63,6 +63,8 @@ void zc_roles_close(struct zc_pool *pool)
 {
 	while (pool->cleaners)
 		zc_cleaner_stop(pool->cleaners);
+	while (pool->rings)
+		zc_messagering_unregister(pool->rings);
 	while (pool->readers)
 		zc_reader_unregister(pool->readers);
 	while (pool->writers)

@@ -288,8 +288,22 @@ static void zc_shm_reader_leave(struct zc_reader *r)
 
 /* --- cleaners ------------------------------------------------------------------- */
 
-static bool zc_cleaner_take_slot(struct zc_pool *pool, u32 *id, u32 *incarnation)
+/* Its region is there before it is: who looks at it allocates nothing. */
+static zc_result_t zc_node_area_make(struct zc_pool *pool, u32 c)
 {
+	const struct zc_view *v = &pool->view;
+
+	return zc_shm_control_allocate(pool,
+				       (u64)((char *)zc_node_area(v, c) -
+					     (char *)pool->control),
+				       v->node_area_bytes);
+}
+
+/* ZC_ERROR_SLOTS: without a sentence. */
+static zc_result_t zc_cleaner_take_slot(struct zc_pool *pool, u32 *id,
+					u32 *incarnation)
+{
+	zc_result_t result;
 	u32 i;
 
 	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
@@ -297,28 +311,35 @@ static bool zc_cleaner_take_slot(struct zc_pool *pool, u32 *id, u32 *incarnation
 		u64 life = zc_load_acquire(word);
 		u32 inc = zc_life_incarnation(life) + 1;
 
-		if (zc_life_state(life) == ZC_LIFE_IDLE &&
-		    zc_cas64(word, &life,
+		if (zc_life_state(life) != ZC_LIFE_IDLE)
+			continue;
+		result = zc_node_area_make(pool, i);
+		if (result)
+			return result;
+		if (zc_cas64(word, &life,
 			     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
 			*id = i;
 			*incarnation = inc;
 			ZC_KILLPOINT(cleaner_slot);
-			return true;
+			return ZC_OK;
 		}
 	}
-	return false;
+	return ZC_ERROR_SLOTS;
 }
 
 static zc_result_t zc_shm_cleaner_join(struct zc_pool *pool, u32 *id,
 				       u32 *incarnation)
 {
-	if (zc_cleaner_take_slot(pool, id, incarnation))
-		return ZC_OK;
-	/* Some may be dead, and nobody has seen it yet. */
-	zc_live_scan(pool);
-	zc_reap_all(pool);
-	if (zc_cleaner_take_slot(pool, id, incarnation))
-		return ZC_OK;
+	zc_result_t result = zc_cleaner_take_slot(pool, id, incarnation);
+
+	if (result == ZC_ERROR_SLOTS) {
+		/* Some may be dead, and nobody has seen it yet. */
+		zc_live_scan(pool);
+		zc_reap_all(pool);
+		result = zc_cleaner_take_slot(pool, id, incarnation);
+	}
+	if (result != ZC_ERROR_SLOTS)
+		return result;
 	return zc_fail(ZC_ERROR_SLOTS, "pool %s has %u cleaners, which is all it can",
 		       pool->name, ZC_MAX_CLEANERS);
 }

@@ -10,6 +10,7 @@
 #include <zerocore/event.h>
 #include <zerocore/inspect.h>
 #include <zerocore/log.h>
+#include <zerocore/message.h>
 #include <zerocore/pool.h>
 #include <zerocore/reader.h>
 #include <zerocore/writer.h>

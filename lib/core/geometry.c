@@ -54,10 +54,14 @@ static void zc_geometry_place(struct zc_geometry *g)
 	g->segment_bytes = (u64)g->segment_granules << g->granule_shift;
 	bytes = sizeof(struct zc_writer_area) +
 		(u64)g->ring_entries * sizeof(struct zc_ring_entry) +
-		(u64)g->deferred_entries * sizeof(struct zc_deferred_entry);
+		(u64)g->deferred_entries * sizeof(struct zc_deferred_entry) +
+		sizeof(struct zc_writer_mail);
 	g->writer_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
-	bytes = ZC_READER_OVERFLOW_OFF + overflow * sizeof(u64);
+	bytes = ZC_READER_OVERFLOW_OFF + overflow * sizeof(u64) +
+		sizeof(struct zc_reader_mail);
 	g->reader_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
+	g->node_area_bytes = zc_round_up(sizeof(struct zc_node_area),
+					 ZC_LAYOUT_PAGE);
 
 	g->off_members = off;
 	off += zc_round_up(ZC_MAX_MEMBERS * sizeof(struct zc_member_record),
@@ -88,6 +92,8 @@ static void zc_geometry_place(struct zc_geometry *g)
 			   ZC_LAYOUT_PAGE);
 	g->off_writer_areas = off;
 	off += ZC_MAX_WRITERS * g->writer_area_bytes;
+	g->off_nodes = off;
+	off += ZC_MAX_CLEANERS * g->node_area_bytes;
 	g->off_descs = off;
 	off += (u64)g->max_segments * g->segment_granules *
 	       sizeof(struct zc_block_desc);
@@ -196,8 +202,9 @@ const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes)
 		return "it was made with other limits than this library has";
 	if (g->deferred_entries != want.deferred_entries ||
 	    g->writer_area_bytes != want.writer_area_bytes ||
-	    g->reader_area_bytes != want.reader_area_bytes)
-		return "its writer or reader regions have an impossible size";
+	    g->reader_area_bytes != want.reader_area_bytes ||
+	    g->node_area_bytes != want.node_area_bytes)
+		return "its regions of roles have an impossible size";
 	if (g->off_members != want.off_members ||
 	    g->off_writer_slots != want.off_writer_slots ||
 	    g->off_reader_slots != want.off_reader_slots ||
@@ -207,7 +214,7 @@ const char *zc_geometry_check(const struct zc_geometry *g, u64 file_bytes)
 	    g->off_hints != want.off_hints ||
 	    g->off_writer_areas != want.off_writer_areas ||
 	    g->off_reader_areas != want.off_reader_areas ||
-	    g->off_descs != want.off_descs)
+	    g->off_nodes != want.off_nodes || g->off_descs != want.off_descs)
 		return "its regions are not where they must be";
 	if (g->control_bytes != want.control_bytes)
 		return "its control size does not fit its geometry";

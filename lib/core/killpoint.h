@@ -60,6 +60,10 @@
 	X(writer_left)                                                        \
 	X(cleaner_slot)                                                       \
 	X(cleaner_left)                                                       \
+	X(node_begun)                                                         \
+	X(node_sleeps)                                                        \
+	X(packet_filled)                                                      \
+	X(packet_put)                                                         \
 	X(clean_claimed)                                                      \
 	X(clean_freed)                                                        \
 	X(service_claimed)                                                    \

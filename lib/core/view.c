@@ -35,6 +35,7 @@ void zc_view_place(struct zc_view *v, void *kernel_region, void *hints,
 	v->deferred_entries = g->deferred_entries;
 	v->writer_area_bytes = g->writer_area_bytes;
 	v->reader_area_bytes = g->reader_area_bytes;
+	v->node_area_bytes = g->node_area_bytes;
 	v->segments_mapped = g->max_segments;
 }
 
@@ -46,6 +47,7 @@ void zc_view_init(struct zc_view *v, void *control, const struct zc_geometry *g)
 	zc_view_place(v, control, base + g->off_hints, g);
 	v->writer_areas = base + g->off_writer_areas;
 	v->reader_areas = base + g->off_reader_areas;
+	v->nodes = base + g->off_nodes;
 	v->descs = (void *)(base + g->off_descs);
 }
 #endif

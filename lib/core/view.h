@@ -29,6 +29,7 @@ struct zc_view {
 #else
 	char *writer_areas;
 	char *reader_areas;
+	char *nodes;
 	struct zc_block_desc *descs;
 	/*
 	 * Incarnations of the reader regions that are mapped here; NULL: all are,
@@ -47,6 +48,7 @@ struct zc_view {
 	u32 deferred_entries;
 	u64 writer_area_bytes;
 	u64 reader_area_bytes;
+	u64 node_area_bytes;
 	u32 segment_mask;	/* segment_granules - 1 */
 	/* Segments whose data is mapped here; the others do not exist for us. */
 	u32 segments_mapped;
@@ -135,6 +137,27 @@ static inline struct zc_block_desc *zc_desc(const struct zc_view *v,
 					    u32 granule)
 {
 	return &v->descs[granule];
+}
+#endif
+
+#ifndef __KERNEL__
+static inline struct zc_node_area *zc_node_area(const struct zc_view *v, u32 c)
+{
+	return (void *)(v->nodes + c * v->node_area_bytes);
+}
+
+/* Messages are at the end of a region. */
+static inline struct zc_writer_mail *zc_writer_mail(const struct zc_view *v, u32 w)
+{
+	return (void *)((char *)zc_writer_area(v, w) + v->writer_area_bytes -
+			sizeof(struct zc_writer_mail));
+}
+
+static inline struct zc_reader_mail *zc_reader_mail(const struct zc_view *v,
+						    u32 w, u32 r)
+{
+	return (void *)((char *)zc_reader_area(v, w, r) + v->reader_area_bytes -
+			sizeof(struct zc_reader_mail));
 }
 #endif
 

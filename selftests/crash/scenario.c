@@ -410,6 +410,7 @@ static void lives_as_cleaner(void *arg)
 	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
 	zc_cleaner_stats_t stats = { .sz = sizeof(stats) };
 	zc_pool_t *pool = begin();
+	zc_messagering_t *node;
 	zc_cleaner_t *cleaner;
 
 	(void)arg;
@@ -420,6 +421,7 @@ static void lives_as_cleaner(void *arg)
 		uint64_t merged;
 
 		CHECK_OK(zc_cleaner_start(pool, &options, &cleaner));
+		CHECK_OK(zc_messagering_register(pool, &node));
 		for (int i = 0; i < 4; i++) {
 			CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
 			merged = stats.merged;
@@ -429,10 +431,14 @@ static void lives_as_cleaner(void *arg)
 			one_through(&writer, &reader);
 			t_reader_close(&reader);
 			t_writer_close(&writer);
+			/* The cleaner is there, and may have much to do. */
+			zc_messagering_broadcast(node, ZC_MSG_USER, NULL, 0, 0);
+			zc_messagering_on_message(node, 0, NULL);
 			do
 				CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
 			while (stats.merged == merged);
 		}
+		zc_messagering_unregister(node);
 		zc_cleaner_stop(cleaner);
 	}
 	zc_pool_close(pool);
@@ -480,6 +486,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "writer_", visits_first },	{ "service_", visits_first },
 		{ "event_", visits_first },	{ "death_", witness_first },
 		{ "reap_", witness_first },	{ "clean", cleaner_first },
+		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

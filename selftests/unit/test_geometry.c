@@ -91,6 +91,7 @@ static void places_are_sane(const struct zc_geometry *g)
 		{ g->off_hints, sizeof(struct zc_hints) +
 					g->max_segments * ZC_STRIPES * sizeof(u32) },
 		{ g->off_writer_areas, writers },
+		{ g->off_nodes, ZC_MAX_CLEANERS * g->node_area_bytes },
 		{ g->off_descs, granules * sizeof(struct zc_block_desc) },
 		{ g->control_bytes, 0 },
 	};
@@ -111,9 +112,12 @@ static void places_are_sane(const struct zc_geometry *g)
 		region(sizeof(struct zc_writer_area) +
 		       (u64)g->ring_entries * sizeof(struct zc_ring_entry) +
 		       (u64)g->deferred_entries *
-			       sizeof(struct zc_deferred_entry)));
+			       sizeof(struct zc_deferred_entry) +
+		       sizeof(struct zc_writer_mail)));
 	must_eq(g->reader_area_bytes,
-		region(ZC_READER_OVERFLOW_OFF + overflow * 8));
+		region(ZC_READER_OVERFLOW_OFF + overflow * 8 +
+		       sizeof(struct zc_reader_mail)));
+	must_eq(g->node_area_bytes, region(sizeof(struct zc_node_area)));
 	/* All that 32 readers can hold. */
 	must_eq(g->deferred_entries, 32 * g->max_holds);
 }

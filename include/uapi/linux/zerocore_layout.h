@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define ZC_LAYOUT_MAGIC		0x45524f434f52455aULL	/* "ZEROCORE" */
-#define ZC_LAYOUT_VERSION	2U
+#define ZC_LAYOUT_VERSION	3U
 #define ZC_LAYOUT_PAGE		4096U
 #define ZC_CACHE_LINE		64U
 
@@ -380,6 +380,7 @@ struct zc_segment_record {
  * struct zc_hints - what everybody hopes to find where (hint)
  * @free_granules: granules that nobody owns
  * @waiting_writers: bit w: writer w waits for memory
+ * @duty: which cleaner leads the others (CAS)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
@@ -387,7 +388,8 @@ struct zc_segment_record {
 struct zc_hints {
 	__u64	free_granules;
 	__u64	waiting_writers;
-	__u64	reserved[6];
+	__u64	duty;
+	__u64	reserved[5];
 };
 
 enum zc_page_kind {
@@ -442,6 +444,8 @@ struct zc_event_record {
  * @writer_area_bytes: one writer region, a multiple of 4096
  * @reader_area_bytes: one reader region, a multiple of 4096
  * @control_bytes: whole control file
+ * @off_nodes: place of the cleaners' regions, between writers' and descriptors
+ * @node_area_bytes: one of these, a multiple of 4096
  */
 struct zc_geometry {
 	__u32	granule_shift;
@@ -470,6 +474,8 @@ struct zc_geometry {
 	__u64	writer_area_bytes;
 	__u64	reader_area_bytes;
 	__u64	control_bytes;
+	__u64	off_nodes;
+	__u64	node_area_bytes;
 };
 
 enum zc_pool_state {
@@ -518,7 +524,7 @@ struct zc_pool_header {
 	struct zc_geometry geometry;
 	__u8	name[ZC_NAME_BYTES];
 	__u8	data_dir[ZC_PATH_BYTES];
-	__u64	reserved1[58];
+	__u64	reserved1[56];
 
 	__u32	epoch;
 	__u32	reserved2;
@@ -529,5 +535,7 @@ struct zc_pool_header {
 	__u64	reserved6[7];
 	__u64	reserved7[368];
 };
+
+#include <linux/zerocore_message.h>
 
 #endif /* _UAPI_LINUX_ZEROCORE_LAYOUT_H */

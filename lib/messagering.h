@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * messagering.h - a node with its handlers.
+ */
+#ifndef ZC_LIB_MESSAGERING_H
+#define ZC_LIB_MESSAGERING_H
+
+#include "internal.h"
+#include "node.h"
+
+struct zc_handlers {
+	struct zc_handler {
+		zc_message_handler_t fn;
+		void *ctx;
+	} by[ZC_MSG_MAX + 1];
+};
+
+/* The handler of that type, or the default, is called; false: there is none. */
+bool zc_handlers_call(const struct zc_handlers *h, const zc_message_t *m);
+
+struct zc_messagering {
+	struct zc_node node;
+	struct zc_handlers handlers;
+	const u32 *alive;		/* zc_not_forked */
+	struct zc_pool *pool;
+	struct zc_messagering *next;	/* in pool->rings */
+};
+
+/* Takes up to 64 packets; how many, and how many of them were for this node. */
+u32 zc_messagering_work(struct zc_messagering *m, u32 *mine);
+/* One of this node's: see zc_messagering_post(). */
+bool zc_messagering_send(struct zc_messagering *m, u32 dst, u32 type,
+			 const void *payload, size_t bytes, u32 flags);
+
+#endif /* ZC_LIB_MESSAGERING_H */
