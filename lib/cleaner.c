@@ -15,10 +15,8 @@
 #include <time.h>
 
 #include "backend.h"
-#include "core/clean.h"
+#include "cleaner.h"
 #include "core/killpoint.h"
-#include "messagering.h"
-#include "role.h"
 
 #define ZC_CLEAN_PERIOD_NS	1000000ULL
 #define ZC_CLEAN_IDLE_NS	100000000ULL
@@ -27,38 +25,6 @@
 #define ZC_CLEAN_MESSAGES	1024U
 /* A live writer takes its own back, unless it has done nothing for so long. */
 #define ZC_CLEAN_REST_NS	20000000ULL
-
-/* A topic as the cleaner knows it. */
-struct zc_topic {
-	u64 cursor;		/* of zc_slot_reclaim() */
-	u64 head;		/* when it was last seen to move */
-	u64 moved_ns;
-};
-
-struct zc_cleaner {
-	struct zc_pool *pool;
-	struct zc_cleaner *next;	/* in pool->cleaners */
-	u32 id;
-	u32 incarnation;
-	u64 period_ns;
-	u64 idle_ns;
-	u32 slice;
-	pthread_t thread;
-	const u32 *alive;	/* zc_not_forked */
-	u32 stop;
-
-	pthread_mutex_t lock;
-	zc_cleaner_stats_t stats;	/* (under @lock) */
-
-	/* Of the thread alone. */
-	struct zc_messagering ring;
-	struct zc_clean clean;
-	struct zc_topic topic[ZC_MAX_WRITERS];
-	u64 seen;		/* what the pool had come to when the pass began */
-	u64 began_ns;
-	u64 reclaimed;		/* granules */
-	bool passing;
-};
 
 /* A number that changes with every message and every death. */
 static u64 zc_motion(const struct zc_view *v)
@@ -130,6 +96,7 @@ static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
 	zc_cleaner_stats_t *s = &c->stats;
 	struct zc_node_area *a = c->ring.node.area;
 	struct timespec cpu;
+	u64 busy, load;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	pthread_mutex_lock(&c->lock);
@@ -143,7 +110,12 @@ static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
 	s->adopted += p->adopted;
 	s->reclaimed_bytes = c->reclaimed << shift;
 	s->pass_ns = now - c->began_ns;
-	s->busy_ns = (u64)cpu.tv_sec * 1000000000ULL + (u64)cpu.tv_nsec;
+	s->scan_ns = c->scan_ns;
+	busy = (u64)cpu.tv_sec * 1000000000ULL + (u64)cpu.tv_nsec;
+	load = (busy - s->busy_ns) * 100 / (now - c->counted_ns + 1);
+	c->counted_ns = now;
+	s->busy_ns = busy;
+	zc_store_relaxed(&a->load, (u32)load);
 	zc_store_relaxed(&a->passes, s->passes);
 	zc_store_relaxed(&a->pass_ns, s->pass_ns);
 	zc_store_relaxed(&a->busy_ns, s->busy_ns);
@@ -175,9 +147,37 @@ static bool zc_cleaner_slice(struct zc_cleaner *c)
 		/* There may be more: a claim merges no more than a batch. */
 		if (c->clean.last.merged || c->clean.last.adopted)
 			c->seen = 0;
-		zc_cleaner_count(c, zc_timestamp());
+		now = zc_timestamp();
+		zc_team_pass(c, now);
+		zc_cleaner_count(c, now);
 	}
+	zc_store_relaxed(&c->ring.node.area->position,
+			 ((u64)c->clean.walk.segment << v->segment_shift) +
+				 c->clean.walk.pos);
 	return true;
+}
+
+/* One turn; true: there is more. */
+static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
+{
+	bool busy = zc_cleaner_slice(c);
+	u32 packets, mine;
+	u64 now;
+
+	packets = zc_messagering_work(&c->ring, &mine);
+	now = zc_timestamp();
+	zc_team_step(c, now);
+	if (packets)
+		return true;
+	*sleep_ns = busy ? c->period_ns : 2 * *sleep_ns;
+	if (*sleep_ns > c->idle_ns)
+		*sleep_ns = c->idle_ns;
+	pthread_mutex_lock(&c->lock);
+	c->stats.resting = !busy && c->stats.passes;
+	c->stats.leads = zc_team_leads(c);
+	pthread_mutex_unlock(&c->lock);
+	zc_node_alive(&c->ring.node, now, zc_deadline(*sleep_ns));
+	return false;
 }
 
 static void *zc_cleaner_main(void *arg)
@@ -186,22 +186,13 @@ static void *zc_cleaner_main(void *arg)
 	u64 sleep_ns = c->period_ns;
 
 	pthread_setname_np(pthread_self(), "zc-clean");
-	while (!zc_load_acquire(&c->stop) && !zc_load_relaxed(&c->pool->evicted)) {
-		bool busy = zc_cleaner_slice(c);
-		u64 now;
-		u32 mine;
-
-		if (zc_messagering_work(&c->ring, &mine))
-			continue;
-		sleep_ns = busy ? c->period_ns : 2 * sleep_ns;
-		if (sleep_ns > c->idle_ns)
-			sleep_ns = c->idle_ns;
-		pthread_mutex_lock(&c->lock);
-		c->stats.resting = !busy && c->stats.passes;
-		pthread_mutex_unlock(&c->lock);
-		now = zc_timestamp();
-		zc_node_alive(&c->ring.node, now, zc_deadline(sleep_ns));
-		zc_node_sleep(&c->ring.node, &c->stop, zc_deadline(sleep_ns));
+	while (!zc_load_acquire(&c->stop) && !zc_load_relaxed(&c->pool->evicted))
+		if (!zc_cleaner_turn(c, &sleep_ns))
+			zc_node_sleep(&c->ring.node, &c->stop,
+				      zc_deadline(sleep_ns));
+	if (c->hot && !zc_load_relaxed(&c->pool->evicted)) {
+		c->pool->backend->cleaner_leave(c->pool, c->id, c->incarnation);
+		zc_store_release(&c->ended, 1);
 	}
 	return NULL;
 }
@@ -224,40 +215,29 @@ static zc_result_t zc_cleaner_run(struct zc_cleaner *c)
 
 static void zc_cleaner_free(struct zc_cleaner *c)
 {
+	zc_handlers_free(&c->ring.handlers);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-zc_result_t zc_cleaner_start(zc_pool_t *pool,
-			     const zc_cleaner_options_t *options,
-			     zc_cleaner_t **out)
+zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
+			   bool hot, struct zc_cleaner **out)
 {
-	zc_cleaner_options_t o = ZC_CLEANER_OPTIONS_INIT;
-	struct zc_cleaner *c;
+	struct zc_cleaner *c = calloc(1, sizeof(*c));
 	zc_result_t result;
 
-	if (!pool || !out)
-		return zc_fail(ZC_ERROR_INVALID, "pool or output is NULL");
-	result = zc_pool_usable(pool);
-	if (result == ZC_OK && options)
-		result = zc_options_copy(&o, sizeof(o), options, options->sz,
-					 "zc_cleaner_options_t");
-	if (result != ZC_OK)
-		return result;
-	if (!pool->may_write)
-		return zc_fail(ZC_ERROR_PERMISSION, "pool %s: who cleans must be "
-			       "permitted to write", pool->name);
-	c = calloc(1, sizeof(*c));
 	if (!c)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a cleaner");
 	c->pool = pool;
 	c->alive = pool->alive;
-	c->period_ns = o.period_ns ? o.period_ns : ZC_CLEAN_PERIOD_NS;
-	c->idle_ns = o.idle_ns ? o.idle_ns : ZC_CLEAN_IDLE_NS;
+	c->hot = hot;
+	c->period_ns = o->period_ns ? o->period_ns : ZC_CLEAN_PERIOD_NS;
+	c->idle_ns = o->idle_ns ? o->idle_ns : ZC_CLEAN_IDLE_NS;
 	if (c->idle_ns < c->period_ns)
 		c->idle_ns = c->period_ns;
-	c->slice = o.slice ? o.slice : ZC_CLEAN_SLICE;
+	c->slice = o->slice ? o->slice : ZC_CLEAN_SLICE;
 	pthread_mutex_init(&c->lock, NULL);
+	zc_handlers_init(&c->ring.handlers);
 	result = pool->backend->cleaner_join(pool, &c->id, &c->incarnation);
 	if (result != ZC_OK) {
 		zc_cleaner_free(c);
@@ -265,8 +245,9 @@ zc_result_t zc_cleaner_start(zc_pool_t *pool,
 	}
 	c->ring.pool = pool;
 	c->ring.alive = pool->alive;
+	zc_team_enter(c);
 	zc_node_begin(&c->ring.node, &pool->view, c->id, c->incarnation,
-		      ZC_NODE_CLEANER, zc_timestamp());
+		      ZC_NODE_CLEANER | (hot ? ZC_NODE_HOT : 0), zc_timestamp());
 	c->clean.owner = ZC_OWNER_CLEANER(c->id);
 	/* Several begin in different places. */
 	c->clean.first = c->id * zc_segments(&pool->view) / ZC_MAX_CLEANERS;
@@ -286,18 +267,41 @@ zc_result_t zc_cleaner_start(zc_pool_t *pool,
 	return ZC_OK;
 }
 
-void zc_cleaner_stop(zc_cleaner_t *c)
+zc_result_t zc_cleaner_start(zc_pool_t *pool,
+			     const zc_cleaner_options_t *options,
+			     zc_cleaner_t **out)
 {
-	struct zc_pool *pool;
+	zc_cleaner_options_t o = ZC_CLEANER_OPTIONS_INIT;
+	struct zc_cleaner *c = NULL;
+	zc_result_t result;
+
+	if (!pool || !out)
+		return zc_fail(ZC_ERROR_INVALID, "pool or output is NULL");
+	result = zc_pool_usable(pool);
+	if (result == ZC_OK && options)
+		result = zc_options_copy(&o, sizeof(o), options, options->sz,
+					 "zc_cleaner_options_t");
+	if (result != ZC_OK)
+		return result;
+	if (!pool->may_write)
+		return zc_fail(ZC_ERROR_PERMISSION, "pool %s: who cleans must be "
+			       "permitted to write", pool->name);
+	result = zc_cleaner_new(pool, &o, false, &c);
+	if (result == ZC_OK)
+		*out = c;
+	return result;
+}
+
+static void zc_cleaner_end(struct zc_cleaner *c)
+{
+	struct zc_pool *pool = c->pool;
 	struct zc_cleaner **at;
 
-	if (!c || !zc_load_relaxed(c->alive))
-		return;
-	pool = c->pool;
 	zc_store_release(&c->stop, 1);
 	zc_node_ring(&pool->view, c->id);
 	pthread_join(c->thread, NULL);
-	pool->backend->cleaner_leave(pool, c->id, c->incarnation);
+	if (!c->ended && !zc_load_relaxed(&pool->evicted))
+		pool->backend->cleaner_leave(pool, c->id, c->incarnation);
 	pthread_mutex_lock(&pool->lock);
 	for (at = &pool->cleaners; *at && *at != c; at = &(*at)->next)
 		;
@@ -305,6 +309,43 @@ void zc_cleaner_stop(zc_cleaner_t *c)
 		*at = c->next;
 	pthread_mutex_unlock(&pool->lock);
 	zc_cleaner_free(c);
+}
+
+/* A cleaner of the team that has ended, or any of them if there is nobody else. */
+static struct zc_cleaner *zc_cleaner_left_over(struct zc_pool *pool, bool all)
+{
+	struct zc_cleaner *c, *found = NULL;
+	bool alone = all;
+
+	pthread_mutex_lock(&pool->lock);
+	for (c = pool->cleaners; c; c = c->next)
+		if (!c->hot)
+			alone = false;
+	for (c = pool->cleaners; c && !found; c = c->next)
+		if (c->hot && (alone || zc_load_acquire(&c->ended)))
+			found = c;
+	pthread_mutex_unlock(&pool->lock);
+	return found;
+}
+
+void zc_cleaners_sweep(struct zc_pool *pool, bool all)
+{
+	struct zc_cleaner *c;
+
+	while ((c = zc_cleaner_left_over(pool, all)))
+		zc_cleaner_end(c);
+}
+
+void zc_cleaner_stop(zc_cleaner_t *c)
+{
+	struct zc_pool *pool;
+
+	if (!c || !zc_load_relaxed(c->alive))
+		return;
+	pool = c->pool;
+	zc_cleaner_end(c);
+	/* Those of the team are not left alone in this process. */
+	zc_cleaners_sweep(pool, true);
 }
 
 zc_result_t zc_cleaner_get_stats(zc_cleaner_t *c, zc_cleaner_stats_t *stats)
@@ -320,4 +361,19 @@ zc_result_t zc_cleaner_get_stats(zc_cleaner_t *c, zc_cleaner_stats_t *stats)
 	pthread_mutex_unlock(&c->lock);
 	s.id = c->id;
 	return zc_info_copy(stats, stats->sz, &s, sizeof(s));
+}
+
+zc_result_t zc_cleaner_handle(zc_cleaner_t *c, uint32_t type,
+			      zc_message_handler_t handler, void *ctx)
+{
+	if (!c)
+		return zc_fail(ZC_ERROR_INVALID, "cleaner is NULL");
+	if (!zc_load_relaxed(c->alive))
+		return zc_role_fail(c->pool, c->alive);
+	if (type > ZC_MSG_MAX || (type && type < ZC_MSG_USER))
+		return zc_fail(ZC_ERROR_INVALID,
+			       "message type %u is the cleaner's own: yours go from %u to %u",
+			       type, ZC_MSG_USER, ZC_MSG_MAX);
+	zc_handlers_set(&c->ring.handlers, type, handler, ctx);
+	return ZC_OK;
 }

@@ -63,6 +63,7 @@ struct zc_pool {
 	struct zc_reader *readers;	/* (under @lock) */
 	struct zc_cleaner *cleaners;	/* (under @lock) */
 	struct zc_messagering *rings;	/* (under @lock) */
+	zc_scaling_policy_t scaling;	/* (under @lock) */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 
 	u64 event_cursor;		/* zc_pool_next_event() */

@@ -12,15 +12,38 @@
 #define ZC_RING_SLICE_NS 100000000ULL
 #define ZC_RING_BATCH 64U
 
-bool zc_handlers_call(const struct zc_handlers *h, const zc_message_t *m)
+void zc_handlers_init(struct zc_handlers *h)
 {
-	const struct zc_handler *by =
-		m->type <= ZC_MSG_MAX && h->by[m->type].fn ?
-			&h->by[m->type] : &h->by[ZC_MSG_DEFAULT];
+	pthread_mutex_init(&h->lock, NULL);
+}
 
-	if (by->fn)
-		by->fn(m, by->ctx);
-	return by->fn;
+void zc_handlers_free(struct zc_handlers *h)
+{
+	pthread_mutex_destroy(&h->lock);
+}
+
+void zc_handlers_set(struct zc_handlers *h, u32 type, zc_message_handler_t fn,
+		     void *ctx)
+{
+	pthread_mutex_lock(&h->lock);
+	h->by[type].fn = fn;
+	h->by[type].ctx = ctx;
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool zc_handlers_call(struct zc_handlers *h, const zc_message_t *m)
+{
+	struct zc_handler by = { NULL, NULL };
+
+	pthread_mutex_lock(&h->lock);
+	if (m->type <= ZC_MSG_MAX)
+		by = h->by[m->type];
+	if (!by.fn)
+		by = h->by[ZC_MSG_DEFAULT];
+	pthread_mutex_unlock(&h->lock);
+	if (by.fn)
+		by.fn(m, by.ctx);
+	return by.fn;
 }
 
 u32 zc_messagering_work(struct zc_messagering *m, u32 *mine)
@@ -104,6 +127,7 @@ zc_result_t zc_messagering_register(zc_pool_t *pool, zc_messagering_t **out)
 		free(m);
 		return result;
 	}
+	zc_handlers_init(&m->handlers);
 	zc_node_begin(&m->node, &pool->view, id, incarnation, 0, zc_timestamp());
 	pthread_mutex_lock(&pool->lock);
 	m->next = pool->rings;
@@ -130,6 +154,7 @@ void zc_messagering_unregister(zc_messagering_t *m)
 			m->pool->backend->cleaner_leave(m->pool, m->node.id,
 							m->node.incarnation);
 	}
+	zc_handlers_free(&m->handlers);
 	free(m);
 }
 
@@ -161,8 +186,7 @@ zc_result_t zc_messagering_handle(zc_messagering_t *m, uint32_t type,
 	if (type > ZC_MSG_MAX)
 		return zc_fail(ZC_ERROR_INVALID,
 			       "message type %u: there are %u", type, ZC_MSG_MAX);
-	m->handlers.by[type].fn = handler;
-	m->handlers.by[type].ctx = ctx;
+	zc_handlers_set(&m->handlers, type, handler, ctx);
 	return ZC_OK;
 }
 

@@ -13,10 +13,15 @@ struct zc_handlers {
 		zc_message_handler_t fn;
 		void *ctx;
 	} by[ZC_MSG_MAX + 1];
+	pthread_mutex_t lock;	/* not held while a handler runs */
 };
 
+void zc_handlers_init(struct zc_handlers *h);
+void zc_handlers_free(struct zc_handlers *h);
+void zc_handlers_set(struct zc_handlers *h, u32 type, zc_message_handler_t fn,
+		     void *ctx);
 /* The handler of that type, or the default, is called; false: there is none. */
-bool zc_handlers_call(const struct zc_handlers *h, const zc_message_t *m);
+bool zc_handlers_call(struct zc_handlers *h, const zc_message_t *m);
 
 struct zc_messagering {
 	struct zc_node node;

@@ -8,6 +8,7 @@
 #ifndef ZEROCORE_CLEANER_H
 #define ZEROCORE_CLEANER_H
 
+#include <zerocore/message.h>
 #include <zerocore/pool.h>
 
 ZC_BEGIN_DECLS
@@ -69,6 +70,8 @@ ZC_API void zc_cleaner_stop(zc_cleaner_t *cleaner);
  * @pass_ns: how long the last pass took
  * @busy_ns: processor time of the thread, ever
  * @resting: it has seen all of the pool, and there was nothing to do
+ * @leads: it is on duty
+ * @scan_ns: longest time that any block goes unscanned: the pass, divided by cleaners
  */
 typedef struct zc_cleaner_stats {
 	size_t sz;
@@ -85,11 +88,81 @@ typedef struct zc_cleaner_stats {
 	uint64_t pass_ns;
 	uint64_t busy_ns;
 	bool resting;
+	bool leads;
+	uint64_t scan_ns;
 } zc_cleaner_stats_t;
 
 /* zc_cleaner_get_stats() - Threads: any, until it is stopped. */
 ZC_API zc_result_t zc_cleaner_get_stats(zc_cleaner_t *cleaner,
 					zc_cleaner_stats_t *stats);
+
+/**
+ * zc_cleaner_handle() - say what a cleaner does with a type of packet
+ * @cleaner: the cleaner
+ * @type: ZC_MSG_DEFAULT, or from ZC_MSG_USER to ZC_MSG_MAX: the others are its own
+ * @handler: runs in the cleaner's thread; NULL: none. The last one may still run when
+ *	this returns, unless it is called from there
+ * @ctx: for the handler
+ *
+ * Threads: any. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ */
+ZC_API zc_result_t zc_cleaner_handle(zc_cleaner_t *cleaner, uint32_t type,
+				     zc_message_handler_t handler, void *ctx);
+
+/* --- how many ------------------------------------------------------------------ */
+
+/**
+ * struct zc_stats - a pool as a scaling policy sees it
+ * @total_bytes: of data memory
+ * @used_bytes: claimed and committed
+ * @largest_free_bytes: longest run
+ * @waiting_writers: bit w: writer w waits for memory
+ * @scan_ns: longest time that any block goes unscanned
+ * @scan_goal_ns: and how long it may be
+ */
+typedef struct zc_stats {
+	uint64_t total_bytes;
+	uint64_t used_bytes;
+	uint64_t largest_free_bytes;
+	uint32_t waiting_writers;
+	uint64_t scan_ns;
+	uint64_t scan_goal_ns;
+} zc_stats_t;
+
+/**
+ * struct zc_scaling_policy - when a team grows and shrinks
+ * @sz: sizeof(struct zc_scaling_policy): set by ZC_SCALING_POLICY_INIT
+ * @should_scale_up: one more cleaner? NULL: when @scan_ns is above 85 % of the goal
+ * @should_scale_down: one less? NULL: below 40 %
+ * @max_cleaners: most that there may be; 0: 4
+ * @ctx: for the functions
+ *
+ * (Reference 1.3.1, 6.3.2; there the load is that of memory.)
+ */
+typedef struct zc_scaling_policy {
+	size_t sz;
+	bool (*should_scale_up)(const zc_stats_t *stats, int current, void *ctx);
+	bool (*should_scale_down)(const zc_stats_t *stats, int current, void *ctx);
+	int max_cleaners;
+	void *ctx;
+} zc_scaling_policy_t;
+
+#define ZC_SCALING_POLICY_INIT { sizeof(zc_scaling_policy_t), NULL, NULL, 0, NULL }
+
+/**
+ * zc_set_scaling_policy() - for the cleaners of this process
+ * @pool: the pool
+ * @policy: NULL: the default
+ *
+ * Each cleaner asks the policy at the end of a pass and tells the leader, who starts
+ * one more, in its own process, or ends one that a leader started, when more than
+ * half of all want it.  Cleaners that a program started are never ended.
+ *
+ * Threads: any; the functions run in the cleaners' threads.
+ * Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ */
+ZC_API zc_result_t zc_set_scaling_policy(zc_pool_t *pool,
+					 const zc_scaling_policy_t *policy);
 
 ZC_END_DECLS
 

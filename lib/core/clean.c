@@ -46,6 +46,7 @@ static u32 zc_clean_merge(const struct zc_view *v, struct zc_clean *c,
 		/* A neighbour from before, which crosses the stripe, stays. */
 		if (grown == length)
 			break;
+		c->now.merged_granules += grown - length;
 		length = grown;
 	}
 	c->now.merged += merged;

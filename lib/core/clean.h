@@ -23,6 +23,7 @@ struct zc_clean_pass {
 	u64 cleaning;
 	u64 largest_free;	/* granules of the longest free run */
 	u64 merged;		/* runs that became part of another */
+	u64 merged_granules;	/* of these */
 	u64 adopted;		/* orphans that nobody holds any more */
 };
 

@@ -64,6 +64,9 @@
 	X(node_sleeps)                                                        \
 	X(packet_filled)                                                      \
 	X(packet_put)                                                         \
+	X(duty_named)                                                         \
+	X(duty_told)                                                          \
+	X(duty_served)                                                        \
 	X(clean_claimed)                                                      \
 	X(clean_freed)                                                        \
 	X(service_claimed)                                                    \

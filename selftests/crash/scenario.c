@@ -487,6 +487,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "event_", visits_first },	{ "death_", witness_first },
 		{ "reap_", witness_first },	{ "clean", cleaner_first },
 		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
+		{ "duty_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

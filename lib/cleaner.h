@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * cleaner.h - a cleaner as its own process knows it, and the team that it is in.
+ */
+#ifndef ZC_LIB_CLEANER_H
+#define ZC_LIB_CLEANER_H
+
+#include "core/clean.h"
+#include "messagering.h"
+#include "role.h"
+
+/* The others, as this cleaner knows them. */
+struct zc_team {
+	u64 duty;		/* word, as last seen */
+	u64 beat_ns;		/* last heartbeat to the leader */
+	u64 told_ns;		/* last news of merging */
+	u64 asked_ns;		/* the policy, last */
+	u64 hurried_ns;		/* the others, last */
+	u64 scaled_ns;		/* last cleaner started or ended */
+	u32 known[ZC_MAX_CLEANERS];	/* incarnations that have their offset */
+	u64 up_ns[ZC_MAX_CLEANERS];	/* last votes, as the leader got them */
+	u64 down_ns[ZC_MAX_CLEANERS];
+};
+
+/* A topic as the cleaner knows it. */
+struct zc_topic {
+	u64 cursor;		/* of zc_slot_reclaim() */
+	u64 head;		/* when it was last seen to move */
+	u64 moved_ns;
+};
+
+struct zc_cleaner {
+	struct zc_pool *pool;
+	struct zc_cleaner *next;	/* in pool->cleaners */
+	u32 id;
+	u32 incarnation;
+	u64 period_ns;
+	u64 idle_ns;
+	u32 slice;
+	pthread_t thread;
+	const u32 *alive;	/* zc_not_forked */
+	u32 stop;
+	u32 ended;		/* by the team: its place is given back */
+	bool hot;		/* started by the team */
+
+	pthread_mutex_t lock;
+	zc_cleaner_stats_t stats;	/* (under @lock) */
+
+	/* Of the thread alone. */
+	struct zc_messagering ring;
+	struct zc_clean clean;
+	struct zc_topic topic[ZC_MAX_WRITERS];
+	u64 seen;		/* what the pool had come to when the pass began */
+	u64 began_ns;
+	u64 counted_ns;		/* last pass that was counted */
+	u64 reclaimed;		/* granules */
+	u64 scan_ns;		/* longest time that any block goes unscanned */
+	bool passing;
+	struct zc_team team;
+};
+
+/* A thread that cleans; @hot: the team's, which may end it. */
+zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
+			   bool hot, struct zc_cleaner **out);
+
+/* Ends cleaners of the team that were told to, or all of them if no other is left. */
+void zc_cleaners_sweep(struct zc_pool *pool, bool all);
+
+/* --- team.c ------------------------------------------------------------------- */
+
+/* Registers what a cleaner does with messages of the team. */
+void zc_team_enter(struct zc_cleaner *c);
+/* Who leads, and what the leader does; at each turn of the thread. */
+void zc_team_step(struct zc_cleaner *c, u64 now_ns);
+/* A pass is over: votes, and news. */
+void zc_team_pass(struct zc_cleaner *c, u64 now_ns);
+bool zc_team_leads(const struct zc_cleaner *c);
+
+#endif /* ZC_LIB_CLEANER_H */

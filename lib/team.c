@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * team.c - cleaners among themselves: who leads, how many they are.
+ *
+ * The word of duty is the truth; packets tell of it.  Whoever sees that the one on duty
+ * is not there names the lowest that is, by CAS: any cleaner is the guardian of the
+ * others.  One that was stopped, and goes on, finds another term.
+ *
+ * The leader counts votes: a cleaner asks the policy at the end of each pass.  A vote is
+ * good for a second; more than half of all decide.
+ */
+#include "cleaner.h"
+#include "core/killpoint.h"
+
+#define ZC_TEAM_BEAT_NS		100000000ULL
+#define ZC_TEAM_VOTE_NS		1000000000ULL
+#define ZC_TEAM_SETTLE_NS	200000000ULL
+#define ZC_TEAM_HURRY_NS	10000000ULL
+#define ZC_TEAM_SCAN_GOAL_NS	100000000ULL
+#define ZC_TEAM_MAX		4
+#define ZC_TEAM_UP_PERCENT	85
+#define ZC_TEAM_DOWN_PERCENT	40
+
+static u32 zc_duty_node(u64 duty)
+{
+	return (u32)duty - 1;
+}
+
+static bool zc_cleaner_there(const struct zc_view *v, u32 c, u64 now)
+{
+	return c < ZC_MAX_CLEANERS && zc_node_there(v, c, now) &&
+	       zc_load_relaxed(&zc_node_area(v, c)->flags) & ZC_NODE_CLEANER;
+}
+
+bool zc_team_leads(const struct zc_cleaner *c)
+{
+	return zc_duty_node(c->team.duty) == c->id;
+}
+
+static u32 zc_team_count(const struct zc_view *v, u64 now)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < ZC_MAX_CLEANERS; i++)
+		n += zc_cleaner_there(v, i, now);
+	return n;
+}
+
+/* --- duty -------------------------------------------------------------------------- */
+
+static void zc_team_name(struct zc_cleaner *c, u64 duty, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 term = (duty >> ZC_DUTY_TERM_SHIFT) + 1;
+	u64 news[2];
+	u32 node = 0;
+
+	while (node < ZC_MAX_CLEANERS && !zc_cleaner_there(v, node, now))
+		node++;
+	if (node == ZC_MAX_CLEANERS)
+		node = c->id;
+	if (!zc_cas64(&v->hints->duty, &duty,
+		      term << ZC_DUTY_TERM_SHIFT | (node + 1)))
+		return;		/* somebody else was faster */
+	ZC_KILLPOINT(duty_named);
+	news[0] = term;
+	news[1] = node;
+	zc_messagering_send(&c->ring, ZC_PEER_ALL, ZC_MSG_DUTY, news,
+			    sizeof(news), ZC_MESSAGE_CRITICAL);
+	ZC_KILLPOINT(duty_told);
+}
+
+/* --- scaling ------------------------------------------------------------------------ */
+
+static bool zc_default_up(const zc_stats_t *s, int current, void *ctx)
+{
+	(void)current;
+	(void)ctx;
+	return s->scan_ns > s->scan_goal_ns / 100 * ZC_TEAM_UP_PERCENT;
+}
+
+static bool zc_default_down(const zc_stats_t *s, int current, void *ctx)
+{
+	(void)current;
+	(void)ctx;
+	return s->scan_ns < s->scan_goal_ns / 100 * ZC_TEAM_DOWN_PERCENT;
+}
+
+static zc_scaling_policy_t zc_policy(struct zc_pool *pool)
+{
+	zc_scaling_policy_t p;
+
+	pthread_mutex_lock(&pool->lock);
+	p = pool->scaling;
+	pthread_mutex_unlock(&pool->lock);
+	if (!p.should_scale_up)
+		p.should_scale_up = zc_default_up;
+	if (!p.should_scale_down)
+		p.should_scale_down = zc_default_down;
+	if (!p.max_cleaners)
+		p.max_cleaners = ZC_TEAM_MAX;
+	return p;
+}
+
+zc_result_t zc_set_scaling_policy(zc_pool_t *pool,
+				  const zc_scaling_policy_t *policy)
+{
+	zc_scaling_policy_t p = ZC_SCALING_POLICY_INIT;
+	zc_result_t result;
+
+	if (!pool)
+		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	result = zc_pool_usable(pool);
+	if (result == ZC_OK && policy)
+		result = zc_options_copy(&p, sizeof(p), policy, policy->sz,
+					 "zc_scaling_policy_t");
+	if (result != ZC_OK)
+		return result;
+	if (p.max_cleaners < 0 || p.max_cleaners > (int)ZC_MAX_CLEANERS)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "max_cleaners is %d: a pool has up to %u",
+			       p.max_cleaners, ZC_MAX_CLEANERS);
+	pthread_mutex_lock(&pool->lock);
+	pool->scaling = p;
+	pthread_mutex_unlock(&pool->lock);
+	return ZC_OK;
+}
+
+static void zc_team_vote(struct zc_cleaner *c, u32 from, bool up, u64 now)
+{
+	c->team.up_ns[from] = up ? now : 0;
+	c->team.down_ns[from] = up ? 0 : now;
+}
+
+/* Where the largest part of the pool lies that nobody is about to come to. */
+static u64 zc_team_gap(const struct zc_view *v, u32 except, u64 now)
+{
+	u64 total = zc_granules(v), widest = 0, middle = 0;
+	u32 i, j;
+
+	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
+		u64 at, gap = total;
+
+		if (i == except || !zc_cleaner_there(v, i, now))
+			continue;
+		at = zc_load_relaxed(&zc_node_area(v, i)->position) % total;
+		for (j = 0; j < ZC_MAX_CLEANERS; j++) {
+			u64 other;
+
+			if (j == i || j == except || !zc_cleaner_there(v, j, now))
+				continue;
+			other = zc_load_relaxed(&zc_node_area(v, j)->position);
+			other = (other % total + total - at) % total;
+			if (other && other < gap)
+				gap = other;
+		}
+		if (gap > widest) {
+			widest = gap;
+			middle = (at + gap / 2) % total;
+		}
+	}
+	return middle;
+}
+
+static void zc_team_start(struct zc_cleaner *c)
+{
+	const zc_cleaner_options_t o = { .sz = sizeof(o),
+					 .period_ns = c->period_ns,
+					 .idle_ns = c->idle_ns,
+					 .slice = c->slice };
+	struct zc_cleaner *more;
+
+	zc_cleaners_sweep(c->pool, false);
+	if (zc_cleaner_new(c->pool, &o, true, &more) != ZC_OK)
+		return;		/* no place, no memory: it goes on with less */
+	zc_log(ZC_LOG_INFO, "pool %s: one more cleaner, %u", c->pool->name,
+	       more->id);
+}
+
+static void zc_team_stop(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u32 i = ZC_MAX_CLEANERS;
+
+	while (i--) {
+		if (!zc_cleaner_there(v, i, now) ||
+		    !(zc_load_relaxed(&zc_node_area(v, i)->flags) & ZC_NODE_HOT))
+			continue;
+		if (i == c->id)
+			zc_store_release(&c->stop, 1);
+		else
+			zc_messagering_send(&c->ring, i, ZC_MSG_STOP, NULL, 0,
+					    ZC_MESSAGE_CRITICAL);
+		zc_log(ZC_LOG_INFO, "pool %s: one cleaner less, %u",
+		       c->pool->name, i);
+		return;
+	}
+}
+
+static void zc_team_scale(struct zc_cleaner *c, u64 now)
+{
+	struct zc_team *t = &c->team;
+	const struct zc_view *v = &c->pool->view;
+	zc_scaling_policy_t policy;
+	u32 i, up = 0, down = 0, all;
+
+	if (now - t->scaled_ns < ZC_TEAM_SETTLE_NS)
+		return;
+	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
+		if (!zc_cleaner_there(v, i, now))
+			continue;
+		up += t->up_ns[i] && now - t->up_ns[i] < ZC_TEAM_VOTE_NS;
+		down += t->down_ns[i] && now - t->down_ns[i] < ZC_TEAM_VOTE_NS;
+	}
+	if (!up && !down)
+		return;
+	all = zc_team_count(v, now);
+	policy = zc_policy(c->pool);
+	if (2 * up > all && (int)all < policy.max_cleaners)
+		zc_team_start(c);
+	else if (2 * down > all && all > 1)
+		zc_team_stop(c, now);
+	else
+		return;
+	/* Who voted thought of another number of cleaners. */
+	memset(t->up_ns, 0, sizeof(t->up_ns));
+	memset(t->down_ns, 0, sizeof(t->down_ns));
+	t->scaled_ns = now;
+}
+
+/* --- packets ------------------------------------------------------------------------- */
+
+static void zc_on_vote(const zc_message_t *m, void *ctx)
+{
+	struct zc_cleaner *c = ctx;
+
+	zc_team_vote(c, m->src, m->type == ZC_MSG_SCALE_UP, zc_timestamp());
+}
+
+static void zc_on_stop(const zc_message_t *m, void *ctx)
+{
+	struct zc_cleaner *c = ctx;
+
+	(void)m;
+	if (c->hot)
+		zc_store_release(&c->stop, 1);
+}
+
+static void zc_begin_at(struct zc_cleaner *c, const zc_message_t *m)
+{
+	u64 granule;
+
+	if (m->bytes != sizeof(granule))
+		return;
+	memcpy(&granule, m->payload, sizeof(granule));
+	if (granule < zc_granules(&c->pool->view))
+		c->clean.first = (u32)(granule >> c->pool->view.segment_shift);
+}
+
+/* Writers wait: all of the pool is to be seen soon, beginning there. */
+static void zc_on_merge_request(const zc_message_t *m, void *ctx)
+{
+	struct zc_cleaner *c = ctx;
+
+	zc_begin_at(c, m);
+	c->seen = 0;
+}
+
+/* Where the leader has its passes begin. */
+static void zc_on_offset(const zc_message_t *m, void *ctx)
+{
+	zc_begin_at(ctx, m);
+}
+
+/* That it came is all that is in it. */
+static void zc_on_news(const zc_message_t *m, void *ctx)
+{
+	(void)m;
+	(void)ctx;
+}
+
+void zc_team_enter(struct zc_cleaner *c)
+{
+	static const struct {
+		u32 type;
+		zc_message_handler_t fn;
+	} table[] = {
+		{ ZC_MSG_SCALE_UP, zc_on_vote },
+		{ ZC_MSG_SCALE_DOWN, zc_on_vote },
+		{ ZC_MSG_STOP, zc_on_stop },
+		{ ZC_MSG_MERGE_REQ, zc_on_merge_request },
+		{ ZC_MSG_OFFSET, zc_on_offset },
+		{ ZC_MSG_HEARTBEAT, zc_on_news },
+		{ ZC_MSG_MERGE_COMPLETE, zc_on_news },
+		{ ZC_MSG_DUTY, zc_on_news },
+	};
+	u32 i;
+
+	for (i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		c->ring.handlers.by[table[i].type].fn = table[i].fn;
+		c->ring.handlers.by[table[i].type].ctx = c;
+	}
+}
+
+/* --- at each turn --------------------------------------------------------------------- */
+
+static void zc_team_beat(struct zc_cleaner *c, u32 leader, u64 now)
+{
+	const struct zc_node_area *a = c->ring.node.area;
+	u64 news[3];
+
+	if (now - c->team.beat_ns < ZC_TEAM_BEAT_NS)
+		return;
+	c->team.beat_ns = now;
+	news[0] = zc_load_relaxed(&a->position);
+	news[1] = zc_load_relaxed(&a->pass_ns);
+	news[2] = zc_load_relaxed(&a->load);
+	zc_messagering_send(&c->ring, leader, ZC_MSG_HEARTBEAT, news,
+			    sizeof(news), 0);
+}
+
+/* Who is new begins where nobody is about to come. */
+static void zc_team_welcome(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u32 i;
+
+	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
+		u32 incarnation = zc_load_relaxed(&zc_node_area(v, i)->incarnation);
+		u64 offset;
+
+		if (i == c->id || c->team.known[i] == incarnation ||
+		    !zc_cleaner_there(v, i, now))
+			continue;
+		offset = zc_team_gap(v, i, now);
+		if (zc_messagering_send(&c->ring, i, ZC_MSG_OFFSET, &offset,
+					sizeof(offset), 0))
+			c->team.known[i] = incarnation;
+	}
+}
+
+/* While writers wait, all look for memory: each in another part of the pool. */
+static void zc_team_hurry(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u32 i, n = 1, all;
+
+	if (!zc_load_relaxed(&v->hints->waiting_writers) ||
+	    now - c->team.hurried_ns < ZC_TEAM_HURRY_NS)
+		return;
+	c->team.hurried_ns = now;
+	c->seen = 0;
+	all = zc_team_count(v, now);
+	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
+		u64 granule = zc_granules(v) * n / (all ? all : 1);
+
+		if (i == c->id || !zc_cleaner_there(v, i, now))
+			continue;
+		zc_messagering_send(&c->ring, i, ZC_MSG_MERGE_REQ, &granule,
+				    sizeof(granule), 0);
+		n++;
+	}
+}
+
+static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	const struct zc_clean_pass *p = &c->clean.last;
+	zc_scaling_policy_t policy = zc_policy(c->pool);
+	u32 all = zc_team_count(v, now);
+	zc_stats_t s = {
+		.total_bytes = zc_granules(v) << v->granule_shift,
+		.used_bytes = (p->claimed + p->committed) << v->granule_shift,
+		.largest_free_bytes = (u64)p->largest_free << v->granule_shift,
+		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
+		.scan_ns = scan_ns / (all ? all : 1),
+		.scan_goal_ns = ZC_TEAM_SCAN_GOAL_NS,
+	};
+	bool up, down = false;
+
+	c->team.asked_ns = now;
+	c->scan_ns = s.scan_ns;
+	up = policy.should_scale_up(&s, (int)all, policy.ctx);
+	if (!up)
+		down = policy.should_scale_down(&s, (int)all, policy.ctx);
+	if (!up && !down)
+		return;
+	if (zc_team_leads(c))
+		zc_team_vote(c, c->id, up, now);
+	else
+		zc_messagering_send(&c->ring, zc_duty_node(c->team.duty),
+				    up ? ZC_MSG_SCALE_UP : ZC_MSG_SCALE_DOWN,
+				    NULL, 0, 0);
+}
+
+void zc_team_step(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 duty = zc_load_acquire(&v->hints->duty);
+
+	if (!zc_cleaner_there(v, zc_duty_node(duty), now)) {
+		zc_team_name(c, duty, now);
+		duty = zc_load_acquire(&v->hints->duty);
+	}
+	if (duty != c->team.duty) {
+		memset(&c->team, 0, sizeof(c->team));
+		c->team.duty = duty;
+	}
+	/* Nothing to scan is an opinion, too. */
+	if (!c->passing && now - c->team.asked_ns > ZC_TEAM_VOTE_NS / 2)
+		zc_team_ask(c, 0, now);
+	if (!zc_team_leads(c)) {
+		zc_team_beat(c, zc_duty_node(duty), now);
+		return;
+	}
+	zc_team_welcome(c, now);
+	zc_team_hurry(c, now);
+	zc_team_scale(c, now);
+	ZC_KILLPOINT(duty_served);
+}
+
+void zc_team_pass(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_clean_pass *p = &c->clean.last;
+	u64 bytes = p->merged_granules << c->pool->view.granule_shift;
+
+	if (p->merged && now - c->team.told_ns > ZC_TEAM_BEAT_NS) {
+		c->team.told_ns = now;
+		zc_messagering_send(&c->ring, ZC_PEER_ALL, ZC_MSG_MERGE_COMPLETE,
+				    &bytes, sizeof(bytes), 0);
+	}
+	zc_team_ask(c, now - c->began_ns, now);
+}
