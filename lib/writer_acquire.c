@@ -67,7 +67,10 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 {
 	if (zc_reserved(w, n) || !zc_writer_take(w, n, deep, &c->granule))
 		return false;
-	c->word = zc_load_relaxed(&w->descs[c->granule].word);
+	/* All but the generation is known: what is there need not be believed. */
+	c->word = zc_word(zc_word_generation(zc_load_relaxed(
+				  &w->descs[c->granule].word)),
+			  n, ZC_OWNER_WRITER(w->id), ZC_STATE_FREE);
 	/* Stays true as long as the block is this writer's to reuse. */
 	zc_store_relaxed(&w->descs[c->granule].writer, w->id);
 	zc_store_relaxed(&w->descs[c->granule].flags, 0);

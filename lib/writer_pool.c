@@ -139,11 +139,13 @@ static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
-	u32 length = zc_word_length(zc_load_relaxed(&v->descs[granule].word));
+	u64 word = zc_load_relaxed(&v->descs[granule].word);
+	u32 length = zc_word_length(word);
 	u32 cap = 128 * n, rest = granule + n;
 	u64 total = zc_granules(v);
 
-	if (length == n)
+	/* So much was there when it was claimed, whatever somebody wrote since. */
+	if (length <= n || !zc_run_sane(v, granule, word))
 		return granule;
 	length -= n;
 	if (cap < 65536U >> w->granule_shift)
@@ -379,7 +381,8 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 
 	if (w->cached) {
 		u32 g = w->cached - 1;
-		u32 length = zc_word_length(zc_load_relaxed(&v->descs[g].word));
+		u64 word = zc_load_relaxed(&v->descs[g].word);
+		u32 length = zc_run_sane(v, g, word) ? zc_word_length(word) : 0;
 
 		if (length < n && n <= v->stripe_granules)
 			length = zc_run_grow(v, g, n, owner);

@@ -131,6 +131,7 @@ static bool zc_deferred_one(struct zc_writer *w, struct zc_deferred_entry *d,
 	word = zc_load_acquire(&w->descs[granule].word);
 	if (zc_word_generation(word) != generation ||
 	    zc_word_owner(word) != ZC_OWNER_WRITER(w->id) ||
+	    !zc_run_sane(v, granule, word) ||
 	    zc_load_relaxed(&w->descs[granule].sequence) != s)
 		goto gone;
 	if (zc_sequence_held(v, w->id, s))

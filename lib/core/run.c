@@ -172,13 +172,18 @@ static u32 zc_run_limit(const struct zc_view *v, u32 granule)
 u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner)
 {
 	u64 *head = &zc_desc(v, granule)->word;
-	u32 length = zc_word_length(zc_load_relaxed(head));
+	u64 w = zc_load_relaxed(head);
+	u32 length = zc_word_length(w);
 	u32 limit = zc_run_limit(v, granule);
 
+	if (!zc_run_sane(v, granule, w))
+		return 0;	/* somebody wrote over it: no run that is any use */
 	while (length < want && length < limit) {
 		u64 *next = &zc_desc(v, granule + length)->word;
-		u64 w = zc_load_acquire(next);
-		u32 n = zc_word_length(w);
+		u32 n;
+
+		w = zc_load_acquire(next);
+		n = zc_word_length(w);
 
 		if (n > limit - length ||
 		    !zc_run_claim(v, granule + length, &w, owner))

@@ -68,7 +68,7 @@ u32 zc_run_split(const struct zc_view *v, u32 granule, u32 granules, u32 owner);
  * @owner: the caller
  *
  * Stays within the stripe unless the run starts on one.
- * Return: granules of the run afterwards.
+ * Return: granules of the run afterwards; 0: its word is nonsense.
  */
 u32 zc_run_grow(const struct zc_view *v, u32 granule, u32 want, u32 owner);
 
