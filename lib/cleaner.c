@@ -21,6 +21,7 @@
 #define ZC_CLEAN_PERIOD_NS	1000000ULL
 #define ZC_CLEAN_IDLE_NS	100000000ULL
 #define ZC_CLEAN_SLICE		4096U
+#define ZC_CLEAN_UNREAD_NS	1000000000ULL
 /* Messages of each topic that one slice takes back. */
 #define ZC_CLEAN_MESSAGES	1024U
 /* A live writer takes its own back, unless it has done nothing for so long. */
@@ -215,6 +216,7 @@ static zc_result_t zc_cleaner_run(struct zc_cleaner *c)
 
 static void zc_cleaner_free(struct zc_cleaner *c)
 {
+	zc_team_mail_close(c);
 	zc_handlers_free(&c->ring.handlers);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -236,6 +238,7 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 	if (c->idle_ns < c->period_ns)
 		c->idle_ns = c->period_ns;
 	c->slice = o->slice ? o->slice : ZC_CLEAN_SLICE;
+	c->unread_ns = o->unread_ns ? o->unread_ns : ZC_CLEAN_UNREAD_NS;
 	pthread_mutex_init(&c->lock, NULL);
 	zc_handlers_init(&c->ring.handlers);
 	result = pool->backend->cleaner_join(pool, &c->id, &c->incarnation);

@@ -57,6 +57,8 @@ struct zc_cleaner {
 	u64 scan_ns;		/* longest time that any block goes unscanned */
 	bool passing;
 	struct zc_team team;
+	struct zc_post *post;	/* when it leads */
+	u64 unread_ns;
 };
 
 /* A thread that cleans; @hot: the team's, which may end it. */
@@ -75,5 +77,11 @@ void zc_team_step(struct zc_cleaner *c, u64 now_ns);
 /* A pass is over: votes, and news. */
 void zc_team_pass(struct zc_cleaner *c, u64 now_ns);
 bool zc_team_leads(const struct zc_cleaner *c);
+
+/* --- team_mail.c -------------------------------------------------------------- */
+
+/* Of the one on duty: messages of writers and readers. */
+void zc_team_mail(struct zc_cleaner *c, u64 now_ns);
+void zc_team_mail_close(struct zc_cleaner *c);
 
 #endif /* ZC_LIB_CLEANER_H */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "backend.h"
-#include "role.h"
+#include "role_mail.h"
 
 static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 				   struct zc_reader **out)
@@ -52,6 +52,7 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 
 static void zc_reader_free(struct zc_reader *r)
 {
+	zc_role_mail_free(r->mail);
 	free(r->held);
 	free(r->free_held);
 	free(r);
@@ -147,6 +148,12 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 		return result;
 	result = pool->backend->reader_join(r, &name, &o, &hazard);
 	if (result) {
+		zc_reader_free(r);
+		return result;
+	}
+	result = zc_reader_mail_open(r);
+	if (result) {
+		pool->backend->reader_leave(r);
 		zc_reader_free(r);
 		return result;
 	}

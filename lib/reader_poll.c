@@ -5,7 +5,7 @@
  * Poll: the ring entry at my cursor carries my sequence; hold, then cursor.
  * Release: clear the hold.  Plain stores to the reader's own lines.
  */
-#include "role.h"
+#include "role_mail.h"
 
 #define ZC_PREFETCH_MAX 4096U
 
@@ -283,6 +283,9 @@ static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, s
 		spins++;
 		if (!zc_role_usable(r->alive, &r->closed))
 			return zc_role_fail(r->pool, r->alive);
+		if (zc_load_relaxed(r->bell) != r->bell_seen &&
+		    r->free_held_nr == r->held_nr)
+			zc_role_mail_turn(r->mail, &r->bell_seen);
 		if (zc_timestamp() >= deadline)
 			return zc_fail(ZC_ERROR_TIMEOUT, "no message came");
 		if (zc_timestamp() < spin_until)
@@ -305,6 +308,9 @@ zc_poll_slow(struct zc_reader *r, size_t hint, zc_handle_t *out,
 			       r ? "out_handle" : "reader");
 	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
 		return zc_role_fail(r->pool, r->alive);
+	if (zc_unlikely(zc_load_relaxed(r->bell) != r->bell_seen) &&
+	    r->free_held_nr == r->held_nr)
+		zc_role_mail_turn(r->mail, &r->bell_seen);
 	/* A writer that laps us again and again must not keep us here. */
 	for (jumps = 0; jumps < 4096; jumps++) {
 		switch (zc_poll_once(r, hint, out, &result)) {
@@ -344,7 +350,8 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 	e = &r->ring[s & r->ring_mask];
 	/* [C3] place before the rest of the entry and the payload. */
 	place = zc_load_acquire(&e->place);
-	if (zc_unlikely(s < r->hazard_below || r->fencing))
+	if (zc_unlikely(s < r->hazard_below || r->fencing ||
+			zc_load_relaxed(r->bell) != r->bell_seen))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	if (zc_entry_ahead(place, s)) {
 		if (zc_entry_ahead(place, s) > 0 || timeout_ns ||

@@ -93,6 +93,9 @@ struct zc_writer {
 	bool timestamps;
 	bool fence_commits;	/* no membarrier here: a full fence a commit */
 	u64 max_bytes;
+	const u32 *bell;	/* of messages to this role */
+	u32 bell_seen;
+	struct zc_role_mail *mail;
 	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
@@ -167,6 +170,9 @@ struct zc_reader {
 	u32 held_nr;
 	const char *data;
 	struct zc_pool *pool;
+	const u32 *bell;	/* of messages to this role */
+	u32 bell_seen;
+	struct zc_role_mail *mail;
 	u64 granules;		/* mapped */
 	u64 segment_mask;	/* granules of a segment - 1 */
 	u32 ring_mask;

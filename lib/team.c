@@ -167,7 +167,8 @@ static void zc_team_start(struct zc_cleaner *c)
 	const zc_cleaner_options_t o = { .sz = sizeof(o),
 					 .period_ns = c->period_ns,
 					 .idle_ns = c->idle_ns,
-					 .slice = c->slice };
+					 .slice = c->slice,
+					 .unread_ns = c->unread_ns };
 	struct zc_cleaner *more;
 
 	zc_cleaners_sweep(c->pool, false);
@@ -413,6 +414,7 @@ void zc_team_step(struct zc_cleaner *c, u64 now)
 		zc_team_beat(c, zc_duty_node(duty), now);
 		return;
 	}
+	zc_team_mail(c, now);
 	zc_team_welcome(c, now);
 	zc_team_hurry(c, now);
 	zc_team_scale(c, now);

@@ -7,7 +7,7 @@
 
 #include "core/moves.h"
 #include "backend.h"
-#include "role.h"
+#include "role_mail.h"
 
 /*
  * What an earlier writer of this slot left: head, unread blocks, deferred ones.
@@ -127,6 +127,7 @@ static void zc_writer_free(struct zc_writer *w)
 {
 	u32 i;
 
+	zc_role_mail_free(w->mail);
 	free(w->claims);
 	free(w->free_claims);
 	free(w->sent);
@@ -212,6 +213,12 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	w->rotor = w->id * (zc_segments(&pool->view) * ZC_STRIPES /
 			    ZC_MAX_WRITERS);
 	zc_adopt(w);
+	result = zc_writer_mail_open(w);
+	if (result) {
+		pool->backend->writer_leave(w);
+		zc_writer_free(w);
+		return result;
+	}
 	zc_store_release(&w->area->incarnation, w->incarnation);
 	ZC_KILLPOINT(writer_adopted);
 

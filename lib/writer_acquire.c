@@ -6,7 +6,7 @@
  * guide, the writer's own oldest, one CAS a candidate; then wait in slices.
  */
 #include "core/moves.h"
-#include "role.h"
+#include "role_mail.h"
 
 /*
  * A reader that is only a little behind is back sooner than a sleep ends: spin
@@ -286,6 +286,8 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
+	if (zc_unlikely(zc_load_relaxed(w->bell) != w->bell_seen) && !zc_inflight(w))
+		zc_role_mail_turn(w->mail, &w->bell_seen);
 	n = zc_size_class(w, bytes, &bin);
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,
@@ -318,6 +320,7 @@ zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
 	if (zc_unlikely(bytes - 1 >= w->max_bytes || n > ZC_EXACT_GRANULES ||
 			w->keep_pos == w->tail || !s->word ||
 			zc_word_length(s->word) != n || !w->free_claims_nr ||
+			zc_load_relaxed(w->bell) != w->bell_seen ||
 			!zc_has_credit(w)))
 		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
 	w->keep_pos++;

@@ -21,15 +21,18 @@ typedef struct zc_cleaner zc_cleaner_t;
  * @period_ns: sleep between two slices while there is something to do; 0: 1 ms
  * @idle_ns: longest sleep while nothing happens in the pool; 0: 100 ms
  * @slice: blocks and free runs that one slice looks at; 0: 4096
+ * @unread_ns: a reader that leaves a message unread for so long gets a
+ *	ZC_MSG_MISSING_BLOCK, if this cleaner is on duty; 0: 1 s
  */
 typedef struct zc_cleaner_options {
 	size_t sz;
 	uint64_t period_ns;
 	uint64_t idle_ns;
 	uint32_t slice;
+	uint64_t unread_ns;
 } zc_cleaner_options_t;
 
-#define ZC_CLEANER_OPTIONS_INIT { sizeof(zc_cleaner_options_t), 0, 0, 0 }
+#define ZC_CLEANER_OPTIONS_INIT { sizeof(zc_cleaner_options_t), 0, 0, 0, 0 }
 
 /**
  * zc_cleaner_start() - start a thread that cleans the pool

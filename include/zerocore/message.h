@@ -9,6 +9,8 @@
 #define ZEROCORE_MESSAGE_H
 
 #include <zerocore/pool.h>
+#include <zerocore/reader.h>
+#include <zerocore/writer.h>
 
 ZC_BEGIN_DECLS
 
@@ -148,6 +150,99 @@ ZC_API zc_result_t zc_messagering_broadcast(zc_messagering_t *node, uint32_t typ
 ZC_API zc_result_t zc_messagering_on_message(zc_messagering_t *node,
 					     uint64_t timeout_ns,
 					     uint32_t *handled);
+
+/* --- between writers, readers and cleaners --------------------------------------- */
+
+/* As a destination: the cleaners, of whom the one on duty gets it. */
+#define ZC_TEAM 0xfffeU
+
+/* A message carries so much. */
+#define ZC_MESSAGE_BYTES 200U
+
+/**
+ * zc_writer_send_message() - send a short message
+ * @writer: the sender
+ * @dst: ZC_TEAM; ZC_READER() of this writer, directly; any other ZC_READER() or
+ *	ZC_WRITER() of the pool, by the cleaners, which pass it on (ZC_MSG_REQ_TRANSPOND)
+ *	with the time at which it was sent
+ * @type: 1 to ZC_MSG_MAX, not ZC_MSG_REQ_TRANSPOND
+ * @payload: copied; may be NULL when @bytes is 0
+ * @bytes: up to ZC_MESSAGE_BYTES
+ *
+ * Messages collect while the receiver has not read the last ones, and are handed over
+ * when it has: at this role's next verb at the earliest, so call one now and then.
+ * It never waits.  A message is lost with a receiver, or a cleaner, that took it and
+ * died.
+ *
+ * Context: a system call if the receiver sleeps. Threads: the role's own.
+ * Return: ZC_OK: sent, or collected; ZC_ERROR_NOT_FOUND: nobody is there;
+ * ZC_ERROR_BUSY: what has collected fills the buffer; ZC_ERROR_INVALID;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED. (Reference 1.4, 7.2.)
+ */
+ZC_API zc_result_t zc_writer_send_message(zc_writer_t *writer, uint32_t dst,
+					  uint32_t type, const void *payload,
+					  size_t bytes);
+
+/* zc_reader_send_message() - the same of a reader, to its writer directly. */
+ZC_API zc_result_t zc_reader_send_message(zc_reader_t *reader, uint32_t dst,
+					  uint32_t type, const void *payload,
+					  size_t bytes);
+
+/**
+ * zc_writer_handle_message() - say what happens with a type of message
+ * @writer: the receiver
+ * @type: up to ZC_MSG_MAX; ZC_MSG_DEFAULT: all without a handler of their own
+ * @handler: NULL: none: such messages wait for zc_writer_check_message()
+ * @ctx: for the handler
+ *
+ * Handlers run in zc_writer_acquire_block(), when no block is in flight, and in
+ * zc_writer_check_message().
+ *
+ * Threads: the role's own. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED;
+ * ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
+ */
+ZC_API zc_result_t zc_writer_handle_message(zc_writer_t *writer, uint32_t type,
+					    zc_message_handler_t handler, void *ctx);
+
+/* zc_reader_handle_message() - the same; in zc_reader_poll_block(), when nothing is
+ * held, and in zc_reader_check_message(). */
+ZC_API zc_result_t zc_reader_handle_message(zc_reader_t *reader, uint32_t type,
+					    zc_message_handler_t handler, void *ctx);
+
+/**
+ * struct zc_message_record - a message that no handler took, as it is handed out
+ * @bytes: of @payload; the next record is at the next multiple of 8 behind it
+ */
+typedef struct zc_message_record {
+	uint16_t type;
+	uint16_t bytes;
+	uint32_t src;
+	uint64_t create_ns;
+	uint8_t payload[];
+} zc_message_record_t;
+
+/**
+ * zc_writer_check_message() - look for messages now
+ * @writer: the receiver
+ * @received: NULL, or gets how many came, handlers' included
+ * @unprocessed: NULL, or gets how many records are in @stream
+ * @stream: NULL, or gets messages without a handler, one struct zc_message_record
+ *	after the other, aligned to 8
+ * @stream_bytes: room in @stream; what does not fit stays for the next call
+ *
+ * Up to 4 KiB of messages without a handler are kept; then they are dropped.
+ *
+ * Threads: the role's own. Return: ZC_OK, also when nothing came; ZC_ERROR_INVALID;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
+ */
+ZC_API zc_result_t zc_writer_check_message(zc_writer_t *writer, size_t *received,
+					   size_t *unprocessed, void *stream,
+					   size_t stream_bytes);
+
+/* zc_reader_check_message() - the same of a reader. */
+ZC_API zc_result_t zc_reader_check_message(zc_reader_t *reader, size_t *received,
+					   size_t *unprocessed, void *stream,
+					   size_t stream_bytes);
 
 ZC_END_DECLS
 

@@ -64,6 +64,9 @@
 	X(node_sleeps)                                                        \
 	X(packet_filled)                                                      \
 	X(packet_put)                                                         \
+	X(mail_collected)                                                     \
+	X(mail_sent)                                                          \
+	X(mail_taken)                                                         \
 	X(duty_named)                                                         \
 	X(duty_told)                                                          \
 	X(duty_served)                                                        \

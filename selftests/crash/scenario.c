@@ -429,6 +429,14 @@ static void lives_as_cleaner(void *arg)
 			crumble(&writer);
 			t_reader_open(&reader, pool, "crash/crumbs/main", NULL);
 			one_through(&writer, &reader);
+			/* To the reader, and to the cleaner, if it leads by now. */
+			zc_writer_send_message(writer.role,
+					       ZC_READER(zc_writer_id(writer.role),
+							 zc_reader_id(reader.role)),
+					       ZC_MSG_USER, NULL, 0);
+			zc_writer_send_message(writer.role, ZC_TEAM, ZC_MSG_USER,
+					       NULL, 0);
+			one_through(&writer, &reader);
 			t_reader_close(&reader);
 			t_writer_close(&writer);
 			/* The cleaner is there, and may have much to do. */
@@ -487,7 +495,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "event_", visits_first },	{ "death_", witness_first },
 		{ "reap_", witness_first },	{ "clean", cleaner_first },
 		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
-		{ "duty_", cleaner_first },
+		{ "duty_", cleaner_first },	{ "mail_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
