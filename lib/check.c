@@ -444,6 +444,8 @@ zc_result_t zc_pool_check(zc_pool_t *pool, zc_check_report_t *report)
 		return zc_fail(ZC_ERROR_INVALID, "a report needs .sz = sizeof(struct "
 			       "zc_check_report)");
 	result = zc_pool_usable(pool);
+	if (result == ZC_OK)
+		result = zc_pool_joined(pool);
 	if (result != ZC_OK)
 		return result;
 	first = malloc(2 * sizeof(*first));

@@ -285,11 +285,16 @@ static zc_result_t zc_device_open_pool(struct zc_pool *pool, const char *name)
 	return ZC_OK;
 }
 
-/* The kernel gave the descriptor for the name in one step. */
+/* Without the descriptor nobody can say. */
 static bool zc_device_still_named(const struct zc_pool *pool)
 {
-	(void)pool;
-	return true;
+	struct zc_ioc_stat stat;
+
+	return pool->device->fd_lost ||
+	       zc_device_call(pool->device->fd, ZC_IOC_STAT, &stat) ||
+	       memcmp(stat.creation_id, pool->creation_id,
+		      sizeof(stat.creation_id)) ||
+	       !(stat.flags & ZC_STAT_UNLINKED);
 }
 
 static zc_result_t zc_device_remove(const char *name)
@@ -392,7 +397,7 @@ int zc_device_call_patiently(struct zc_pool *pool, unsigned long command,
 static zc_result_t zc_device_join(struct zc_pool *pool)
 {
 	struct zc_ioc_join arg = {
-		.flags = ZC_JOIN_TRY_WRITE |
+		.flags = (pool->observer ? 0 : ZC_JOIN_TRY_WRITE) |
 			 (pool->evictable ? ZC_JOIN_EVICTABLE : 0),
 	};
 	zc_result_t result;

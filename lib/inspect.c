@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "shm.h"
@@ -49,31 +51,41 @@ static bool zc_writer_area_used(const struct zc_view *v, u32 w)
 
 /* --- pool ---------------------------------------------------------------------- */
 
-static void zc_count_roles(const struct zc_view *v, zc_pool_info_t *i)
+static bool zc_is_live(const u64 *life)
 {
-	u32 m, w;
+	return zc_life_state(zc_load_relaxed(life)) == ZC_LIFE_LIVE;
+}
+
+static void zc_count_roles(const struct zc_view *v, zc_pool_load_t *l)
+{
+	u32 m, w, c;
 
 	for (m = 0; m < ZC_MAX_MEMBERS; m++)
-		if (zc_life_state(zc_load_relaxed(&v->members[m].life)) ==
-		    ZC_LIFE_LIVE)
-			i->members++;
+		l->members += zc_is_live(&v->members[m].life);
 	for (w = 0; w < ZC_MAX_WRITERS; w++) {
 		const struct zc_writer_slot *slot = &v->writer_slots[w];
 
-		if (zc_life_state(zc_load_relaxed(&slot->life)) == ZC_LIFE_LIVE)
-			i->writers++;
-		i->readers += (u32)__builtin_popcount(
+		l->writers += zc_is_live(&slot->life);
+		l->readers += (u32)__builtin_popcount(
 			zc_mask_bits(zc_load_relaxed(&slot->active)));
 	}
+	for (c = 0; c < ZC_MAX_CLEANERS; c++)
+		l->cleaners += zc_is_live(&v->cleaner_slots[c].life);
 }
 
-/*
- * The header's count is a hint that drifts with deaths.  So count, unless the
- * pool is in very many pieces.
- */
+/* What the header counts: a hint that drifts with deaths. */
+static u64 zc_free_hint(const struct zc_view *v)
+{
+	u64 sum = zc_load_relaxed(&v->hints->free_granules);
+	u64 total = zc_granules(v);
+
+	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
+}
+
+/* So count, unless the pool is in very many pieces. */
 static u64 zc_free_granules(const struct zc_view *v)
 {
-	u64 total = zc_granules(v), sum = 0, seen = 0, word;
+	u64 sum = 0, seen = 0, word;
 	struct zc_walk walk = { 0 };
 	u32 granule, runs;
 
@@ -87,8 +99,26 @@ static u64 zc_free_granules(const struct zc_view *v)
 		    zc_word_owner(word) == ZC_OWNER_NONE)
 			sum += zc_word_length(word);
 	}
-	sum = zc_load_relaxed(&v->hints->free_granules);
-	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
+	return zc_free_hint(v);
+}
+
+zc_result_t zc_pool_get_load(zc_pool_t *pool, zc_pool_load_t *load)
+{
+	zc_result_t result = zc_inspect_check(pool, load);
+	const struct zc_view *v;
+	zc_pool_load_t l = { 0 };
+
+	if (result != ZC_OK)
+		return result;
+	v = &pool->view;
+	l.bytes = zc_granules(v) << v->granule_shift;
+	l.free_bytes = zc_free_hint(v) << v->granule_shift;
+	l.segments = zc_segments(v);
+	zc_count_roles(v, &l);
+	l.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers);
+	l.removed = !pool->backend->still_named(pool);
+	zc_copy_out(load, &l, sizeof(l));
+	return ZC_OK;
 }
 
 zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
@@ -97,6 +127,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	const struct zc_pool_header *h;
 	const struct zc_view *v;
 	zc_pool_info_t i = { 0 };
+	zc_pool_load_t l = { 0 };
 
 	if (result != ZC_OK)
 		return result;
@@ -128,13 +159,38 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.granule_bytes = 1U << v->granule_shift;
 	i.ring_entries = v->ring_mask + 1;
 	i.max_holds = v->max_holds;
-	zc_count_roles(v, &i);
+	zc_count_roles(v, &l);
+	i.members = l.members;
+	i.writers = l.writers;
+	i.readers = l.readers;
 	i.free_bytes = zc_free_granules(v) << v->granule_shift;
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }
 
-/* --- members, services, readers ---------------------------------------------------- */
+/* --- members, cleaners, services, readers -------------------------------------------- */
+
+static void zc_member_comm(const struct zc_member_record *r, char comm[16])
+{
+	u32 k;
+
+	for (k = 0; k < 15; k++)
+		comm[k] = (char)zc_load_relaxed(&r->comm[k]);
+}
+
+/* /proc counts from the boot on, in ticks. */
+static u64 zc_process_age(const struct zc_member_record *r)
+{
+	u64 ticks = zc_load_relaxed(&r->start_ticks), now;
+	long hz = sysconf(_SC_CLK_TCK);
+	struct timespec ts;
+
+	if (!ticks || hz <= 0 || ticks > ~0ULL / 1000000000ULL ||
+	    clock_gettime(CLOCK_BOOTTIME, &ts))
+		return 0;
+	now = (u64)ts.tv_sec * 1000000000ULL + (u64)ts.tv_nsec;
+	return zc_age(now, ticks * 1000000000ULL / (u64)hz);
+}
 
 zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
 			      zc_member_info_t *info)
@@ -143,7 +199,6 @@ zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
 	const struct zc_member_record *r;
 	zc_member_info_t i = { 0 };
 	u64 life, now;
-	u32 k;
 
 	if (result != ZC_OK)
 		return result;
@@ -165,8 +220,12 @@ zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
 	i.self = index == pool->member && life == pool->life;
 	i.alive_age_ns = zc_age(now, zc_load_relaxed(&r->alive_ns));
 	i.progress_age_ns = zc_age(now, zc_load_relaxed(&r->progress_ns));
-	for (k = 0; k < sizeof(i.comm) - 1; k++)
-		i.comm[k] = (char)zc_load_relaxed(&r->comm[k]);
+	zc_member_comm(r, i.comm);
+	i.may_write = zc_load_relaxed(&r->caps) & ZC_CAP_WRITE;
+	i.process_age_ns = zc_process_age(r);
+	i.reaped_blocks = zc_load_relaxed(&r->reaped_blocks);
+	i.reaped_bytes = zc_load_relaxed(&r->reaped_bytes);
+	i.lost_blocks = zc_load_relaxed(&r->lost_blocks);
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }
@@ -183,6 +242,39 @@ static u32 zc_peer_state_of(u64 life)
 	}
 }
 
+zc_result_t zc_inspect_cleaner(zc_pool_t *pool, uint32_t index,
+			       zc_cleaner_info_t *info)
+{
+	zc_result_t result = zc_inspect_check(pool, info);
+	const struct zc_member_record *r;
+	zc_cleaner_info_t i = { 0 };
+	u64 life;
+
+	if (result != ZC_OK)
+		return result;
+	if (index >= ZC_MAX_CLEANERS)
+		return zc_fail(ZC_ERROR_INVALID, "cleaners have indexes 0 to %u",
+			       ZC_MAX_CLEANERS - 1);
+	life = zc_load_acquire(&pool->view.cleaner_slots[index].life);
+	i.state = zc_peer_state_of(life);
+	if (i.state == ZC_PEER_NONE)
+		return zc_fail(ZC_ERROR_NOT_FOUND, "there is no cleaner %u", index);
+	i.index = index;
+	i.incarnation = zc_life_incarnation(life);
+	i.member = zc_life_member(life);
+	if (i.member < ZC_MAX_MEMBERS) {
+		r = &pool->view.members[i.member];
+		i.pid = zc_load_relaxed(&r->pid);
+		i.self = i.member == pool->member;
+		zc_member_comm(r, i.comm);
+		i.alive_age_ns = zc_age(zc_timestamp(),
+					zc_load_relaxed(&r->alive_ns));
+		i.process_age_ns = zc_process_age(r);
+	}
+	zc_copy_out(info, &i, sizeof(i));
+	return ZC_OK;
+}
+
 static void zc_service_area(const struct zc_view *v, u32 w,
 			    zc_service_info_t *i)
 {
@@ -196,6 +288,11 @@ static void zc_service_area(const struct zc_view *v, u32 w,
 	i->timeouts = zc_load_relaxed(&a->stat_timeouts);
 	i->wakes = zc_load_relaxed(&a->stat_wakes);
 	i->committed_bytes = zc_load_relaxed(&a->stat_bytes);
+	i->io_blocks = zc_load_relaxed(&a->io_nr);
+	i->acquired = zc_load_relaxed(&a->stat_acquired);
+	i->cancelled = zc_load_relaxed(&a->stat_cancelled);
+	i->wanted_bytes = (u64)zc_load_relaxed(&a->wanted_granules)
+			  << v->granule_shift;
 }
 
 zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
@@ -217,6 +314,7 @@ zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
 		return zc_fail(ZC_ERROR_NOT_FOUND, "there is no service %u", index);
 	life = zc_load_acquire(&slot->life);
 	i.index = index;
+	i.writer_incarnation = zc_life_incarnation(life);
 	zc_service_text(&pool->view, index, i.service);
 	i.writer_state = zc_peer_state_of(life);
 	if (i.writer_state != ZC_PEER_NONE) {
@@ -269,8 +367,10 @@ static void zc_reader_area_info(const struct zc_view *v, u32 w, u32 r,
 			i->oldest_hold = s;
 	}
 	i->lost = zc_load_relaxed(&a->stat_lost);
-	passed = zc_load_relaxed(&a->begin) + i->lost +
-		 zc_load_relaxed(&a->stat_corrupt);
+	i->corrupt = zc_load_relaxed(&a->stat_corrupt);
+	i->sleeps = zc_load_relaxed(&a->stat_sleeps);
+	i->io_blocks = zc_load_relaxed(&a->io_nr);
+	passed = zc_load_relaxed(&a->begin) + i->lost + i->corrupt;
 	i->received = i->cursor > passed ? i->cursor - passed : 0;
 }
 
@@ -299,6 +399,8 @@ zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service, uint32_t index,
 	incarnation = zc_life_incarnation(life);
 	i.service = service;
 	i.index = index;
+	i.state = zc_peer_state_of(life);
+	i.incarnation = incarnation;
 	i.member = zc_life_member(life);
 	i.pid = zc_member_pid(v, i.member);
 	i.active = zc_mask_bits(zc_load_acquire(
@@ -351,7 +453,21 @@ static void zc_block_readers(const struct zc_view *v, u32 w, u64 sequence,
 	}
 }
 
-/* false: the run is not there any more. */
+static bool zc_run_describe(const struct zc_view *v, u32 granule, u64 word,
+			    zc_inspect_block_t *out)
+{
+	(void)v;
+	*out = (zc_inspect_block_t){
+		.sz = sizeof(*out),
+		.granule = granule,
+		.granules = zc_word_length(word),
+		.generation = zc_word_generation(word),
+		.state = zc_word_state(word),
+		.owner = zc_word_owner(word),
+	};
+	return true;
+}
+
 static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
 			      zc_inspect_block_t *out)
 {
@@ -359,16 +475,10 @@ static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
 	u32 length = zc_word_length(word), tries;
 
 	for (tries = 0; tries < ZC_BLOCK_TRIES; tries++) {
-		zc_inspect_block_t b = {
-			.sz = sizeof(b),
-			.granule = granule,
-			.granules = zc_word_length(word),
-			.generation = zc_word_generation(word),
-			.state = zc_word_state(word),
-			.owner = zc_word_owner(word),
-		};
+		zc_inspect_block_t b;
 		u64 again;
 
+		zc_run_describe(v, granule, word, &b);
 		/* The record is kept from commit until FREE. */
 		if (b.state == ZC_STATE_USING || b.state == ZC_STATE_CLEAN) {
 			u32 w = zc_load_relaxed(&d->writer);
@@ -400,8 +510,11 @@ static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
 	return false;
 }
 
-zc_result_t zc_inspect_blocks(
+/* From run to run; @describe: false: the run is not there any more. */
+static zc_result_t zc_inspect_walk(
 	zc_pool_t *pool,
+	bool (*describe)(const struct zc_view *v, u32 granule, u64 word,
+			 zc_inspect_block_t *out),
 	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
 {
 	struct zc_walk walk = { 0 };
@@ -424,7 +537,7 @@ zc_result_t zc_inspect_blocks(
 			continue;
 		missed += granule - seen;
 		seen = (u64)granule + zc_word_length(word);
-		if (!zc_block_describe(v, granule, word, &b))
+		if (!describe(v, granule, word, &b))
 			missed += zc_word_length(word);
 		else if (visit(&b, ctx))
 			return ZC_OK;
@@ -436,4 +549,18 @@ zc_result_t zc_inspect_blocks(
 		return zc_fail(ZC_ERROR_BUSY, "the pool changes quickly: %llu of "
 			       "%llu granules were not seen", missed, total);
 	return ZC_OK;
+}
+
+zc_result_t zc_inspect_blocks(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
+{
+	return zc_inspect_walk(pool, zc_block_describe, visit, ctx);
+}
+
+zc_result_t zc_inspect_runs(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *run, void *ctx), void *ctx)
+{
+	return zc_inspect_walk(pool, zc_run_describe, visit, ctx);
 }

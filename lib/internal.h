@@ -32,6 +32,7 @@ struct zc_pool {
 	u64 control_bytes;
 	bool data_writable;		/* PROT_WRITE is on; (under @map_lock) */
 	bool may_write;			/* opened read-write */
+	bool observer;			/* (invariant) it only looks */
 
 	/*
 	 * A program may close all its descriptors behind our back (daemonising)
@@ -50,7 +51,7 @@ struct zc_pool {
 	char dir[ZC_PATH_BYTES];	/* folder of control and lock file */
 	u8 creation_id[16];
 
-	u32 member;			/* my index */
+	u32 member;			/* my index; ZC_MAX_MEMBERS: none */
 	u64 life;			/* my life word while LIVE */
 	u32 caps;			/* ZC_CAP_* */
 	u32 refs;			/* (under zc_pools_lock) */
@@ -239,7 +240,10 @@ void zc_service_text(const struct zc_view *v, u32 service, char out[200]);
 
 /* FORKED or EVICTED with a sentence, else ZC_OK: for calls on a pool. */
 zc_result_t zc_pool_usable(const struct zc_pool *pool);
-/* The attached pool of that creation id, or NULL. (under zc_pools_lock) */
+/* PERMISSION with a sentence for who only looks, else ZC_OK. */
+zc_result_t zc_pool_joined(const struct zc_pool *pool);
+/* The pool of that creation id that this process is a member of, or NULL.
+ * (under zc_pools_lock) */
 struct zc_pool *zc_pool_find(const u8 creation_id[16]);
 /* In a forked child, before anything else: drop what was inherited. */
 void zc_pools_after_fork(void);

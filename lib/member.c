@@ -89,12 +89,14 @@ zc_result_t zc_member_join(struct zc_pool *pool)
 {
 	u32 pass, m;
 
+	pool->member = ZC_MAX_MEMBERS;
+	pool->life = 0;
+	if (pool->observer)
+		return ZC_OK;
 	pool->pid_ns = zc_proc_pid_ns();
 	pool->caps = pool->may_write ? ZC_CAP_WRITE : 0;
 	if (zc_membarrier_register())
 		pool->caps |= ZC_CAP_MEMBARRIER;
-	pool->member = ZC_MAX_MEMBERS;
-	pool->life = 0;
 	for (pass = 0; pass < 2; pass++) {
 		for (m = 0; m < ZC_MAX_MEMBERS; m++)
 			if (zc_member_take(pool, m))

@@ -33,12 +33,21 @@ zc_result_t zc_pool_usable(const struct zc_pool *pool)
 	return ZC_OK;
 }
 
+zc_result_t zc_pool_joined(const struct zc_pool *pool)
+{
+	if (!pool->observer)
+		return ZC_OK;
+	return zc_fail(ZC_ERROR_PERMISSION, "pool %s was opened with .observe, which only "
+		       "looks: open it without", pool->name);
+}
+
 struct zc_pool *zc_pool_find(const u8 creation_id[16])
 {
 	struct zc_pool *pool;
 
 	for (pool = zc_pools; pool; pool = pool->next)
-		if (!memcmp(pool->creation_id, creation_id,
+		if (pool->member < ZC_MAX_MEMBERS &&
+		    !memcmp(pool->creation_id, creation_id,
 			    sizeof(pool->creation_id)))
 			return pool;
 	return NULL;
@@ -189,6 +198,9 @@ static zc_result_t zc_pool_attach(struct zc_pool *pool)
 	if (result != ZC_OK)
 		return result;
 	pool->event_cursor = zc_load_acquire(&pool->view.header->event_head);
+	/* Who only looks has nothing to say, and no peer to watch. */
+	if (pool->member == ZC_MAX_MEMBERS)
+		return ZC_OK;
 	result = zc_background_start(pool);
 	if (result != ZC_OK) {
 		pool->backend->leave(pool);
@@ -281,7 +293,8 @@ static zc_result_t zc_pool_open_once(struct zc_pool *pool, const char *name,
 		return zc_fail(ZC_ERROR_NOT_FOUND, "pool %s was removed just now",
 			       name);
 	}
-	pool->backend->bury(pool);
+	if (!pool->observer)
+		pool->backend->bury(pool);
 	return ZC_OK;
 }
 
@@ -301,6 +314,7 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 			return zc_fail(ZC_ERROR_NO_MEMORY,
 				       "no memory for a pool handle");
 		pool->evictable = options->evictable;
+		pool->observer = options->observe;
 		result = zc_pool_open_once(pool, name, &again);
 		if (result == ZC_OK) {
 			pool->next = zc_pools;

@@ -136,7 +136,9 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 			       pool ? "out" : "pool");
 	if (!zc_role_usable(pool->alive, &pool->evicted))
 		return zc_role_fail(pool, pool->alive);
-	result = zc_reader_options_check(&pool->view, &o, options);
+	result = zc_pool_joined(pool);
+	if (result == ZC_OK)
+		result = zc_reader_options_check(&pool->view, &o, options);
 	if (result)
 		return result;
 	bad = zc_service_parse(&name, o.service);

@@ -319,6 +319,8 @@ void zc_shm_leave(struct zc_pool *pool)
 	bool transient = zc_load_relaxed(&pool->view.header->flags) &
 			 ZC_POOL_TRANSIENT;
 
+	if (pool->observer)
+		return;
 	if (transient)
 		pool->backend->bury(pool);
 	zc_member_leave(pool);

@@ -3,7 +3,8 @@
  * inspect.h - look at a pool from outside: what the tools show.
  *
  * Everything here reads a pool that is in motion: each row is true by itself,
- * the rows together need not be.
+ * the rows together need not be.  Only zc_pool_check() writes: all else works, too, on
+ * a pool that was opened with zc_open_options_t.observe.
  */
 #ifndef ZEROCORE_INSPECT_H
 #define ZEROCORE_INSPECT_H
@@ -62,6 +63,11 @@ typedef struct zc_member_info {
 	uint64_t alive_age_ns;		/* since its last heartbeat */
 	uint64_t progress_age_ns;	/* since it last used a role */
 	char comm[16];
+	bool may_write;
+	uint64_t process_age_ns;	/* since the process started; 0: unknown */
+	uint64_t reaped_blocks;		/* of a dead one: what came back so far */
+	uint64_t reaped_bytes;
+	uint64_t lost_blocks;		/* likewise: committed and not published */
 } zc_member_info_t;
 
 /* zc_inspect_member() - ZC_ERROR_NOT_FOUND: nobody there; ZC_ERROR_INVALID:
@@ -92,6 +98,11 @@ typedef struct zc_service_info {
 	uint64_t timeouts;
 	uint64_t wakes;
 	uint64_t committed_bytes;
+	uint32_t writer_incarnation;
+	uint32_t io_blocks;		/* claimed ones that are in I/O */
+	uint64_t acquired;
+	uint64_t cancelled;
+	uint64_t wanted_bytes;		/* the writer waits for such a run; 0: it does not */
 } zc_service_info_t;
 
 ZC_API zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
@@ -113,10 +124,63 @@ typedef struct zc_reader_info {
 	uint64_t oldest_hold;		/* sequence, 0: none */
 	uint64_t received;
 	uint64_t lost;
+	uint32_t state;			/* enum zc_peer_state */
+	uint32_t incarnation;
+	uint64_t corrupt;		/* messages that it refused */
+	uint64_t sleeps;
+	uint32_t io_blocks;		/* held ones that are in I/O */
 } zc_reader_info_t;
 
 ZC_API zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service,
 				     uint32_t index, zc_reader_info_t *info);
+
+/* One cleaner. */
+typedef struct zc_cleaner_info {
+	size_t sz;
+	uint32_t index;
+	uint32_t state;			/* enum zc_peer_state */
+	uint32_t incarnation;		/* how many had this place, it included */
+	uint32_t member;
+	uint32_t pid;
+	bool self;
+	char comm[16];
+	uint64_t alive_age_ns;		/* since its process's last heartbeat */
+	uint64_t process_age_ns;	/* since that started; 0: unknown */
+} zc_cleaner_info_t;
+
+/* zc_inspect_cleaner() - ZC_ERROR_NOT_FOUND: nobody has that place;
+ * ZC_ERROR_INVALID: past the last index. */
+ZC_API zc_result_t zc_inspect_cleaner(zc_pool_t *pool, uint32_t index,
+				      zc_cleaner_info_t *info);
+
+/**
+ * struct zc_pool_load - how full a pool is, and who waits for memory
+ * @sz: sizeof(struct zc_pool_load), set by the caller
+ * @bytes: data memory
+ * @free_bytes: by the count that members keep; off by what some died with
+ * @segments: that are there
+ * @members: live ones
+ * @writers: live ones
+ * @readers: active ones
+ * @cleaners: live ones
+ * @waiting_writers: bit w: the writer of service w waits for memory
+ * @removed: its name is gone; members go on until they close it
+ */
+typedef struct zc_pool_load {
+	size_t sz;
+	uint64_t bytes;
+	uint64_t free_bytes;
+	uint32_t segments;
+	uint32_t members;
+	uint32_t writers;
+	uint32_t readers;
+	uint32_t cleaners;
+	uint32_t waiting_writers;
+	bool removed;
+} zc_pool_load_t;
+
+/* zc_pool_get_load() - without a walk through the pool, unlike zc_pool_get_info(). */
+ZC_API zc_result_t zc_pool_get_load(zc_pool_t *pool, zc_pool_load_t *load);
 
 /* One block (or free run). */
 typedef struct zc_inspect_block {
@@ -144,6 +208,20 @@ typedef struct zc_inspect_block {
 ZC_API zc_result_t zc_inspect_blocks(
 	zc_pool_t *pool,
 	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx);
+
+/**
+ * zc_inspect_runs() - visit every run of the pool, and look at no record of it
+ * @pool: the pool
+ * @visit: called for each, with granule, granules, generation, state and owner, the
+ *	rest is 0; not 0: stop and return ZC_OK
+ * @ctx: handed to @visit
+ *
+ * One load a run, where zc_inspect_blocks() asks every reader for every block.
+ * Return: as zc_inspect_blocks().
+ */
+ZC_API zc_result_t zc_inspect_runs(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *run, void *ctx), void *ctx);
 
 /**
  * struct zc_check_report - what zc_pool_check() found

@@ -117,16 +117,21 @@ ZC_API zc_result_t zc_pool_open(const char *name, zc_pool_t **out);
  * @backend: where it is; ZEROCORE_BACKEND overrides AUTO, which takes the first that
  *	has it, /dev/zerocore before plain shared memory
  * @evictable: see zc_pool_evict()
+ * @observe: only look: see inspect.h. Permission to read is enough, all is mapped
+ *	read-only, nothing is taken back from the dead, and roles are refused. On plain
+ *	shared memory the process is no member; on /dev/zerocore it is one that may
+ *	not write, and so is whatever else it opens of that pool until it closes both.
  */
 typedef struct zc_open_options {
 	size_t sz;
 	zc_backend_t backend;
 	bool evictable;
+	bool observe;
 } zc_open_options_t;
 
 #define ZC_OPEN_OPTIONS_INIT                                                   \
 	{                                                                      \
-		sizeof(zc_open_options_t), ZC_BACKEND_AUTO, false              \
+		sizeof(zc_open_options_t), ZC_BACKEND_AUTO, false, false       \
 	}
 
 /**
