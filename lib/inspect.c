@@ -242,6 +242,31 @@ static u32 zc_peer_state_of(u64 life)
 	}
 }
 
+static void zc_node_info(const struct zc_view *v, u32 c, u32 incarnation,
+			 zc_cleaner_info_t *i)
+{
+	const struct zc_node_area *a = zc_node_area(v, c);
+
+	i->leads = (u32)zc_load_relaxed(&v->hints->duty) == c + 1;
+	/* Another's values: it has not written its own yet. */
+	if (zc_load_acquire(&a->incarnation) != incarnation)
+		return;
+	i->alive_age_ns = zc_age(zc_timestamp(), zc_load_relaxed(&a->alive_ns));
+	i->monitor = !(zc_load_relaxed(&a->flags) & ZC_NODE_CLEANER);
+	i->busy_percent = zc_load_relaxed(&a->load);
+	i->position = zc_load_relaxed(&a->position);
+	i->passes = zc_load_relaxed(&a->passes);
+	i->pass_ns = zc_load_relaxed(&a->pass_ns);
+	i->busy_ns = zc_load_relaxed(&a->busy_ns);
+	i->merged = zc_load_relaxed(&a->merged);
+	i->adopted = zc_load_relaxed(&a->adopted);
+	i->reclaimed_bytes = zc_load_relaxed(&a->reclaimed) << v->granule_shift;
+	i->sent = zc_load_relaxed(&a->sent);
+	i->received = zc_load_relaxed(&a->received);
+	i->forwarded = zc_load_relaxed(&a->forwarded);
+	i->packets_dropped = zc_load_relaxed(&a->dropped);
+}
+
 zc_result_t zc_inspect_cleaner(zc_pool_t *pool, uint32_t index,
 			       zc_cleaner_info_t *info)
 {
@@ -267,10 +292,10 @@ zc_result_t zc_inspect_cleaner(zc_pool_t *pool, uint32_t index,
 		i.pid = zc_load_relaxed(&r->pid);
 		i.self = i.member == pool->member;
 		zc_member_comm(r, i.comm);
-		i.alive_age_ns = zc_age(zc_timestamp(),
-					zc_load_relaxed(&r->alive_ns));
 		i.process_age_ns = zc_process_age(r);
 	}
+	/* It has a place: its region is allocated. */
+	zc_node_info(&pool->view, index, i.incarnation, &i);
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }

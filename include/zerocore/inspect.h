@@ -134,7 +134,7 @@ typedef struct zc_reader_info {
 ZC_API zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service,
 				     uint32_t index, zc_reader_info_t *info);
 
-/* One cleaner. */
+/* One cleaner, or a monitor that has its place in the MessageRing. */
 typedef struct zc_cleaner_info {
 	size_t sz;
 	uint32_t index;
@@ -144,8 +144,22 @@ typedef struct zc_cleaner_info {
 	uint32_t pid;
 	bool self;
 	char comm[16];
-	uint64_t alive_age_ns;		/* since its process's last heartbeat */
-	uint64_t process_age_ns;	/* since that started; 0: unknown */
+	uint64_t process_age_ns;	/* since its process started; 0: unknown */
+	uint64_t alive_age_ns;		/* since it last looked at its messages */
+	bool monitor;			/* it looks, and cleans nothing */
+	bool leads;			/* it is on duty: the others follow */
+	uint32_t busy_percent;		/* of the time of its last pass */
+	uint64_t position;		/* granule where its pass is */
+	uint64_t passes;
+	uint64_t pass_ns;		/* of the last one */
+	uint64_t busy_ns;		/* processor time */
+	uint64_t merged;		/* runs that became part of another */
+	uint64_t adopted;		/* blocks of the dead that came back */
+	uint64_t reclaimed_bytes;	/* messages that were taken back */
+	uint64_t sent;			/* packets of the MessageRing */
+	uint64_t received;
+	uint64_t forwarded;
+	uint64_t packets_dropped;
 } zc_cleaner_info_t;
 
 /* zc_inspect_cleaner() - ZC_ERROR_NOT_FOUND: nobody has that place;

@@ -101,6 +101,7 @@ static void looks(void *arg)
 	zc_reader_t *as_reader = NULL;
 	zc_writer_t *as_writer = NULL;
 	zc_cleaner_t *as_cleaner = NULL;
+	zc_messagering_t *as_node = NULL;
 	zc_pool_t *pool;
 	uint64_t w;
 
@@ -130,8 +131,10 @@ static void looks(void *arg)
 		     ZC_ERROR_PERMISSION);
 	CHECK_RESULT(zc_cleaner_start(pool, NULL, &as_cleaner),
 		     ZC_ERROR_PERMISSION);
+	CHECK_RESULT(zc_messagering_register(pool, &as_node),
+		     ZC_ERROR_PERMISSION);
 	CHECK_RESULT(zc_pool_check(pool, &report), ZC_ERROR_PERMISSION);
-	CHECK(!as_reader && !as_writer && !as_cleaner);
+	CHECK(!as_reader && !as_writer && !as_cleaner && !as_node);
 
 	t_say(t_parent(), "seen");
 	t_hear(t_parent(), "removed");
@@ -266,6 +269,7 @@ static void cleaners_are_shown(void)
 	zc_cleaner_info_t info = { .sz = sizeof(info) };
 	zc_pool_t *pool = t_pool_create(NULL);
 	zc_cleaner_t *cleaner[2];
+	zc_messagering_t *node;
 
 	CHECK_RESULT(zc_inspect_cleaner(pool, 0, &info), ZC_ERROR_NOT_FOUND);
 	CHECK_EQ(load_of(pool).cleaners, 0);
@@ -278,8 +282,14 @@ static void cleaners_are_shown(void)
 		CHECK_EQ(info.state, ZC_PEER_LIVE);
 		CHECK_EQ(info.incarnation, 1);
 		CHECK_EQ(info.pid, getpid());
-		CHECK(info.self && *info.comm);
+		CHECK(info.self && *info.comm && !info.monitor);
 	}
+	T_UNTIL(zc_inspect_cleaner(pool, 1, &info) == ZC_OK && info.passes);
+	CHECK_OP(info.pass_ns, >, 0);
+	CHECK_OK(zc_messagering_register(pool, &node));
+	CHECK_OK(zc_inspect_cleaner(pool, zc_messagering_id(node), &info));
+	CHECK(info.monitor && !info.passes);
+	zc_messagering_unregister(node);
 	zc_cleaner_stop(cleaner[0]);
 	CHECK_RESULT(zc_inspect_cleaner(pool, 0, &info), ZC_ERROR_NOT_FOUND);
 	CHECK_OK(zc_cleaner_start(pool, NULL, &cleaner[0]));
