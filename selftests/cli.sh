@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|member list|events|clean'
+verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|events|clean'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -110,7 +110,7 @@ for verb in "${list[@]}"; do
 	run "${words[@]}" --help
 	[ $rc = 0 ] && grep -q Examples "$tmp/out" && [ ! -s "$tmp/err" ] || good=1
 done
-for verb in pool service reader member bench ''; do
+for verb in pool service reader cleaner member bench ''; do
 	run $verb --help
 	[ $rc = 0 ] && grep -q Examples "$tmp/out" || good=1
 done
@@ -170,7 +170,7 @@ point bad_pool_name_is_refused $good
 
 good=0
 for verb in "pool info" "pool check" "pool remove" blocks events clean "service list" \
-	"reader list" "member list"; do
+	"reader list" "cleaner list" "member list"; do
 	read -r -a words <<<"$verb"
 	says 1 "nowhere" "${words[@]}" nowhere || good=1
 	[ ! -s "$tmp/out" ] || good=1
@@ -502,6 +502,24 @@ run clean $pool --once --json --threads 3
 says 2 "at least 1" clean $pool --threads 0 || good=1
 says 2 "at most 8\|no number" clean $pool --threads 9 || good=1
 point cleaner_ends_when_nothing_is_left $good
+
+# listed COUNT: so many cleaners, all of $cleaner
+listed()
+{
+	run cleaner list $pool --json
+	[ "$(grep -c "\"pid\":$cleaner,.*\"state\":\"live\"" "$tmp/out")" = "$1" ] &&
+		[ "$(wc -l <"$tmp/out")" = "$1" ]
+}
+start cleaner clean $pool --threads 2
+cleaner=$child
+until_true listed 2
+good=$?
+run cleaner list $pool
+[ "$(grep -cE "^ +[01] +$cleaner +[0-9]+ zerocore +live " "$tmp/out")" = 2 ] || good=1
+kill -TERM "$cleaner"
+wait "$cleaner" || good=1
+listed 0 || good=1
+point cleaners_are_listed $good
 
 good=0
 says 1 "/dev/zerocore" pool evict $pool 0 || good=1

@@ -13,7 +13,7 @@ _zerocore_options()
 _zerocore()
 {
 	local command=${COMP_WORDS[0]} cur prev noun verb words='' first
-	local nouns='pool pub sub blocks service reader member events clean bench help'
+	local nouns='pool pub sub blocks service reader cleaner member events clean bench help'
 
 	COMPREPLY=()
 	cur=${COMP_WORDS[COMP_CWORD]}
@@ -51,7 +51,7 @@ _zerocore()
 	# Where the pool's name is expected.
 	first=2
 	case $noun in
-	pool | service | reader | member)
+	pool | service | reader | cleaner | member)
 		first=3
 		if [ "$COMP_CWORD" = 2 ]; then
 			words=list

@@ -105,6 +105,7 @@ int cmd_sub(int argc, char **argv);
 int cmd_blocks(int argc, char **argv);
 int cmd_service(int argc, char **argv);
 int cmd_reader(int argc, char **argv);
+int cmd_cleaner(int argc, char **argv);
 int cmd_member(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_clean(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * cmd_list.c - zerocore service list, reader list, member list.
+ * cmd_list.c - zerocore service list, reader list, cleaner list, member list.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,20 +8,7 @@
 
 #include "cli.h"
 #include "directory.h"
-
-static const char *writer_state_name(uint32_t state)
-{
-	static const char *const names[] = { "none", "live", "reaping" };
-
-	return state < 3 ? names[state] : "unknown";
-}
-
-static const char *on_slow_name(uint32_t on_slow)
-{
-	static const char *const names[] = { "block", "drop", "disconnect" };
-
-	return on_slow < 3 ? names[on_slow] : "unknown";
-}
+#include "rows.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -76,9 +63,10 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 	if (!cli_json) {
 		printf("%-32s %-8s %7u %-10s %7u %10llu %10llu %11s %8llu\n",
 		       cli_printable(info->service, name, sizeof(name)),
-		       writer_state_name(info->writer_state), info->writer_pid,
+		       rows_name(rows_peer_states, info->writer_state),
+		       info->writer_pid,
 		       info->overwrite ? "overwrite" :
-					 on_slow_name(info->on_slow),
+					 rows_name(rows_on_slow, info->on_slow),
 		       info->readers, (unsigned long long)info->oldest_sequence,
 		       (unsigned long long)info->next_sequence,
 		       cli_format_bytes(info->used_bytes, size),
@@ -86,26 +74,7 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 		return CLI_OK;
 	}
 	o = json_object_new_object();
-	cli_json_string(o, "service", info->service);
-	cli_json_u64(o, "index", info->index);
-	cli_json_string(o, "writer", writer_state_name(info->writer_state));
-	cli_json_u64(o, "writer_pid", info->writer_pid);
-	cli_json_string(o, "on_slow", on_slow_name(info->on_slow));
-	cli_json_bool(o, "overwrite", info->overwrite);
-	cli_json_u64(o, "history", info->history);
-	cli_json_u64(o, "lag_limit", info->lag_limit);
-	cli_json_u64(o, "readers", info->readers);
-	json_object_object_add(o, "reader_indexes",
-			       cli_json_mask(info->reader_mask));
-	cli_json_u64(o, "quota_bytes", info->quota_bytes);
-	cli_json_u64(o, "used_bytes", info->used_bytes);
-	cli_json_u64(o, "next_sequence", info->next_sequence);
-	cli_json_u64(o, "oldest_sequence", info->oldest_sequence);
-	cli_json_u64(o, "committed_bytes", info->committed_bytes);
-	cli_json_u64(o, "dropped", info->dropped);
-	cli_json_u64(o, "disconnected", info->disconnected);
-	cli_json_u64(o, "timeouts", info->timeouts);
-	cli_json_u64(o, "wakes", info->wakes);
+	rows_json(o, service_fields, info);
 	cli_json_line(o);
 	return CLI_OK;
 }
@@ -167,17 +136,7 @@ static int show_reader(zc_pool_t *pool, const zc_reader_info_t *info, void *ctx)
 	}
 	o = json_object_new_object();
 	cli_json_string(o, "service", service);
-	cli_json_u64(o, "reader", info->index);
-	cli_json_u64(o, "member", info->member);
-	cli_json_u64(o, "pid", info->pid);
-	cli_json_bool(o, "best_effort", info->best_effort);
-	cli_json_bool(o, "disconnected", info->disconnected);
-	cli_json_u64(o, "cursor", info->cursor);
-	cli_json_u64(o, "lag", info->lag);
-	cli_json_u64(o, "holds", info->holds);
-	cli_json_u64(o, "oldest_hold", info->oldest_hold);
-	cli_json_u64(o, "received", info->received);
-	cli_json_u64(o, "lost", info->lost);
+	rows_json(o, reader_fields, info);
 	cli_json_line(o);
 	return CLI_OK;
 }
@@ -228,6 +187,75 @@ int cmd_reader(int argc, char **argv)
 			    argc, argv);
 }
 
+/* cleaner list */
+
+static void show_cleaner(const zc_cleaner_info_t *info)
+{
+	struct json_object *o;
+	char line[256];
+
+	if (!cli_json) {
+		rows_line(cleaner_fields, info, line, sizeof(line));
+		puts(line);
+		return;
+	}
+	o = json_object_new_object();
+	rows_json(o, cleaner_fields, info);
+	cli_json_line(o);
+}
+
+static int cleaners(zc_pool_t *pool)
+{
+	zc_cleaner_info_t info;
+	zc_result_t result;
+	char line[256];
+	uint32_t i;
+
+	if (!cli_json) {
+		rows_titles(cleaner_fields, line, sizeof(line));
+		puts(line);
+	}
+	for (i = 0;; i++) {
+		memset(&info, 0, sizeof(info));
+		info.sz = sizeof(info);
+		result = zc_inspect_cleaner(pool, i, &info);
+		if (result == ZC_ERROR_INVALID)
+			return CLI_OK;
+		if (result == ZC_ERROR_NOT_FOUND)
+			continue;
+		if (result)
+			return cli_fail(result, "cleaner %u", i);
+		show_cleaner(&info);
+	}
+}
+
+static int cleaner_list(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse, "POOL",
+		"List the cleaners of a pool, and the monitors beside them; ALIVE is the "
+		"age of the last look at messages, SINCE that of the process."
+		"\v"
+		"Examples:\n"
+		"  zerocore cleaner list demo\n"
+		"  zerocore cleaner list demo --json\n",
+		children, NULL, NULL
+	};
+
+	return list(&argp, argc, argv, cleaners);
+}
+
+int cmd_cleaner(int argc, char **argv)
+{
+	static const struct cli_verb verbs[] = {
+		{ "list", "cleaners, what they have done", cleaner_list },
+		{ NULL, NULL, NULL }
+	};
+
+	return cli_dispatch("cleaner", verbs, "  zerocore cleaner list demo\n",
+			    argc, argv);
+}
+
 /* member list */
 
 static void show_member(const zc_member_info_t *info)
@@ -247,16 +275,7 @@ static void show_member(const zc_member_info_t *info)
 		return;
 	}
 	o = json_object_new_object();
-	cli_json_u64(o, "member", info->index);
-	cli_json_u64(o, "incarnation", info->incarnation);
-	cli_json_u64(o, "pid", info->pid);
-	cli_json_u64(o, "uid", info->uid);
-	cli_json_bool(o, "live", info->live);
-	cli_json_bool(o, "self", info->self);
-	cli_json_text(o, "comm", info->comm,
-		      strnlen(info->comm, sizeof(info->comm)));
-	cli_json_u64(o, "alive_age_ns", info->alive_age_ns);
-	cli_json_u64(o, "progress_age_ns", info->progress_age_ns);
+	rows_json(o, member_fields, info);
 	cli_json_line(o);
 }
 

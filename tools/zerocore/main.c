@@ -18,6 +18,7 @@ static const struct cli_verb nouns[] = {
 	{ "blocks", "each block: state, owner, age, who holds it", cmd_blocks },
 	{ "service", "list the services of a pool", cmd_service },
 	{ "reader", "list the readers of a pool", cmd_reader },
+	{ "cleaner", "list the cleaners of a pool", cmd_cleaner },
 	{ "member", "list the processes of a pool", cmd_member },
 	{ "events", "who comes, leaves and dies, as it happens", cmd_events },
 	{ "clean", "take back, merge: keep a pool in shape", cmd_clean },
