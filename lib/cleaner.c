@@ -165,8 +165,9 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 	u32 packets, mine;
 	u64 now;
 
-	packets = zc_messagering_work(&c->ring, &mine);
 	now = zc_timestamp();
+	zc_node_alive(&c->ring.node, now, now);
+	packets = zc_messagering_work(&c->ring, now, &mine);
 	zc_team_step(c, now);
 	if (packets)
 		return true;

@@ -9,6 +9,8 @@
 #include "role.h"
 
 #define ZC_RING_SPIN_NS 20000ULL
+/* Looks between two looks at the clock. */
+#define ZC_RING_SPINS 32U
 #define ZC_RING_SLICE_NS 100000000ULL
 #define ZC_RING_BATCH 64U
 
@@ -46,14 +48,12 @@ bool zc_handlers_call(struct zc_handlers *h, const zc_message_t *m)
 	return by.fn;
 }
 
-u32 zc_messagering_work(struct zc_messagering *m, u32 *mine)
+u32 zc_messagering_work(struct zc_messagering *m, u64 now, u32 *mine)
 {
-	u64 now = zc_timestamp();
 	struct zc_packet p;
 	u32 n;
 
 	*mine = 0;
-	zc_node_alive(&m->node, now, now);
 	for (n = 0; n < ZC_RING_BATCH && zc_node_take(&m->node, &p); n++) {
 		zc_message_t message = { .type = p.type,
 					 .src = ZC_PEER_NODE(p.src),
@@ -75,9 +75,8 @@ u32 zc_messagering_work(struct zc_messagering *m, u32 *mine)
 }
 
 bool zc_messagering_send(struct zc_messagering *m, u32 dst, u32 type,
-			 const void *payload, size_t bytes, u32 flags)
+			 const void *payload, size_t bytes, u32 flags, u64 now)
 {
-	u64 now = zc_timestamp();
 	struct zc_packet p = { .create_ns = now,
 			       .type = (__u16)type,
 			       .dst = (__u16)dst,
@@ -227,7 +226,7 @@ zc_result_t zc_messagering_post(zc_messagering_t *m, uint32_t dst, uint32_t type
 		return zc_fail(ZC_ERROR_NOT_FOUND,
 			       dst == ZC_PEER_ALL ? "no other node is there" :
 						    "node %u is not there", dst);
-	if (!zc_messagering_send(m, dst, type, payload, bytes, flags))
+	if (!zc_messagering_send(m, dst, type, payload, bytes, flags, now))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the neighbour has not yet taken the last %u packets",
 			       ZC_LANE_PACKETS);
@@ -241,35 +240,44 @@ zc_result_t zc_messagering_broadcast(zc_messagering_t *m, uint32_t type,
 	return zc_messagering_post(m, ZC_PEER_ALL, type, payload, bytes, flags);
 }
 
+/* Sleeps at most a slice; the node is out of nobody's ring meanwhile. */
+static void zc_messagering_rest(struct zc_messagering *m, u64 now, u64 deadline)
+{
+	u64 due = now + ZC_RING_SLICE_NS;
+
+	if (due > deadline)
+		due = deadline;
+	zc_node_alive(&m->node, now, due);
+	zc_node_sleep(&m->node, &m->pool->evicted, due);
+}
+
 zc_result_t zc_messagering_on_message(zc_messagering_t *m, uint64_t timeout_ns,
 				      uint32_t *handled)
 {
-	u64 deadline = zc_deadline(timeout_ns), spin, now, due;
-	zc_result_t result = zc_messagering_usable(m);
-	u32 mine;
+	u64 deadline = zc_deadline(timeout_ns);
+	u64 spin = zc_deadline(timeout_ns < ZC_RING_SPIN_NS ? timeout_ns :
+							      ZC_RING_SPIN_NS);
+	u32 spins, mine;
+	u64 now;
 
-	if (result != ZC_OK)
-		return result;
-	spin = zc_deadline(timeout_ns < ZC_RING_SPIN_NS ? timeout_ns :
-							  ZC_RING_SPIN_NS);
-	while (!zc_messagering_work(m, &mine)) {
-		now = zc_load_relaxed(&m->node.area->alive_ns);
-		if (now >= deadline)
-			return zc_fail(ZC_ERROR_TIMEOUT, "no packet came");
-		if (now < spin) {
-			zc_pause();
-			continue;
-		}
-		due = now + ZC_RING_SLICE_NS;
-		if (due > deadline)
-			due = deadline;
-		zc_node_alive(&m->node, now, due);
-		zc_node_sleep(&m->node, &m->pool->evicted, due);
-		result = zc_messagering_usable(m);
+	for (;;) {
+		zc_result_t result = zc_messagering_usable(m);
+
 		if (result != ZC_OK)
 			return result;
+		now = zc_timestamp();
+		zc_node_alive(&m->node, now, now);
+		for (spins = 0; spins < ZC_RING_SPINS; spins++) {
+			if (zc_messagering_work(m, now, &mine)) {
+				if (handled)
+					*handled = mine;
+				return ZC_OK;
+			}
+			zc_pause();
+		}
+		if (now >= deadline)
+			return zc_fail(ZC_ERROR_TIMEOUT, "no packet came");
+		if (now >= spin)
+			zc_messagering_rest(m, now, deadline);
 	}
-	if (handled)
-		*handled = mine;
-	return ZC_OK;
 }

@@ -32,9 +32,10 @@ struct zc_messagering {
 };
 
 /* Takes up to 64 packets; how many, and how many of them were for this node. */
-u32 zc_messagering_work(struct zc_messagering *m, u32 *mine);
+u32 zc_messagering_work(struct zc_messagering *m, u64 now_ns, u32 *mine);
 /* One of this node's: see zc_messagering_post(). */
 bool zc_messagering_send(struct zc_messagering *m, u32 dst, u32 type,
-			 const void *payload, size_t bytes, u32 flags);
+			 const void *payload, size_t bytes, u32 flags,
+			 u64 now_ns);
 
 #endif /* ZC_LIB_MESSAGERING_H */

@@ -66,7 +66,7 @@ static void zc_team_name(struct zc_cleaner *c, u64 duty, u64 now)
 	news[0] = term;
 	news[1] = node;
 	zc_messagering_send(&c->ring, ZC_PEER_ALL, ZC_MSG_DUTY, news,
-			    sizeof(news), ZC_MESSAGE_CRITICAL);
+			    sizeof(news), ZC_MESSAGE_CRITICAL, now);
 	ZC_KILLPOINT(duty_told);
 }
 
@@ -191,7 +191,7 @@ static void zc_team_stop(struct zc_cleaner *c, u64 now)
 			zc_store_release(&c->stop, 1);
 		else
 			zc_messagering_send(&c->ring, i, ZC_MSG_STOP, NULL, 0,
-					    ZC_MESSAGE_CRITICAL);
+					    ZC_MESSAGE_CRITICAL, now);
 		zc_log(ZC_LOG_INFO, "pool %s: one cleaner less, %u",
 		       c->pool->name, i);
 		return;
@@ -317,7 +317,7 @@ static void zc_team_beat(struct zc_cleaner *c, u32 leader, u64 now)
 	news[1] = zc_load_relaxed(&a->pass_ns);
 	news[2] = zc_load_relaxed(&a->load);
 	zc_messagering_send(&c->ring, leader, ZC_MSG_HEARTBEAT, news,
-			    sizeof(news), 0);
+			    sizeof(news), 0, now);
 }
 
 /* Who is new begins where nobody is about to come. */
@@ -335,7 +335,7 @@ static void zc_team_welcome(struct zc_cleaner *c, u64 now)
 			continue;
 		offset = zc_team_gap(v, i, now);
 		if (zc_messagering_send(&c->ring, i, ZC_MSG_OFFSET, &offset,
-					sizeof(offset), 0))
+					sizeof(offset), 0, now))
 			c->team.known[i] = incarnation;
 	}
 }
@@ -358,7 +358,7 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 		if (i == c->id || !zc_cleaner_there(v, i, now))
 			continue;
 		zc_messagering_send(&c->ring, i, ZC_MSG_MERGE_REQ, &granule,
-				    sizeof(granule), 0);
+				    sizeof(granule), 0, now);
 		n++;
 	}
 }
@@ -391,7 +391,7 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 	else
 		zc_messagering_send(&c->ring, zc_duty_node(c->team.duty),
 				    up ? ZC_MSG_SCALE_UP : ZC_MSG_SCALE_DOWN,
-				    NULL, 0, 0);
+				    NULL, 0, 0, now);
 }
 
 void zc_team_step(struct zc_cleaner *c, u64 now)
@@ -429,7 +429,7 @@ void zc_team_pass(struct zc_cleaner *c, u64 now)
 	if (p->merged && now - c->team.told_ns > ZC_TEAM_BEAT_NS) {
 		c->team.told_ns = now;
 		zc_messagering_send(&c->ring, ZC_PEER_ALL, ZC_MSG_MERGE_COMPLETE,
-				    &bytes, sizeof(bytes), 0);
+				    &bytes, sizeof(bytes), 0, now);
 	}
 	zc_team_ask(c, now - c->began_ns, now);
 }

@@ -113,6 +113,21 @@ timed()
 	point "$name" $good
 }
 
+# hops NAME BASE ARG...: messagering, beside BASE
+hops()
+{
+	local name=$1 base=$2 line
+
+	shift 2
+	run messagering --json "$@"
+	line=$(cat "$tmp/out")
+	# shellcheck disable=SC2086
+	[ $rc = 0 ] &&
+		has "$line" $times "${base}_p50_ns" "ratio_to_$base" &&
+		compare "$line" "$ordered && ${base}_p50_ns > 0 && ratio_to_$base > 0 && wrong == 0"
+	point "$name" $?
+}
+
 # rated NAME ARG...: throughput
 rated()
 {
@@ -222,6 +237,8 @@ timed latency_sizes latency "${few[@]}" --size 1M --payload whole --count 20
 timed latency_one_byte latency "${small[@]}" --size 1 --count 500
 timed latency_odd_size latency "${small[@]}" --size 1003 --payload whole --count 500
 timed latency_blocking latency "${small[@]}" --wait block --count 100
+hops messagering line "${few[@]}" --count 500
+hops messagering_blocking futex "${few[@]}" --wait block --count 100
 timed latency_timestamps latency "${small[@]}" --timestamps --count 500
 rated throughput "${small[@]}" --count 2000
 [ "$(field lost "$(cat "$tmp/out")")" = 0 ]

@@ -53,6 +53,10 @@ static const struct bench_verb {
 	  bench_slow,
 	  OF_ALL | BIT(KEY_SIZE) | BIT(KEY_COUNT) | BIT(KEY_PAYLOAD) |
 		  BIT(KEY_POOL_BYTES), 64, 1 },
+	{ "messagering", "one hop between two nodes, beside a bare line or futex",
+	  bench_messagering,
+	  OF_ALL | BIT(KEY_COUNT) | BIT(KEY_WARMUP) | BIT(KEY_REPS) |
+		  BIT(KEY_WAIT), 32, 1 },
 	{ "recovery", "kill -9, and the time until all of it is acquirable",
 	  bench_recovery,
 	  BIT(KEY_JSON) | BIT(KEY_POOL_BYTES) | BIT(KEY_KILLS) | BIT(KEY_ROLE) |
