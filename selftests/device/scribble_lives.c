@@ -25,7 +25,7 @@ static struct {
 	size_t bytes;
 } segments;
 
-/* No other shared mapping of the pool has a segment's size. */
+/* Too small for huge pages: files of that name. */
 static void find_segments(zc_pool_t *pool)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
@@ -39,7 +39,8 @@ static void find_segments(zc_pool_t *pool)
 	segments.bytes = info.segment_bytes;
 	while (fgets(line, sizeof(line), maps))
 		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) == 3 &&
-		    mode[3] == 's' && to - from == segments.bytes) {
+		    mode[3] == 's' && strstr(line, "zerocore-data") &&
+		    to - from == segments.bytes) {
 			CHECK_OP(segments.nr, <, SEGMENTS);
 			segments.at[segments.nr++] = from;
 		}
