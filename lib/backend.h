@@ -43,6 +43,10 @@ struct zc_backend_ops {
 	/* Adds the names of all pools that this process may see. */
 	zc_result_t (*list)(struct zc_names *names);
 
+	/* One segment more; maps the data of segments that came since. */
+	zc_result_t (*grow)(struct zc_pool *pool);
+	zc_result_t (*map_more)(struct zc_pool *pool);
+
 	/* As a process; control and data are mapped after join. */
 	zc_result_t (*join)(struct zc_pool *pool);
 	void (*leave)(struct zc_pool *pool);

@@ -16,6 +16,7 @@ struct zc_team {
 	u64 told_ns;		/* last news of merging */
 	u64 asked_ns;		/* the policy, last */
 	u64 hurried_ns;		/* the others, last */
+	u64 grow_ns;		/* the pool does not grow before */
 	u64 scaled_ns;		/* last cleaner started or ended */
 	u32 known[ZC_MAX_CLEANERS];	/* incarnations that have their offset */
 	u64 up_ns[ZC_MAX_CLEANERS];	/* last votes, as the leader got them */

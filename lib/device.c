@@ -200,6 +200,7 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 		.granule_bytes = o->granule_bytes,
 		.ring_entries = o->ring_entries,
 		.max_holds = o->max_holds,
+		.max_bytes = o->max_bytes,
 	};
 	struct zc_geometry g;
 	zc_result_t result;
@@ -217,7 +218,13 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 	if (g.segment_bytes < ZC_LAYOUT_PAGE) {
 		request.segment_bytes = ZC_LAYOUT_PAGE;
 		arg.segment_bytes = ZC_LAYOUT_PAGE;
+		wrong = zc_geometry_compute(&g, &segments, &request);
+		if (wrong)
+			return zc_fail(ZC_ERROR_INVALID, "%s", wrong);
 	}
+	/* As it was worked out here. */
+	arg.segment_bytes = g.segment_bytes;
+	arg.max_segments = g.max_segments;
 	result = zc_device_alloc(pool, name);
 	if (result)
 		return result;
@@ -477,6 +484,8 @@ const struct zc_backend_ops zc_device_backend = {
 	.writer_leave = zc_device_writer_leave,
 	.reader_join = zc_device_reader_join,
 	.reader_leave = zc_device_reader_leave,
+	.grow = zc_device_grow,
+	.map_more = zc_device_map_more,
 	.cleaner_join = zc_device_cleaner_join,
 	.cleaner_leave = zc_device_cleaner_leave,
 	.readers_map = zc_device_readers_map,

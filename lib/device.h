@@ -46,6 +46,8 @@ bool zc_device_fd_good(const struct zc_pool *pool);
 
 /* Lease, control, data, after ZC_IOC_JOIN. */
 zc_result_t zc_device_map(struct zc_pool *pool);
+zc_result_t zc_device_map_more(struct zc_pool *pool);
+zc_result_t zc_device_grow(struct zc_pool *pool);
 void zc_device_unmap(struct zc_pool *pool);
 /* One reader's region over what is there. */
 bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write);

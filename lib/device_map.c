@@ -75,10 +75,52 @@ static zc_result_t zc_device_map_control(struct zc_pool *pool)
 	return ZC_OK;
 }
 
+/* One segment, or, where it was removed, zeros: whoever is led there reads those. */
+static bool zc_device_map_segment(struct zc_pool *pool, u32 s)
+{
+	u64 bytes = zc_segment_bytes(pool);
+	int prot = pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	char *at = pool->data + s * bytes;
+
+	if (zc_load_acquire(&pool->view.segments[s].state) != ZC_SEGMENT_RETIRED &&
+	    zc_device_mmap(pool, at, ZC_MAP_DATA, s * bytes, bytes, prot) != MAP_FAILED)
+		return true;
+	if (zc_load_acquire(&pool->view.segments[s].state) != ZC_SEGMENT_RETIRED)
+		return false;
+	return mmap(at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+		    MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+zc_result_t zc_device_map_more(struct zc_pool *pool)
+{
+	struct zc_view *v = &pool->view;
+	zc_result_t result = ZC_OK;
+	u32 s;
+
+	pthread_mutex_lock(&pool->map_lock);
+	for (s = v->segments_mapped; s < zc_segments(v); s++) {
+		if (!zc_device_map_segment(pool, s)) {
+			result = zc_fail_errno("cannot map segment %u of pool %s", s,
+					       pool->name);
+			break;
+		}
+		zc_store_release(&v->segments_mapped, s + 1);
+	}
+	pthread_mutex_unlock(&pool->map_lock);
+	return result;
+}
+
+zc_result_t zc_device_grow(struct zc_pool *pool)
+{
+	struct zc_ioc_segment arg = { .segment = 0 };
+	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_ADD, &arg);
+
+	return error ? zc_device_fail(error, "add a segment", pool->name) : ZC_OK;
+}
+
 static zc_result_t zc_device_map_data(struct zc_pool *pool)
 {
 	u64 bytes = zc_segment_bytes(pool);
-	u32 segments = zc_load_acquire(&pool->view.header->segments), s;
 
 	pool->view.segments_mapped = 0;
 	pool->data_span = pool->view.max_segments * bytes;
@@ -90,14 +132,7 @@ static zc_result_t zc_device_map_data(struct zc_pool *pool)
 				     pool->view.max_segments * bytes >> 20);
 	}
 	madvise(pool->data, pool->data_span, MADV_DONTFORK);
-	for (s = 0; s < segments && s < pool->view.max_segments; s++) {
-		if (zc_device_mmap(pool, pool->data + s * bytes, ZC_MAP_DATA,
-				   s * bytes, bytes, PROT_READ) == MAP_FAILED)
-			return zc_fail_errno("cannot map segment %u of pool %s",
-					     s, pool->name);
-		zc_store_release(&pool->view.segments_mapped, s + 1);
-	}
-	return ZC_OK;
+	return zc_device_map_more(pool);
 }
 
 zc_result_t zc_device_map(struct zc_pool *pool)

@@ -156,6 +156,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.control_bytes = pool->control_bytes;
 	i.segment_bytes = (u64)v->segment_granules << v->granule_shift;
 	i.segments = zc_segments(v);
+	i.max_segments = v->max_segments;
 	i.granule_bytes = 1U << v->granule_shift;
 	i.ring_entries = v->ring_mask + 1;
 	i.max_holds = v->max_holds;

@@ -156,6 +156,11 @@ char *zc_reserve(u64 bytes, u64 align);
 u64 zc_segment_bytes(const struct zc_pool *pool);
 #define ZC_ALIGN_MAX (1ULL << 30)
 
+/* --- grow.c ------------------------------------------------------------------ */
+
+/* Maps the segment of that granule, if there is one and it is not mapped yet. */
+zc_result_t zc_pool_meet(struct zc_pool *pool, u64 granule);
+
 /* --- liveness.c: who is alive ----------------------------------------------- */
 
 /* Locks my byte for (member, incarnation) in the lock file; false: taken. */

@@ -25,7 +25,7 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	r->alive = pool->alive;
 	r->pool = pool;
 	r->data = pool->data;
-	r->granules = zc_granules(v);
+	r->granules = (u64)zc_load_acquire(&v->segments_mapped) << v->segment_shift;
 	r->segment_mask = v->segment_granules - 1;
 	r->granule_shift = v->granule_shift;
 	r->ring_mask = v->ring_mask;

@@ -169,6 +169,21 @@ static bool zc_lapped(const struct zc_reader *r, u64 s)
 	return head > s && head - s > r->ring_mask;
 }
 
+/*
+ * A granule past what was there when it last looked: the pool may have grown.  A
+ * place that is none is for whoever checks it to complain about.
+ */
+static ZC_SLOW zc_result_t zc_reader_meet(struct zc_reader *r, u32 granule)
+{
+	const struct zc_view *v = &r->pool->view;
+	zc_result_t result = ZC_OK;
+
+	if (granule < zc_granules(v))
+		result = zc_pool_meet(r->pool, granule);
+	r->granules = (u64)zc_load_acquire(&v->segments_mapped) << v->segment_shift;
+	return result;
+}
+
 enum zc_poll { ZC_POLL_GOT, ZC_POLL_EMPTY, ZC_POLL_AGAIN, ZC_POLL_FAILED };
 
 static inline __attribute__((always_inline)) enum zc_poll
@@ -192,6 +207,11 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		return ZC_POLL_EMPTY;
 	}
 	zc_entry_rest(e, place, &entry);
+	if (zc_unlikely(entry.granule >= r->granules)) {
+		*result = zc_reader_meet(r, entry.granule);
+		if (*result)
+			return ZC_POLL_FAILED;
+	}
 	bytes = entry.bytes;
 	if (zc_unlikely(!r->free_held_nr)) {
 		*result = zc_fail(ZC_ERROR_HOLDS,

@@ -26,6 +26,7 @@
 /* Bytes of the lock file that no member has: incarnations start at 1. */
 #define ZC_LOCK_CREATE 0	/* the creator, or who sweeps; F_SETLK and OFD */
 #define ZC_LOCK_REMOVE 1	/* who removes the name; OFD */
+#define ZC_LOCK_GROW 2		/* who adds a segment; F_SETLK */
 
 /* --- shm_names.c ---------------------------------------------------------- */
 
@@ -83,8 +84,16 @@ int zc_populate(void *address, u64 bytes, u64 page_bytes);
 
 /* --- shm_map.c ----------------------------------------------------------------- */
 
+/* Makes data segment @n; what somebody left who was killed at that goes. */
+zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n);
+/* Where the data files are, checked. */
+zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
 /* All data files of that id that belong to @owner. */
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
+
+/* --- shm_grow.c --------------------------------------------------------------------- */
+
+zc_result_t zc_shm_grow(struct zc_pool *pool);
 
 /* --- shm_remove.c ------------------------------------------------------------------ */
 

@@ -331,6 +331,7 @@ zc_result_t zc_shm_create(struct zc_pool *pool, const char *name,
 		.granule_bytes = options->granule_bytes,
 		.ring_entries = options->ring_entries,
 		.max_holds = options->max_holds,
+		.max_bytes = options->max_bytes,
 	};
 	u32 mode = options->mode ? options->mode : 0600;
 	char path[ZC_SHM_PATH];

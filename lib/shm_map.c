@@ -214,6 +214,44 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 	return zc_segments_make(pool, &wish);
 }
 
+zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n)
+{
+	struct zc_segment_record *first = &pool->view.segments[0];
+	u32 kind = zc_load_relaxed(&first->page_kind);
+	struct zc_data_wish wish = {
+		.segments = 1,
+		.segment_bytes = zc_segment_bytes(pool),
+		.mode = zc_load_relaxed(&pool->view.header->mode) & 0777,
+		.hugetlb = kind == ZC_PAGES_HUGETLB,
+		.transparent = kind == ZC_PAGES_TRANSPARENT,
+	};
+	char path[ZC_SHM_PATH];
+	zc_result_t result;
+	int fd, error;
+
+	if (!wish.hugetlb) {
+		result = zc_room_check(pool->dir, wish.segment_bytes);
+		if (result != ZC_OK)
+			return result;
+	}
+	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
+		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
+	if (fd < 0)
+		return zc_fail_errno("cannot create data file %s", path);
+	error = zc_segment_make(fd, &wish, &kind);
+	close(fd);
+	if (error) {
+		unlink(path);
+		errno = error;
+		return zc_fail_errno("cannot allocate %llu MiB of data memory in %s",
+				     wish.segment_bytes >> 20, dir);
+	}
+	zc_store_relaxed(&pool->view.segments[n].page_kind, kind);
+	return ZC_OK;
+}
+
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)
 {
 	char path[ZC_SHM_PATH];
@@ -284,25 +322,31 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 	return ZC_OK;
 }
 
-zc_result_t zc_shm_data_map_more(struct zc_pool *pool)
+zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES])
 {
 	struct zc_pool_header *h = pool->view.header;
-	char dir[ZC_PATH_BYTES];
-	zc_result_t result = ZC_OK;
-	u32 i, published;
+	u32 i;
 
 	/* Others may write it: a private copy, checked. */
 	for (i = 0; i < ZC_PATH_BYTES; i++)
 		dir[i] = (char)zc_load_relaxed(&h->data_dir[i]);
-	if (dir[0] != '/' || !memchr(dir, '\0', sizeof(dir)))
+	if (dir[0] != '/' || !memchr(dir, '\0', ZC_PATH_BYTES))
 		return zc_fail(ZC_ERROR_CORRUPT_POOL,
 			       "pool %s does not say where its data is: remove it and "
 			       "create it anew", pool->name);
+	return ZC_OK;
+}
 
+zc_result_t zc_shm_data_map_more(struct zc_pool *pool)
+{
+	char dir[ZC_PATH_BYTES];
+	zc_result_t result = zc_shm_data_dir(pool, dir);
+	u32 published;
+
+	if (result != ZC_OK)
+		return result;
 	pthread_mutex_lock(&pool->map_lock);
-	published = zc_load_acquire(&h->segments);
-	if (published > pool->view.max_segments)
-		published = pool->view.max_segments;
+	published = zc_segments(&pool->view);
 	while (pool->view.segments_mapped < published) {
 		u32 s = pool->view.segments_mapped;
 

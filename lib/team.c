@@ -363,6 +363,25 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 	}
 }
 
+/* More memory: nearly all is in use, or somebody waits for some. */
+static void zc_team_memory(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 total = zc_granules(v);
+	u64 free = zc_load_relaxed(&v->hints->free_granules);
+
+	if (zc_segments(v) >= v->max_segments || now < c->team.grow_ns ||
+	    (free > total / 100 * (100 - ZC_TEAM_UP_PERCENT) &&
+	     !zc_load_relaxed(&v->hints->waiting_writers)))
+		return;
+	if (zc_pool_grow(c->pool, 1) == ZC_OK)
+		zc_log(ZC_LOG_INFO, "pool %s: grew to %u segments", c->pool->name,
+		       zc_segments(v));
+	else
+		/* Another one is at it, or the machine is full. */
+		c->team.grow_ns = now + ZC_TEAM_SETTLE_NS;
+}
+
 static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
@@ -416,6 +435,7 @@ void zc_team_step(struct zc_cleaner *c, u64 now)
 	}
 	zc_team_mail(c, now);
 	zc_team_welcome(c, now);
+	zc_team_memory(c, now);
 	zc_team_hurry(c, now);
 	zc_team_scale(c, now);
 	ZC_KILLPOINT(duty_served);

@@ -212,6 +212,13 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	pool->backend->readers_map(pool, w->id);
 	w->rotor = w->id * (zc_segments(&pool->view) * ZC_STRIPES /
 			    ZC_MAX_WRITERS);
+	/* What its predecessor had may be anywhere. */
+	result = pool->backend->map_more(pool);
+	if (result) {
+		pool->backend->writer_leave(w);
+		zc_writer_free(w);
+		return result;
+	}
 	zc_adopt(w);
 	result = zc_writer_mail_open(w);
 	if (result) {

@@ -373,7 +373,7 @@ static bool zc_search_large(struct zc_writer *w, u32 n, u32 *granule)
 	return false;
 }
 
-bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
@@ -413,6 +413,19 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 				      zc_search_large(w, n, granule))
 		return true;
 	return deep && zc_search_deep(w, n, granule);
+}
+
+bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
+{
+	if (!zc_writer_find(w, n, deep, granule))
+		return false;
+	if (zc_likely(*granule >> w->pool->view.segment_shift <
+		      zc_load_relaxed(&w->pool->view.segments_mapped)) ||
+	    zc_pool_meet(w->pool, *granule) == ZC_OK)
+		return true;
+	/* No addresses, or no permission any more: somebody else may have it. */
+	zc_writer_give_back(w, *granule);
+	return false;
 }
 
 void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)

@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|events|clean'
+verbs='pool create|pool list|pool info|pool check|pool grow|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|events|clean'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -525,6 +525,17 @@ good=0
 says 1 "/dev/zerocore" pool evict $pool 0 || good=1
 says 1 "0 to 1151" pool evict $pool 4000 || good=1
 point eviction_needs_the_device $good
+
+run pool create bursts --bytes 1M --max 2M --huge never
+good=$rc
+run pool grow bursts 3
+[ $rc = 0 ] && grep -q 'in 7 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
+says 1 "max_bytes" pool grow bursts 2 || good=1
+says 2 "NAME" pool grow || good=1
+says 2 "no number" pool grow bursts some || good=1
+says 1 "less than it begins with" pool create never --bytes 2M --max 1M || good=1
+run pool remove bursts
+point pools_grow $good
 
 run pool create placed --bytes 2M --numa 0 --huge never
 good=$rc

@@ -47,6 +47,7 @@ typedef struct zc_pool_info {
 	uint32_t readers;
 	uint64_t free_bytes;
 	bool transient;
+	uint32_t max_segments;		/* that it may grow to */
 } zc_pool_info_t;
 
 ZC_API zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info);

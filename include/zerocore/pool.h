@@ -58,6 +58,8 @@ typedef enum zc_backend {
  * @numa: where the memory is to be. ZC_NUMA_NODE on plain shared memory means: as
  *	far as there is room, so that nobody is killed for want of it there.
  * @numa_node: of ZC_NUMA_NODE
+ * @max_bytes: data memory that it may grow to, by zc_pool_grow() and by cleaners;
+ *	0: it does not grow. Addresses are reserved for it, memory is not.
  */
 typedef struct zc_pool_options {
 	size_t sz;
@@ -74,13 +76,14 @@ typedef struct zc_pool_options {
 	bool evictable;
 	zc_numa_t numa;
 	uint32_t numa_node;
+	uint64_t max_bytes;
 } zc_pool_options_t;
 
 #define ZC_POOL_OPTIONS_INIT                                                   \
 	{                                                                      \
 		sizeof(zc_pool_options_t), 64ULL << 20, 0, 512, 0, 0,          \
 			ZC_HUGE_TRY, false, ZC_BACKEND_AUTO, 0, false, false,  \
-			ZC_NUMA_DEFAULT, 0                                     \
+			ZC_NUMA_DEFAULT, 0, 0                                  \
 	}
 
 /**
@@ -99,6 +102,25 @@ typedef struct zc_pool_options {
 ZC_API zc_result_t zc_pool_create(const char *name,
 				  const zc_pool_options_t *options,
 				  zc_pool_t **out);
+
+/**
+ * zc_pool_grow() - add segments to a pool
+ * @pool: the pool, which this process may write
+ * @segments: how many
+ *
+ * Each is as large as the others, gets the pages that they have if there are such, and
+ * is there for everybody once it is whole: members map it when they meet it.
+ * A cleaner that leads grows a pool by itself when 85 % of it is in use, or a writer
+ * waits for memory.
+ *
+ * Context: may sleep, while memory is allocated. Threads: any.
+ * Return: ZC_OK; ZC_ERROR_NO_MEMORY: it has all that it may have (max_bytes), or the
+ * machine is too full; then some may have been added; ZC_ERROR_PERMISSION: it may only
+ * be read, or on plain shared memory is another user's; ZC_ERROR_BUSY: somebody else is
+ * just growing it; ZC_ERROR_INVALID; ZC_ERROR_SYSTEM; ZC_ERROR_FORKED;
+ * ZC_ERROR_EVICTED.
+ */
+ZC_API zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments);
 
 /**
  * zc_pool_open() - attach to a pool

@@ -2,6 +2,8 @@
 #include "geometry.h"
 #include "run.h"
 
+/* Parts of a pool that may grow. */
+#define ZC_SEGMENT_GROWING	4
 #define ZC_SEGMENT_CHOSEN_MAX	(128ULL << 20)
 #define ZC_POOL_BYTES_MAX	0x1000000000000ULL
 #define ZC_SAYS_GRANULES \
@@ -133,7 +135,8 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 
 	if (!req->bytes)
 		return "a pool needs some bytes of data memory";
-	if (req->bytes > ZC_POOL_BYTES_MAX || segment > ZC_POOL_BYTES_MAX)
+	if (req->bytes > ZC_POOL_BYTES_MAX || segment > ZC_POOL_BYTES_MAX ||
+	    req->max_bytes > ZC_POOL_BYTES_MAX)
 		return "a pool can have at most 2^48 bytes";
 	if (!zc_is_power_of_two(granule) || granule < ZC_GRANULE_MIN ||
 	    granule > ZC_GRANULE_MAX)
@@ -141,6 +144,9 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 
 	if (!segment) {
 		segment = 1ULL << zc_shift_of(req->bytes);
+		/* It grows by segments: not by all of itself. */
+		if (req->max_bytes > req->bytes)
+			segment /= ZC_SEGMENT_GROWING;
 		if (segment > ZC_SEGMENT_CHOSEN_MAX)
 			segment = ZC_SEGMENT_CHOSEN_MAX;
 		/* A pool of hundreds of GiB gets larger segments, not too many. */
@@ -160,6 +166,16 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 	if (needed > ZC_MAX_SEGMENTS)
 		return "a pool has 1 to 1024 segments: ask for larger segments";
 	new.max_segments = req->max_segments ? req->max_segments : (u32)needed;
+	if (req->max_bytes) {
+		u64 most = zc_round_up(req->max_bytes, segment) >>
+			   zc_shift_of(segment);
+
+		if (req->max_bytes < req->bytes)
+			return "a pool cannot grow to less than it begins with";
+		if (most > ZC_MAX_SEGMENTS)
+			return "a pool has 1 to 1024 segments: ask for larger segments, or for less growth";
+		new.max_segments = (u32)most;
+	}
 	if (new.max_segments < needed)
 		return "more segments are needed than the pool may ever have";
 	new.ring_entries = req->ring_entries ? req->ring_entries :
@@ -240,7 +256,13 @@ void zc_segment_format(const struct zc_view *v, u32 segment)
 						   ZC_OWNER_NONE,
 						   ZC_STATE_FREE));
 	}
-	zc_hint_add(v, first, v->segment_granules);
+	/* Not added: whoever does it again after a death counts nothing twice. */
+	for (i = 0; i < ZC_STRIPES; i++) {
+		u32 stripe = segment * ZC_STRIPES + i;
+
+		zc_hint_set(v, stripe, zc_load_relaxed(&v->free_hint[stripe]),
+			    v->stripe_granules);
+	}
 	zc_store_relaxed(&v->segments[segment].state, ZC_SEGMENT_READY);
 }
 

@@ -15,7 +15,8 @@ struct zc_geometry_request {
 	u32 granule_bytes;
 	u32 ring_entries;
 	u32 max_holds;
-	u32 max_segments;	/* 0: as many as @bytes needs */
+	u32 max_segments;	/* 0: as many as @bytes needs, or @max_bytes */
+	u64 max_bytes;		/* that it may grow to; 0: it does not */
 };
 
 /**

@@ -64,6 +64,9 @@
 	X(node_sleeps)                                                        \
 	X(packet_filled)                                                      \
 	X(packet_put)                                                         \
+	X(grow_made)                                                          \
+	X(grow_formatted)                                                     \
+	X(grow_published)                                                     \
 	X(mail_collected)                                                     \
 	X(mail_sent)                                                          \
 	X(mail_taken)                                                         \

@@ -50,7 +50,7 @@ struct zc_view {
 	u64 reader_area_bytes;
 	u64 node_area_bytes;
 	u32 segment_mask;	/* segment_granules - 1 */
-	/* Segments whose data is mapped here; the others do not exist for us. */
+	/* Segments whose data is mapped here; the library maps more when it meets one. */
 	u32 segments_mapped;
 };
 
@@ -170,13 +170,13 @@ static inline u64 *zc_hold_slot(struct zc_reader_area *a, u32 idx)
 	       (idx - ZC_FAST_HOLDS);
 }
 
-/* Segments that have been published, and that we have. */
+/* Segments that have been published: their descriptors are there. */
 static inline u32 zc_segments(const struct zc_view *v)
 {
+	/* [G1] the number before what is in the segment. */
 	u32 n = zc_load_acquire(&v->header->segments);
-	u32 most = zc_load_relaxed(&v->segments_mapped);
 
-	return n < most ? n : most;
+	return n < v->max_segments ? n : v->max_segments;
 }
 
 /* Granules of all published segments: every valid granule is below. */

@@ -415,6 +415,9 @@ static void lives_as_cleaner(void *arg)
 
 	(void)arg;
 	options.period_ns = 10000;
+	/* Once: afterwards it has all that it may have. */
+	if (zc_pool_grow(pool, 1) != ZC_OK)
+		CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_NO_MEMORY);
 	for (int round = 0; round < 6; round++) {
 		struct t_writer writer;
 		struct t_reader reader;
@@ -496,6 +499,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "reap_", witness_first },	{ "clean", cleaner_first },
 		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
 		{ "duty_", cleaner_first },	{ "mail_", cleaner_first },
+		{ "grow_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -112,6 +112,8 @@ static void makes_the_pool(void *arg)
 	(void)arg;
 	geometry.bytes = 1U << 20;
 	geometry.ring_entries = 16;
+	geometry.segment_bytes = geometry.bytes;
+	geometry.max_bytes = 2 * geometry.bytes;
 	t_pool_close(t_pool_create(&geometry));
 }
 

@@ -14,48 +14,63 @@ static const struct wish {
 	u32 segments;		/* 0: refused */
 	u64 segment_bytes;
 } wishes[] = {
-	/* bytes, segment, granule, ring, holds, max segments */
-	{ { 1, 0, 0, 0, 0, 0 }, 1, 32 * KI },
-	{ { 32 * KI, 0, 0, 0, 0, 0 }, 1, 32 * KI },
-	{ { 32 * KI + 1, 0, 0, 0, 0, 0 }, 2, 32 * KI },
-	{ { 64 * MI, 0, 0, 0, 0, 0 }, 1, 64 * MI },
-	{ { 100 * MI, 0, 0, 0, 0, 0 }, 2, 64 * MI },
-	{ { GI, 0, 512, 0, 0, 0 }, 8, 128 * MI },
-	{ { 128 * GI, 0, 0, 0, 0, 0 }, 1024, 128 * MI },
-	{ { 128 * GI + 1, 0, 0, 0, 0, 0 }, 513, 256 * MI },
-	{ { MI, 4 * KI, 64, 16, 1, 0 }, 256, 4 * KI },
-	{ { MI, 4 * KI + 1, 64, 16, 1, 0 }, 128, 8 * KI },
-	{ { MI, 1, 65536, 16, 1, 0 }, 1, 4 * MI },
-	{ { MI, 64 * KI, 0, 0, 0, 1024 }, 16, 64 * KI },
-	{ { MI, 64 * KI, 0, 0, 0, 16 }, 16, 64 * KI },
-	{ { GI, GI, 64, 0, 0, 0 }, 1, GI },
-	{ { MI, 0, 512, 1048576, 65536, 0 }, 1, MI },
+	/* bytes, segment, granule, ring, holds, max segments, max bytes */
+	{ { 1, 0, 0, 0, 0, 0, 0 }, 1, 32 * KI },
+	{ { 32 * KI, 0, 0, 0, 0, 0, 0 }, 1, 32 * KI },
+	{ { 32 * KI + 1, 0, 0, 0, 0, 0, 0 }, 2, 32 * KI },
+	{ { 64 * MI, 0, 0, 0, 0, 0, 0 }, 1, 64 * MI },
+	{ { 100 * MI, 0, 0, 0, 0, 0, 0 }, 2, 64 * MI },
+	{ { GI, 0, 512, 0, 0, 0, 0 }, 8, 128 * MI },
+	{ { 128 * GI, 0, 0, 0, 0, 0, 0 }, 1024, 128 * MI },
+	{ { 128 * GI + 1, 0, 0, 0, 0, 0, 0 }, 513, 256 * MI },
+	{ { MI, 4 * KI, 64, 16, 1, 0, 0 }, 256, 4 * KI },
+	{ { MI, 4 * KI + 1, 64, 16, 1, 0, 0 }, 128, 8 * KI },
+	{ { MI, 1, 65536, 16, 1, 0, 0 }, 1, 4 * MI },
+	{ { MI, 64 * KI, 0, 0, 0, 1024, 0 }, 16, 64 * KI },
+	{ { MI, 64 * KI, 0, 0, 0, 16, 0 }, 16, 64 * KI },
+	{ { GI, GI, 64, 0, 0, 0, 0 }, 1, GI },
+	{ { MI, 0, 512, 1048576, 65536, 0, 0 }, 1, MI },
 	/* Not these. */
-	{ { 0, 0, 0, 0, 0, 0 }, 0, 0 },
-	{ { 256 * TI + 1, 0, 65536, 0, 0, 0 }, 0, 0 },
-	{ { ~0ULL, 0, 0, 0, 0, 0 }, 0, 0 },
-	{ { MI, ~0ULL, 0, 0, 0, 0 }, 0, 0 },
-	{ { MI, 1ULL << 63, 65536, 0, 0, 0 }, 0, 0 },
-	{ { MI, 256 * TI + 1, 65536, 0, 0, 0 }, 0, 0 },
-	{ { 256 * TI, 0, 512, 0, 0, 0 }, 0, 0 },	/* runs too long */
-	{ { 256 * TI, 0, 65536, 0, 0, 0 }, 0, 0 },	/* 2^32 granules */
-	{ { 2 * TI, 0, 512, 0, 0, 0 }, 0, 0 },		/* 2^32 granules */
-	{ { 2 * GI, 2 * GI, 64, 0, 0, 0 }, 0, 0 },	/* runs too long */
-	{ { GI, 512 * KI, 0, 0, 0, 0 }, 0, 0 },		/* 2048 segments */
-	{ { MI, 64 * KI, 0, 0, 0, 15 }, 0, 0 },
-	{ { MI, 64 * KI, 0, 0, 0, 1025 }, 0, 0 },
-	{ { MI, 64 * KI, 0, 0, 0, ~0U }, 0, 0 },
-	{ { MI, 0, 32, 0, 0, 0 }, 0, 0 },
-	{ { MI, 0, 96, 0, 0, 0 }, 0, 0 },
-	{ { MI, 0, 131072, 0, 0, 0 }, 0, 0 },
-	{ { MI, 0, ~0U, 0, 0, 0 }, 0, 0 },
-	{ { MI, 0, 1u << 31, 0, 0, 0 }, 0, 0 },
-	{ { MI, 0, 0, 8, 0, 0 }, 0, 0 },
-	{ { MI, 0, 0, 17, 0, 0 }, 0, 0 },
-	{ { MI, 0, 0, 2097152, 0, 0 }, 0, 0 },
-	{ { MI, 0, 0, ~0U, 0, 0 }, 0, 0 },
-	{ { MI, 0, 0, 0, 65537, 0 }, 0, 0 },
-	{ { MI, 0, 0, 0, ~0U, 0 }, 0, 0 },
+	{ { 0, 0, 0, 0, 0, 0, 0 }, 0, 0 },
+	{ { 256 * TI + 1, 0, 65536, 0, 0, 0, 0 }, 0, 0 },
+	{ { ~0ULL, 0, 0, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, ~0ULL, 0, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 1ULL << 63, 65536, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 256 * TI + 1, 65536, 0, 0, 0, 0 }, 0, 0 },
+	{ { 256 * TI, 0, 512, 0, 0, 0, 0 }, 0, 0 },	/* runs too long */
+	{ { 256 * TI, 0, 65536, 0, 0, 0, 0 }, 0, 0 },	/* 2^32 granules */
+	{ { 2 * TI, 0, 512, 0, 0, 0, 0 }, 0, 0 },		/* 2^32 granules */
+	{ { 2 * GI, 2 * GI, 64, 0, 0, 0, 0 }, 0, 0 },	/* runs too long */
+	{ { GI, 512 * KI, 0, 0, 0, 0, 0 }, 0, 0 },		/* 2048 segments */
+	{ { MI, 64 * KI, 0, 0, 0, 15, 0 }, 0, 0 },
+	{ { MI, 64 * KI, 0, 0, 0, 1025, 0 }, 0, 0 },
+	{ { MI, 64 * KI, 0, 0, 0, ~0U, 0 }, 0, 0 },
+	{ { MI, 0, 32, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 96, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 131072, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, ~0U, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 1u << 31, 0, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, 8, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, 17, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, 2097152, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, ~0U, 0, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, 0, 65537, 0, 0 }, 0, 0 },
+	{ { MI, 0, 0, 0, ~0U, 0, 0 }, 0, 0 },
+};
+
+/* A pool that may grow. */
+static const struct {
+	u64 bytes, segment, max;
+	u32 segments, max_segments;	/* 0: refused */
+	u64 segment_bytes;
+} growing[] = {
+	{ 64 * MI, 0, 64 * MI, 1, 1, 64 * MI },
+	{ 64 * MI, 0, 64 * MI + 1, 4, 5, 16 * MI },
+	{ 64 * MI, 0, GI, 4, 64, 16 * MI },
+	{ MI, MI, 5 * MI + 1, 1, 6, MI },
+	{ 2 * MI, MI, MI, 0, 0, 0 },
+	{ MI, MI, 1025 * MI, 0, 0, 0 },
+	{ MI, 0, ~0ULL, 0, 0, 0 },
 };
 
 static u64 region(u64 bytes)
@@ -324,4 +339,27 @@ Test(view, caps_the_number_of_segments)
 	must_eq(zc_segments(&p.view), 2);
 	must_eq(zc_granules(&p.view), 2 * UNIT_SEGMENT_GRANULES);
 	unit_pool_fini(&p);
+}
+
+Test(geometry, grows_to_what_was_asked)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(growing); i++) {
+		const struct zc_geometry_request request = {
+			.bytes = growing[i].bytes,
+			.segment_bytes = growing[i].segment,
+			.max_bytes = growing[i].max,
+		};
+		struct zc_geometry g;
+		u32 segments = 0;
+		const char *wrong = zc_geometry_compute(&g, &segments, &request);
+
+		must_eq(!wrong, growing[i].segments != 0);
+		if (wrong)
+			continue;
+		must_eq(segments, growing[i].segments);
+		must_eq(g.max_segments, growing[i].max_segments);
+		must_eq(g.segment_bytes, growing[i].segment_bytes);
+	}
 }

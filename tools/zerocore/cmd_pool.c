@@ -52,6 +52,7 @@ static struct json_object *info_json(const zc_pool_info_t *info)
 	cli_json_u64(o, "control_bytes", info->control_bytes);
 	cli_json_u64(o, "segment_bytes", info->segment_bytes);
 	cli_json_u64(o, "segments", info->segments);
+	cli_json_u64(o, "max_segments", info->max_segments);
 	cli_json_u64(o, "granule_bytes", info->granule_bytes);
 	cli_json_u64(o, "ring_entries", info->ring_entries);
 	cli_json_u64(o, "max_holds", info->max_holds);
@@ -80,8 +81,11 @@ static void print_info(const zc_pool_info_t *info)
 	printf("lives       %s\n", info->transient ? "until its last member leaves" :
 	       "until it is removed");
 	printf("data        %s", cli_format_bytes(info->bytes, text));
-	printf(" in %u segments of %s\n", info->segments,
+	printf(" in %u segments of %s", info->segments,
 	       cli_format_bytes(info->segment_bytes, text));
+	if (info->max_segments > info->segments)
+		printf(", may grow to %u", info->max_segments);
+	putchar('\n');
 	printf("free        %s\n", cli_format_bytes(info->free_bytes, text));
 	printf("pages       %s\n", pages_name(info->pages));
 	printf("control     %s\n", cli_format_bytes(info->control_bytes, text));
@@ -435,6 +439,66 @@ static int pool_remove(int argc, char **argv)
 	return status;
 }
 
+/* grow */
+
+struct grow {
+	const char *pool;
+	uint32_t segments;
+};
+
+static error_t parse_grow(int key, char *arg, struct argp_state *state)
+{
+	struct grow *in = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			in->pool = arg;
+		else if (state->arg_num == 1)
+			in->segments = (uint32_t)cli_arg_number(
+				state, "SEGMENTS", arg, UINT32_MAX);
+		else
+			argp_error(state, "`%s' is too many", arg);
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "say the pool's NAME");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int pool_grow(int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL, parse_grow, "NAME [SEGMENTS]",
+		"Add segments, one if nothing is said, to a pool that was created with "
+		"--max. Members go on meanwhile. A cleaner does it by itself when memory "
+		"gets scarce."
+		"\v"
+		"Examples:\n"
+		"  zerocore pool grow demo\n"
+		"  zerocore pool grow demo 4\n",
+		json_child, NULL, NULL
+	};
+	struct grow in = { NULL, 1 };
+	zc_result_t result;
+	zc_pool_t *pool;
+	int status = CLI_OK;
+
+	cli_parse(&argp, argc, argv, &in);
+	result = zc_pool_open(in.pool, &pool);
+	if (result)
+		return cli_fail_pool(result, in.pool);
+	result = zc_pool_grow(pool, in.segments);
+	if (result)
+		status = cli_fail_pool(result, in.pool);
+	else
+		status = cmd_pool_show(pool, in.pool);
+	zc_pool_close(pool);
+	return status;
+}
+
 /* evict */
 
 struct evict {
@@ -500,6 +564,7 @@ int cmd_pool(int argc, char **argv)
 		{ "list", "the pools of this machine", pool_list },
 		{ "info", "geometry and use", pool_info },
 		{ "check", "look for defects, as fsck does", pool_check },
+		{ "grow", "add segments", pool_grow },
 		{ "remove", "take a pool's name away", pool_remove },
 		{ "evict", "kill a member that hangs", pool_evict },
 		{ NULL, NULL, NULL }

@@ -56,6 +56,9 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 	case 's':
 		o->segment_bytes = cli_arg_bytes(state, "--segment", arg);
 		return 0;
+	case 'm':
+		o->max_bytes = cli_arg_bytes(state, "--max", arg);
+		return 0;
 	case 'g': {
 		uint64_t bytes = cli_arg_bytes(state, "--granule", arg);
 
@@ -109,6 +112,8 @@ int cmd_pool_create(int argc, char **argv)
 		{ "bytes", 'b', "SIZE", 0, "Data memory (64M)", 0 },
 		{ "segment", 's', "SIZE", 0,
 		  "Segment, the largest block (chosen from --bytes)", 0 },
+		{ "max", 'm', "SIZE", 0,
+		  "Data memory that it may grow to (it does not grow)", 0 },
 		{ "granule", 'g', "SIZE", 0, "Allocation unit (512)", 0 },
 		{ "ring", OPT_RING, "N", 0,
 		  "Messages that a writer may have unread (4096)", 0 },
@@ -132,6 +137,7 @@ int cmd_pool_create(int argc, char **argv)
 		"Examples:\n"
 		"  zerocore pool create demo\n"
 		"  zerocore pool create video --bytes 2G --segment 256M --huge require\n"
+		"  zerocore pool create bursts --bytes 64M --max 1G\n"
 		"  zerocore pool create shared --mode 0660\n",
 		json_child, NULL, NULL
 	};
