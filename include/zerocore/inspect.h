@@ -76,7 +76,10 @@ typedef struct zc_member_info {
 ZC_API zc_result_t zc_inspect_member(zc_pool_t *pool, uint32_t index,
 				     zc_member_info_t *info);
 
-/* One service and its writer. */
+/*
+ * One service and its writer.  What the writer counts is stored for others when it has
+ * to do with memory anyway, committed_bytes also ten times a second.
+ */
 typedef struct zc_service_info {
 	size_t sz;
 	uint32_t index;

@@ -3,6 +3,7 @@
  * cmd_pool.c - zerocore pool list, info, check, remove, evict.
  */
 #include "cmd_pool.h"
+#include "snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,14 @@ const char *const cmd_pool_backends[] = { "auto", "shm", "device", NULL };
 static const char *const pages_names[] = { "small", "transparent huge",
 					   "hugetlb" };
 
-static const char *pages_name(zc_pages_t pages)
+const char *cmd_pool_pages(zc_pages_t pages)
 {
 	if ((unsigned int)pages > ZC_PAGES_GOT_HUGETLB)
 		return "unknown";
 	return pages_names[pages];
 }
 
-static const char *backend_name(zc_backend_t backend)
+const char *cmd_pool_backend(zc_backend_t backend)
 {
 	if ((unsigned int)backend > ZC_BACKEND_DEVICE)
 		return "unknown";
@@ -39,8 +40,8 @@ static struct json_object *info_json(const zc_pool_info_t *info)
 	snprintf(mode, sizeof(mode), "%04o", info->mode & 07777);
 	cli_json_string(o, "name", info->name);
 	cli_json_string(o, "creation_id", info->creation_id);
-	cli_json_string(o, "backend", backend_name(info->backend));
-	cli_json_string(o, "pages", pages_name(info->pages));
+	cli_json_string(o, "backend", cmd_pool_backend(info->backend));
+	cli_json_string(o, "pages", cmd_pool_pages(info->pages));
 	cli_json_u64(o, "layout_version", info->layout_version);
 	cli_json_string(o, "mode", mode);
 	cli_json_bool(o, "transient", info->transient);
@@ -73,7 +74,7 @@ static void print_info(const zc_pool_info_t *info)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", &tm);
 	printf("pool        %s\n", info->name);
 	printf("backend     %s, layout version %u\n",
-	       backend_name(info->backend), info->layout_version);
+	       cmd_pool_backend(info->backend), info->layout_version);
 	printf("created     %s by uid %u, pid %u\n", when, info->creator_uid,
 	       info->creator_pid);
 	printf("id          %s\n", info->creation_id);
@@ -87,7 +88,7 @@ static void print_info(const zc_pool_info_t *info)
 		printf(", may grow to %u", info->max_segments);
 	putchar('\n');
 	printf("free        %s\n", cli_format_bytes(info->free_bytes, text));
-	printf("pages       %s\n", pages_name(info->pages));
+	printf("pages       %s\n", cmd_pool_pages(info->pages));
 	printf("control     %s\n", cli_format_bytes(info->control_bytes, text));
 	printf("granule     %u B\n", info->granule_bytes);
 	printf("ring        %u messages a writer\n", info->ring_entries);
@@ -223,6 +224,27 @@ static error_t parse_names(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* With all counters of all roles. */
+static int show_all(zc_pool_t *pool, const char *name)
+{
+	struct snapshot *s = snapshot_new();
+	struct json_object *o, *counters;
+	zc_result_t result;
+
+	if (!s)
+		return cli_error("no memory");
+	result = snapshot_take(s, pool);
+	if (!result) {
+		o = info_json(&s->pool);
+		counters = json_object_new_object();
+		snapshot_json(s, counters);
+		json_object_object_add(o, "counters", counters);
+		cli_json_line(o);
+	}
+	snapshot_free(s);
+	return result ? cli_fail_pool(result, name) : CLI_OK;
+}
+
 static int info_one(const char *name)
 {
 	zc_pool_t *pool;
@@ -231,7 +253,7 @@ static int info_one(const char *name)
 
 	if (result)
 		return cli_fail_pool(result, name);
-	status = cmd_pool_show(pool, name);
+	status = cli_json ? show_all(pool, name) : cmd_pool_show(pool, name);
 	zc_pool_close(pool);
 	return status;
 }
@@ -330,7 +352,8 @@ static int pool_info(int argc, char **argv)
 {
 	static const struct argp argp = {
 		NULL, parse_names, "NAME...",
-		"Show a pool's geometry and use."
+		"Show a pool's geometry and use; with --json all counters of its writers, "
+		"readers, cleaners and members, too."
 		"\v"
 		"Examples:\n"
 		"  zerocore pool info demo\n"

@@ -9,6 +9,9 @@
 
 extern const char *const cmd_pool_backends[];
 
+const char *cmd_pool_backend(zc_backend_t backend);
+const char *cmd_pool_pages(zc_pages_t pages);
+
 /* Prints a pool's geometry and use.  Returns the exit code. */
 int cmd_pool_show(zc_pool_t *pool, const char *name);
 int cmd_pool_create(int argc, char **argv);
