@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool grow|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|events|clean'
+verbs='pool create|pool list|pool info|pool check|pool grow|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|top|events|clean'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -133,11 +133,12 @@ point unknown_command_is_usage $good
 
 good=0
 for verb in "pool create" "pool info" "pool check" "pool remove" "pool evict" "pool evict $pool" \
-	blocks events clean "service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
+	blocks top events clean "service list" pub sub "pub $pool" "sub $pool" "pub $pool a/b/c"; do
 	read -r -a words <<<"$verb"
 	says 2 "say " "${words[@]}" || good=1
 done
 says 2 "too many" sub $pool a/b/c d || good=1
+says 2 "not both" top $pool --once --count 2 || good=1
 says 2 "goes without" pub $pool a/b/c --stdin --files /etc || good=1
 point missing_argument_is_usage $good
 
@@ -148,6 +149,9 @@ done
 for time in 5x -1 '' s 1e400 'for ever'; do
 	says 2 "no duration" sub $pool a/b/c "--timeout=$time" || good=1
 done
+says 2 "none of index" top $pool --sort size || good=1
+says 2 "from 10ms" top $pool --interval 1us || good=1
+says 2 "at least 1" top $pool --count 0 || good=1
 says 2 "no number" sub $pool a/b/c --count=-1 || good=1
 says 2 "at least 1" sub $pool a/b/c --count=0 || good=1
 says 2 "none of block, drop, disconnect" pub $pool a/b/c --stdin --on-slow x || good=1
@@ -169,7 +173,7 @@ done
 point bad_pool_name_is_refused $good
 
 good=0
-for verb in "pool info" "pool check" "pool remove" blocks events clean "service list" \
+for verb in "pool info" "pool check" "pool remove" blocks top events clean "service list" \
 	"reader list" "cleaner list" "member list"; do
 	read -r -a words <<<"$verb"
 	says 1 "nowhere" "${words[@]}" nowhere || good=1
@@ -190,7 +194,7 @@ for verb in "${list[@]}" bench; do
 	read -r -a words <<<"$verb"
 	case $verb in
 	pool*) page=zerocore-pool ;;
-	pub | sub | blocks | clean | bench) page=zerocore-$verb ;;
+	pub | sub | blocks | top | clean | bench) page=zerocore-$verb ;;
 	*) page=zerocore ;;
 	esac
 	run "${words[@]}" --help
@@ -460,6 +464,7 @@ good=0
 [ "$(completes blocks cl)" = $pool ] || good=1
 [ "$(completes sub $pool test/cli/la)" = test/cli/last ] || good=1
 [ "$(completes pub $pool a/b/c --on-slow dr)" = drop ] || good=1
+[ "$(completes top $pool --sort me)" = memory ] || good=1
 point completion $good
 
 # --- a damaged pool -------------------------------------------------------------------

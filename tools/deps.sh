@@ -19,6 +19,7 @@ for set in "$@"; do
 	case $set in
 	build)
 		want="$want gcc libc6-dev pkg-config libjson-c-dev libssl-dev"
+		want="$want libncurses-dev"
 		;;
 	clang)
 		want="$want clang"

@@ -13,7 +13,7 @@ _zerocore_options()
 _zerocore()
 {
 	local command=${COMP_WORDS[0]} cur prev noun verb words='' first
-	local nouns='pool pub sub blocks service reader cleaner member events clean bench help'
+	local nouns='pool pub sub blocks service reader cleaner member top events clean bench help'
 
 	COMPREPLY=()
 	cur=${COMP_WORDS[COMP_CWORD]}
@@ -32,6 +32,7 @@ _zerocore()
 	--backend) words='auto shm device' ;;
 	--numa) words='0 interleave' ;;
 	--on-slow) words='block drop disconnect' ;;
+	--sort) words='index rate lag memory name' ;;
 	--print) words='sequence size age name hex text none' ;;
 	--state | -s)
 		[ "$noun" != blocks ] || words='free claimed using clean'

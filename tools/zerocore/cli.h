@@ -107,6 +107,7 @@ int cmd_service(int argc, char **argv);
 int cmd_reader(int argc, char **argv);
 int cmd_cleaner(int argc, char **argv);
 int cmd_member(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_clean(int argc, char **argv);
 

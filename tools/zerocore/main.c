@@ -20,6 +20,7 @@ static const struct cli_verb nouns[] = {
 	{ "reader", "list the readers of a pool", cmd_reader },
 	{ "cleaner", "list the cleaners of a pool", cmd_cleaner },
 	{ "member", "list the processes of a pool", cmd_member },
+	{ "top", "a pool as it lives, on a screen", cmd_top },
 	{ "events", "who comes, leaves and dies, as it happens", cmd_events },
 	{ "clean", "take back, merge: keep a pool in shape", cmd_clean },
 	{ "bench", "latency, throughput, acquire, recovery", cmd_bench },
@@ -39,6 +40,7 @@ static const char after[] =
 	"  zerocore sub demo lib/all/file --sha256 &\n"
 	"  zerocore pub demo lib/all/file --files /usr/lib --wait-readers 1\n"
 	"  zerocore blocks demo\n"
+	"  zerocore top demo\n"
 	"  zerocore pool remove demo\n";
 
 /* The commands, from the table, in front of the rest of --help. */
