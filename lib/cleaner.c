@@ -296,47 +296,63 @@ zc_result_t zc_cleaner_start(zc_pool_t *pool,
 	return result;
 }
 
+/* Out of the list: whoever takes it from there ends it. */
+static void zc_cleaner_unlink(struct zc_cleaner *c)
+{
+	struct zc_cleaner **at;
+
+	for (at = &c->pool->cleaners; *at && *at != c; at = &(*at)->next)
+		;
+	if (*at)
+		*at = c->next;
+}
+
 static void zc_cleaner_end(struct zc_cleaner *c)
 {
 	struct zc_pool *pool = c->pool;
-	struct zc_cleaner **at;
 
 	zc_store_release(&c->stop, 1);
 	zc_node_ring(&pool->view, c->id);
 	pthread_join(c->thread, NULL);
 	if (!c->ended && !zc_load_relaxed(&pool->evicted))
 		pool->backend->cleaner_leave(pool, c->id, c->incarnation);
-	pthread_mutex_lock(&pool->lock);
-	for (at = &pool->cleaners; *at && *at != c; at = &(*at)->next)
-		;
-	if (*at)
-		*at = c->next;
-	pthread_mutex_unlock(&pool->lock);
 	zc_cleaner_free(c);
 }
 
-/* A cleaner of the team that has ended, or any of them if there is nobody else. */
-static struct zc_cleaner *zc_cleaner_left_over(struct zc_pool *pool, bool all)
+/*
+ * Takes one out of the list: any; or one of the team that has ended; or, if @alone, one
+ * of the team if nobody else is left.
+ */
+static struct zc_cleaner *zc_cleaner_take(struct zc_pool *pool, bool any, bool alone)
 {
-	struct zc_cleaner *c, *found = NULL;
-	bool alone = all;
+	struct zc_cleaner *c;
 
 	pthread_mutex_lock(&pool->lock);
 	for (c = pool->cleaners; c; c = c->next)
 		if (!c->hot)
 			alone = false;
-	for (c = pool->cleaners; c && !found; c = c->next)
-		if (c->hot && (alone || zc_load_acquire(&c->ended)))
-			found = c;
+	for (c = pool->cleaners; c; c = c->next)
+		if (any || (c->hot && (alone || zc_load_acquire(&c->ended))))
+			break;
+	if (c)
+		zc_cleaner_unlink(c);
 	pthread_mutex_unlock(&pool->lock);
-	return found;
+	return c;
 }
 
 void zc_cleaners_sweep(struct zc_pool *pool, bool all)
 {
 	struct zc_cleaner *c;
 
-	while ((c = zc_cleaner_left_over(pool, all)))
+	while ((c = zc_cleaner_take(pool, false, all)))
+		zc_cleaner_end(c);
+}
+
+void zc_cleaners_close(struct zc_pool *pool)
+{
+	struct zc_cleaner *c;
+
+	while ((c = zc_cleaner_take(pool, true, true)))
 		zc_cleaner_end(c);
 }
 
@@ -347,6 +363,9 @@ void zc_cleaner_stop(zc_cleaner_t *c)
 	if (!c || !zc_load_relaxed(c->alive))
 		return;
 	pool = c->pool;
+	pthread_mutex_lock(&pool->lock);
+	zc_cleaner_unlink(c);
+	pthread_mutex_unlock(&pool->lock);
 	zc_cleaner_end(c);
 	/* Those of the team are not left alone in this process. */
 	zc_cleaners_sweep(pool, true);

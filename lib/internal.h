@@ -156,6 +156,11 @@ char *zc_reserve(u64 bytes, u64 align);
 u64 zc_segment_bytes(const struct zc_pool *pool);
 #define ZC_ALIGN_MAX (1ULL << 30)
 
+/* --- cleaner.c ---------------------------------------------------------------- */
+
+/* Ends all cleaners of this process. */
+void zc_cleaners_close(struct zc_pool *pool);
+
 /* --- grow.c ------------------------------------------------------------------ */
 
 /* Maps the segment of that granule, if there is one and it is not mapped yet. */

@@ -61,8 +61,7 @@ zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size)
 
 void zc_roles_close(struct zc_pool *pool)
 {
-	while (pool->cleaners)
-		zc_cleaner_stop(pool->cleaners);
+	zc_cleaners_close(pool);
 	while (pool->rings)
 		zc_messagering_unregister(pool->rings);
 	while (pool->readers)

@@ -420,7 +420,7 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 	if (!zc_writer_find(w, n, deep, granule))
 		return false;
 	if (zc_likely(*granule >> w->pool->view.segment_shift <
-		      zc_load_relaxed(&w->pool->view.segments_mapped)) ||
+		      zc_load_acquire(&w->pool->view.segments_mapped)) ||
 	    zc_pool_meet(w->pool, *granule) == ZC_OK)
 		return true;
 	/* No addresses, or no permission any more: somebody else may have it. */
