@@ -472,6 +472,7 @@ void zc_shm_watch(struct zc_pool *pool)
 			continue;
 		}
 		zc_stamp(pool, now);
+		zc_hook_tick(pool, true);
 		declared |= zc_watch_scan(pool, now, &reaping);
 		declared |= zc_watch_probe(pool);
 		/*

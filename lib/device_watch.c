@@ -32,7 +32,7 @@ static void zc_wake_all(struct zc_pool *pool)
 	zc_futex_wake(&v->header->epoch);
 }
 
-static void zc_queue_event(struct zc_device *d, const struct zc_device_event *e)
+static struct zc_event_record zc_device_record(const struct zc_device_event *e)
 {
 	struct zc_event_record r = {
 		.time_ns = e->time_ns,
@@ -47,6 +47,13 @@ static void zc_queue_event(struct zc_device *d, const struct zc_device_event *e)
 	};
 
 	memcpy(r.comm, e->comm, sizeof(r.comm));
+	return r;
+}
+
+static void zc_queue_event(struct zc_device *d, const struct zc_device_event *e)
+{
+	struct zc_event_record r = zc_device_record(e);
+
 	if (e->type == ZC_DEVICE_EVENT_OVERFLOW) {
 		d->lost += e->blocks;
 	} else {
@@ -78,6 +85,11 @@ static bool zc_read_events(struct zc_pool *pool)
 	for (i = 0; bytes > 0 && i < (size_t)bytes / sizeof(event[0]); i++)
 		zc_queue_event(d, &event[i]);
 	pthread_mutex_unlock(&d->lock);
+	for (i = 0; bytes > 0 && i < (size_t)bytes / sizeof(event[0]); i++) {
+		struct zc_event_record r = zc_device_record(&event[i]);
+
+		zc_hook_event(pool, &r);
+	}
 	if (bytes > 0) {
 		zc_fetch_add32(&d->event_word, 1);
 		zc_futex_wake(&d->event_word);
@@ -131,6 +143,7 @@ void zc_device_watch(struct zc_pool *pool)
 		} else {
 			zc_device_stamp(pool, zc_timestamp(), &stamped,
 					&progress);
+			zc_hook_tick(pool, false);
 		}
 		if (poll(p, 2, blind ? ZC_BLIND_MS : ZC_TICK_MS) > 0 &&
 		    p[1].revents &&

@@ -171,22 +171,23 @@ static bool zc_event_later(struct zc_pool *pool, u64 n, u64 head)
 }
 
 static enum zc_event_look zc_event_take(struct zc_pool *pool,
+					struct zc_listener *l,
 					struct zc_event_record *out)
 {
 	u64 head = zc_load_acquire(&pool->view.header->event_head);
-	u64 n = pool->event_cursor, sequence;
+	u64 n = l->cursor, sequence;
 	struct zc_event_record *e;
 
 	if (n >= head) {
 		/* Nobody's head goes back; a spoilt one must not stop us. */
 		if (n - head > ZC_EVENTS)
-			pool->event_cursor = head;
+			l->cursor = head;
 		return ZC_EVENT_NONE;
 	}
 	if (head - n > ZC_EVENTS) {
-		pool->events_lost += head - n - ZC_EVENTS;
-		pool->event_cursor = head - ZC_EVENTS;
-		pool->event_hole_ns = 0;
+		l->lost += head - n - ZC_EVENTS;
+		l->cursor = head - ZC_EVENTS;
+		l->hole_ns = 0;
 		return ZC_EVENT_AGAIN;
 	}
 	e = zc_event_slot(pool, n);
@@ -197,8 +198,8 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
 		/* [E1] */
 		zc_fence_full();
 		if (zc_load_relaxed(&e->sequence) == n + 1) {
-			pool->event_cursor = n + 1;
-			pool->event_hole_ns = 0;
+			l->cursor = n + 1;
+			l->hole_ns = 0;
 			return ZC_EVENT_TAKEN;
 		}
 		return ZC_EVENT_AGAIN;	/* overtaken: the head says so, too */
@@ -206,12 +207,12 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
 	/* Not written yet, or never will be. */
 	if (!zc_event_later(pool, n, head))
 		return ZC_EVENT_NONE;
-	if (!pool->event_hole_ns)
-		pool->event_hole_ns = zc_timestamp();
-	if (zc_timestamp() - pool->event_hole_ns < ZC_HOLE_NS)
+	if (!l->hole_ns)
+		l->hole_ns = zc_timestamp();
+	if (zc_timestamp() - l->hole_ns < ZC_HOLE_NS)
 		return ZC_EVENT_NONE;
-	pool->event_cursor = n + 1;
-	pool->event_hole_ns = 0;
+	l->cursor = n + 1;
+	l->hole_ns = 0;
 	return ZC_EVENT_AGAIN;
 }
 
@@ -219,21 +220,22 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
  * A death may be told more than once: by all who reaped at the same time.  And
  * nobody needs to be told that he joined himself.
  */
-static bool zc_event_told(struct zc_pool *pool, const struct zc_event_record *r)
+static bool zc_event_told(struct zc_pool *pool, struct zc_listener *l,
+			  const struct zc_event_record *r)
 {
 	if (r->type == ZC_EVENT_MEMBER_JOINED && r->member == pool->member &&
 	    r->incarnation == zc_life_incarnation(pool->life))
 		return true;
 	if (r->type != ZC_EVENT_MEMBER_DIED || r->member >= ZC_MAX_MEMBERS)
 		return false;
-	if (pool->event_died[r->member] == r->incarnation)
+	if (l->died[r->member] == r->incarnation)
 		return true;
-	pool->event_died[r->member] = r->incarnation;
+	l->died[r->member] = r->incarnation;
 	return false;
 }
 
-static void zc_event_out(struct zc_pool *pool, zc_event_t *event,
-			 const struct zc_event_record *r)
+void zc_event_out(struct zc_pool *pool, zc_event_t *event,
+		  const struct zc_event_record *r)
 {
 	zc_event_t e = {
 		.type = (zc_event_type_t)r->type,
@@ -252,31 +254,37 @@ static void zc_event_out(struct zc_pool *pool, zc_event_t *event,
 }
 
 /* One try.  Bounded: each turn moves the cursor, or ends. */
-bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *r)
+bool zc_listener_next(struct zc_pool *pool, struct zc_listener *l,
+		      struct zc_event_record *r)
 {
 	u32 turn;
 
 	for (turn = 0; turn < 4 * ZC_EVENTS; turn++) {
 		enum zc_event_look look;
 
-		if (pool->events_lost) {
+		if (l->lost) {
 			memset(r, 0, sizeof(*r));
 			r->type = ZC_EVENT_OVERFLOW;
 			r->time_ns = zc_timestamp();
 			r->member = pool->member;
 			r->service = ~0U;
-			r->blocks = pool->events_lost;
-			pool->events_lost = 0;
+			r->blocks = l->lost;
+			l->lost = 0;
 			return true;
 		}
 		memset(r, 0, sizeof(*r));
-		look = zc_event_take(pool, r);
-		if (look == ZC_EVENT_TAKEN && !zc_event_told(pool, r))
+		look = zc_event_take(pool, l, r);
+		if (look == ZC_EVENT_TAKEN && !zc_event_told(pool, l, r))
 			return true;
 		if (look == ZC_EVENT_NONE)
 			return false;
 	}
 	return false;
+}
+
+bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *r)
+{
+	return zc_listener_next(pool, &pool->listener, r);
 }
 
 const u32 *zc_shm_event_word(struct zc_pool *pool)
@@ -311,7 +319,7 @@ zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 		now = zc_timestamp();
 		if (!timeout_ns || now >= deadline)
 			return zc_fail(ZC_ERROR_TIMEOUT, "no event in time");
-		slice = pool->event_hole_ns ? ZC_HOLE_NS / 10 : ZC_SLICE_NS;
+		slice = pool->listener.hole_ns ? ZC_HOLE_NS / 10 : ZC_SLICE_NS;
 		if (deadline - now > slice)
 			now += slice;
 		else

@@ -22,6 +22,14 @@ struct zc_background;
 struct zc_backend_ops;
 struct zc_device;
 
+/* Somebody who follows the ring of events. */
+struct zc_listener {
+	u64 cursor;
+	u64 hole_ns;			/* when a hole was first seen, 0: none */
+	u64 lost;			/* not reported yet */
+	u32 died[ZC_MAX_MEMBERS];	/* incarnations whose death was told */
+};
+
 struct zc_pool {
 	const struct zc_backend_ops *backend;	/* (invariant) */
 	struct zc_device *device;	/* /dev/zerocore only */
@@ -67,10 +75,12 @@ struct zc_pool {
 	zc_scaling_policy_t scaling;	/* (under @lock) */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 
-	u64 event_cursor;		/* zc_pool_next_event() */
-	u64 event_hole_ns;		/* when a hole was first seen, 0: none */
-	u64 events_lost;		/* not reported yet */
-	u32 event_died[ZC_MAX_MEMBERS];	/* incarnations whose death was told */
+	struct zc_listener listener;	/* zc_pool_next_event() */
+	zc_hooks_t hooks;		/* (under @lock) */
+	u64 hooked_from;		/* first event that they are told (under @lock) */
+	u32 hooked;			/* there are some: @lock need not be taken */
+	struct zc_listener hook_listener;	/* the background thread's */
+	zc_pressure_t pressure;		/* as it was last told; likewise */
 	struct zc_background *background;
 	struct zc_pool *next;		/* (under zc_pools_lock) */
 };
@@ -237,11 +247,24 @@ void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
 /* The ring of events in control memory, where every member may write it. */
 void zc_shm_event_tell(struct zc_pool *pool, const struct zc_event_record *event);
 bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *out);
+bool zc_listener_next(struct zc_pool *pool, struct zc_listener *l,
+		      struct zc_event_record *out);
 const u32 *zc_shm_event_word(struct zc_pool *pool);
 /* Once or more often a death: member @m of @incarnation, as long as it is REAPING. */
 void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation);
 /* Bumps the epoch word and wakes whoever sleeps on it. */
 void zc_epoch_bump(struct zc_pool *pool);
+
+/* --- hooks.c -------------------------------------------------------------------- */
+
+/* Something happened: in a thread of the library, without a lock. */
+void zc_event_out(struct zc_pool *pool, zc_event_t *event,
+		  const struct zc_event_record *r);
+void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r);
+/* At each tick of the background thread; @listen: follow the ring of events. */
+void zc_hook_tick(struct zc_pool *pool, bool listen);
+void zc_hook_corrupted(struct zc_pool *pool, u32 service, u64 sequence);
+void zc_hook_missing(struct zc_pool *pool, u32 service, u64 sequence, u64 age_ns);
 
 /* A service's "a/b/c", cleaned of what must not be there; "" if there is none. */
 void zc_service_text(const struct zc_view *v, u32 service, char out[200]);

@@ -229,6 +229,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		}
 		r->corrupt++;
 		zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
+		zc_hook_corrupted(r->pool, r->writer, s);
 		zc_cursor_store(r, s + 1);
 		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
 				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",

@@ -184,6 +184,13 @@ static void zc_role_take(struct zc_role_mail *m, const struct zc_mailbox *box,
 					 .payload = payload };
 
 		m->received++;
+		if (head.type == ZC_MSG_MISSING_BLOCK && head.bytes == 16 &&
+		    head.src < ZC_MAX_CLEANERS) {
+			u64 news[2];
+
+			memcpy(news, payload, sizeof(news));
+			zc_hook_missing(m->pool, m->writer, news[0], news[1]);
+		}
 		if (!zc_handlers_call(&m->handlers, &message))
 			zc_role_queue(m, &head, payload);
 	}

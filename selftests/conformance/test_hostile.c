@@ -384,10 +384,66 @@ static void member_evicted_stops(void)
 	zc_pool_close(pool);
 }
 
+struct corrupted {
+	uint64_t nr, sequence;
+};
+
+static void note_corrupted(zc_pool_t *pool, const char *service, uint64_t sequence,
+			   void *ctx)
+{
+	struct corrupted *corrupted = ctx;
+
+	(void)pool;
+	CHECK(!strcmp(service, SERVICE));
+	corrupted->nr++;
+	corrupted->sequence = sequence;
+}
+
+/* An entry that leads out of the pool: skipped, counted, told, and that was all. */
+static void corrupted_block_is_told(void)
+{
+	struct corrupted corrupted = { 0 };
+	zc_hooks_t hooks = ZC_HOOKS_INIT;
+	struct zc_ring_entry *entry;
+	struct t_writer writer;
+	struct t_reader reader;
+	zc_handle_t handle;
+	zc_pool_t *pool;
+	uint64_t place;
+
+	need_files();
+	pool = t_pool_create(NULL);
+	map_control();
+	hooks.corrupted_block = note_corrupted;
+	hooks.ctx = &corrupted;
+	CHECK_OK(zc_set_hooks(pool, &hooks));
+	t_writer_open(&writer, pool, SERVICE, NULL);
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	t_write_many(&writer, 3, 100);
+	entry = at(control->geometry.off_writer_areas + sizeof(struct zc_writer_area) +
+		   2 * sizeof(*entry));
+	place = entry->place;
+	entry->place |= 0xffffffffULL << 32;
+	t_read_many(&reader, 1);
+	CHECK_RESULT(zc_reader_poll_block(reader.role, 0, &handle, 0),
+		     ZC_ERROR_CORRUPT_BLOCK);
+	entry->place = place;
+	CHECK_EQ(corrupted.nr, 1);
+	CHECK_EQ(corrupted.sequence, 2);
+	reader.next = 3;
+	t_read_many(&reader, 1);
+	CHECK_EQ(corrupted.nr, 1);
+	t_reader_close(&reader);
+	t_writer_close(&writer);
+	munmap(control, control_bytes);
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(scribbled_control_crashes_nobody),
 	T_CASE(scribbled_reader_harms_only_itself),
 	T_CASE(member_evicted_stops),
+	T_CASE(corrupted_block_is_told),
 	T_END,
 };
 

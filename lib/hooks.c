@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * hooks.c - a program's functions are called when something happens.
+ */
+#include "internal.h"
+#include "role.h"
+
+static zc_hooks_t zc_hooks_of(struct zc_pool *pool)
+{
+	zc_hooks_t h = ZC_HOOKS_INIT;
+
+	if (!zc_load_acquire(&pool->hooked))
+		return h;
+	pthread_mutex_lock(&pool->lock);
+	h = pool->hooks;
+	pthread_mutex_unlock(&pool->lock);
+	return h;
+}
+
+zc_result_t zc_set_hooks(zc_pool_t *pool, const zc_hooks_t *hooks)
+{
+	zc_hooks_t h = ZC_HOOKS_INIT;
+	zc_result_t result;
+
+	if (!pool)
+		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	result = zc_pool_usable(pool);
+	if (result == ZC_OK && hooks)
+		result = zc_options_copy(&h, sizeof(h), hooks, hooks->sz,
+					 "zc_hooks_t");
+	if (result != ZC_OK)
+		return result;
+	pthread_mutex_lock(&pool->lock);
+	pool->hooks = h;
+	pool->hooked_from = zc_load_acquire(&pool->view.header->event_head);
+	pthread_mutex_unlock(&pool->lock);
+	zc_store_release(&pool->hooked, hooks != NULL);
+	return ZC_OK;
+}
+
+void zc_hook_corrupted(struct zc_pool *pool, u32 service, u64 sequence)
+{
+	zc_hooks_t h = zc_hooks_of(pool);
+	char name[200];
+
+	if (!h.corrupted_block)
+		return;
+	zc_service_text(&pool->view, service, name);
+	h.corrupted_block(pool, name, sequence, h.ctx);
+}
+
+void zc_hook_missing(struct zc_pool *pool, u32 service, u64 sequence, u64 age_ns)
+{
+	zc_hooks_t h = zc_hooks_of(pool);
+	char name[200];
+
+	if (!h.missing_block)
+		return;
+	zc_service_text(&pool->view, service, name);
+	h.missing_block(pool, name, sequence, age_ns, h.ctx);
+}
+
+void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
+{
+	zc_hooks_t h = zc_hooks_of(pool);
+	zc_event_t event = { .sz = sizeof(event) };
+	const struct zc_view *v = &pool->view;
+
+	if (r->type == ZC_EVENT_MEMBER_DIED && h.member_died) {
+		zc_event_out(pool, &event, r);
+		h.member_died(pool, &event, h.ctx);
+	} else if ((r->type == ZC_EVENT_SEGMENT_ADDED ||
+		    r->type == ZC_EVENT_SEGMENT_REMOVED) && h.pool_resized) {
+		h.pool_resized(pool, zc_granules(v) << v->granule_shift, h.ctx);
+	}
+}
+
+static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
+{
+	const struct zc_view *v = &pool->view;
+	u64 total = zc_granules(v);
+	u64 free = zc_load_relaxed(&v->hints->free_granules);
+	zc_pressure_t level = ZC_PRESSURE_OK;
+
+	/* A count that somebody spoilt is nobody's pressure. */
+	if (free > total)
+		free = total;
+	if (zc_load_relaxed(&v->hints->waiting_writers))
+		level = ZC_PRESSURE_FULL;
+	else if (free < total / 4)
+		level = ZC_PRESSURE_HIGH;
+	if (level == pool->pressure)
+		return;
+	pool->pressure = level;
+	h->backpressure(pool, level, (u32)((total - free) * 100 / total), h->ctx);
+}
+
+void zc_hook_tick(struct zc_pool *pool, bool listen)
+{
+	struct zc_listener *l = &pool->hook_listener;
+	zc_hooks_t h = zc_hooks_of(pool);
+	struct zc_event_record r;
+	u32 n;
+
+	if (!zc_load_acquire(&pool->hooked)) {
+		pool->pressure = ZC_PRESSURE_OK;
+		return;
+	}
+	pthread_mutex_lock(&pool->lock);
+	if (l->cursor < pool->hooked_from)
+		l->cursor = pool->hooked_from;
+	pthread_mutex_unlock(&pool->lock);
+	for (n = 0; listen && n < ZC_EVENTS && zc_listener_next(pool, l, &r); n++)
+		zc_hook_event(pool, &r);
+	if (h.backpressure)
+		zc_hook_pressure(pool, &h);
+}
