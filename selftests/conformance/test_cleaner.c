@@ -240,6 +240,84 @@ static void cleaner_that_is_stopped_is_in_nobodys_way(void)
 	t_pool_close(pool);
 }
 
+/* Starts and stops cleaners, at random, until it is told to end. */
+static void comes_and_goes(void *arg)
+{
+	zc_cleaner_t *cleaner[3] = { NULL };
+	zc_pool_t *pool;
+	uint64_t rounds = 0;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	t_srand(t_seed());
+	pool = t_pool_open();
+	t_say(t_parent(), "cleaning");
+	while (rounds < 20 || !t_can_hear(t_parent())) {
+		zc_cleaner_t **one = &cleaner[t_rand_below(3)];
+		zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+
+		options.period_ns = 1000 + t_rand_below(100000);
+		if (*one) {
+			zc_cleaner_stop(*one);
+			*one = NULL;
+		} else if (zc_cleaner_start(pool, &options, one) != ZC_OK) {
+			/* The team's own may have the places. */
+			*one = NULL;
+		}
+		rounds++;
+	}
+	t_hear(t_parent(), "end");
+	for (unsigned int i = 0; i < 3; i++)
+		zc_cleaner_stop(cleaner[i]);
+	t_pool_close(pool);
+	t_say_number(t_parent(), "rounds", rounds);
+}
+
+/*
+ * (TC-6.2) In two processes, while a third writes and reads: blocks of all sizes, in
+ * flight at the same time, and content that is looked at.
+ */
+static void cleaners_come_and_go_while_all_runs(void)
+{
+	struct t_peer *peer[2];
+	struct t_writer writer;
+	struct t_reader reader;
+	uint64_t rounds = 0;
+	zc_pool_t *pool;
+
+	for (unsigned int i = 0; i < 2; i++)
+		peer[i] = t_spawn("cleaner", comes_and_goes, NULL);
+	t_srand(t_seed());
+	pool = pool_create();
+	for (unsigned int i = 0; i < 2; i++) {
+		t_say(peer[i], "go");
+		t_hear(peer[i], "cleaning");
+	}
+	t_writer_open(&writer, pool, "clean/coming/main", NULL);
+	t_reader_open(&reader, pool, "clean/coming/main", NULL);
+	for (unsigned int i = 0; i < (t_long() ? 200U : 8U); i++) {
+		crumble(pool);
+		for (unsigned int k = 0; k < 40; k++) {
+			t_write(&writer, t_rand_size(60000));
+			if (k % 3)
+				t_read_many(&reader, 1);
+		}
+		t_read_many(&reader, 14);
+	}
+	t_reader_close(&reader);
+	t_writer_close(&writer);
+	for (unsigned int i = 0; i < 2; i++) {
+		t_say(peer[i], "end");
+		rounds += t_hear_number(peer[i], "rounds");
+		t_join(peer[i]);
+	}
+	CHECK_OP(rounds, >=, 40);
+	t_note("%llu cleaners came or went", (unsigned long long)rounds);
+	t_pool_check_rest(pool);
+	t_pool_acquire_all(pool, "clean/all/main");
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(cleaner_merges_what_is_free),
 	T_CASE(cleaner_takes_back_of_a_writer_that_rests),
@@ -247,6 +325,7 @@ static const struct t_case cases[] = {
 	T_CASE(cleaner_places_are_limited),
 	T_CASE(cleaners_that_die_leave_their_places),
 	T_CASE(cleaner_that_is_stopped_is_in_nobodys_way),
+	T_CASE(cleaners_come_and_go_while_all_runs),
 	T_END,
 };
 
