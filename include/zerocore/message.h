@@ -211,15 +211,20 @@ ZC_API zc_result_t zc_reader_handle_message(zc_reader_t *reader, uint32_t type,
 
 /**
  * struct zc_message_record - a message that no handler took, as it is handed out
- * @bytes: of @payload; the next record is at the next multiple of 8 behind it
+ * @bytes: of the payload, which follows: zc_message_payload(); the next record is at
+ *	the next multiple of 8 behind that
  */
 typedef struct zc_message_record {
 	uint16_t type;
 	uint16_t bytes;
 	uint32_t src;
 	uint64_t create_ns;
-	uint8_t payload[];
 } zc_message_record_t;
+
+static inline const void *zc_message_payload(const zc_message_record_t *record)
+{
+	return record + 1;
+}
 
 /**
  * zc_writer_check_message() - look for messages now

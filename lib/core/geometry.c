@@ -173,7 +173,7 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 		if (req->max_bytes < req->bytes)
 			return "a pool cannot grow to less than it begins with";
 		if (most > ZC_MAX_SEGMENTS)
-			return "a pool has 1 to 1024 segments: ask for larger segments, or for less growth";
+			return "a pool grows to 1024 segments: ask for larger ones, or for less";
 		new.max_segments = (u32)most;
 	}
 	if (new.max_segments < needed)

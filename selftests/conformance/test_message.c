@@ -232,14 +232,14 @@ static void what_no_handler_takes_is_handed_out(void)
 	CHECK_EQ(record->type, ZC_MSG_USER);
 	CHECK_EQ(record->bytes, 1);
 	CHECK_EQ(record->src, writer_of(&pair));
-	CHECK_EQ(record->payload[0], 'a');
+	CHECK(!memcmp(zc_message_payload(record), "a", 1));
 	CHECK_OK(zc_reader_check_message(pair.reader.role, NULL, &unprocessed,
 					 stream, sizeof(stream)));
 	CHECK_EQ(unprocessed, 3);
 	CHECK_EQ(record->bytes, 4);
 	record = (zc_message_record_t *)(stream + 6);
 	CHECK_EQ(record->bytes, 6);
-	CHECK(!memcmp(record->payload, "abcdef", 6));
+	CHECK(!memcmp(zc_message_payload(record), "abcdef", 6));
 	CHECK_OK(zc_reader_check_message(pair.reader.role, &received, &unprocessed,
 					 stream, sizeof(stream)));
 	CHECK_EQ(received + unprocessed, 0);
