@@ -142,7 +142,7 @@ static void walk_knows_how_many_segments_there_are(struct kunit *test)
 	u32 granule, n = 0;
 	u64 word;
 
-	w->view.segments_mapped = 1;
+	w->view.max_segments = 1;
 	w->view.header->segments = ~0U;
 	must_eq(test, zc_granules(&w->view), ZK_SEGMENT);
 	while (zc_walk_step(&w->view, &walk, &granule, &word))
