@@ -79,6 +79,7 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 {
 	const struct zc_geometry *g = &pool->geometry;
 	bool created;
+	u32 removed;
 	u64 word;
 	int i, err;
 
@@ -86,7 +87,10 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 	if (zc_service_crowds(pool, m, name))
 		return zc_full(pool, -ENOSPC);
 	/* Nobody else claims: it ends at the first try. */
-	i = zc_service_open(&pool->view, name, m->index, &word, &created);
+	i = zc_service_open(&pool->view, name, m->index, &word, &created, &removed);
+	if (removed != ~0U)
+		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_REMOVED, m->index,
+			       removed, ~0U);
 	if (i < 0)
 		return zc_full(pool, -ENOSPC);
 	if (created) {

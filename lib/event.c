@@ -234,7 +234,28 @@ static bool zc_event_told(struct zc_pool *pool, struct zc_listener *l,
 	return false;
 }
 
-void zc_event_out(struct zc_pool *pool, zc_event_t *event,
+/* The text of an event's service.  One that was removed has another name by now. */
+static void zc_event_service(struct zc_pool *pool, struct zc_listener *l,
+			     const struct zc_event_record *r, char out[200])
+{
+	out[0] = '\0';
+	if (r->type == ZC_EVENT_OVERFLOW || r->service >= ZC_MAX_WRITERS)
+		return;
+	if (r->type != ZC_EVENT_SERVICE_REMOVED)
+		zc_service_text(&pool->view, r->service, l->service[r->service]);
+	memcpy(out, l->service[r->service], sizeof(l->service[0]));
+}
+
+void zc_listener_begin(struct zc_pool *pool, struct zc_listener *l)
+{
+	u32 i;
+
+	l->cursor = zc_load_acquire(&pool->view.header->event_head);
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		zc_service_text(&pool->view, i, l->service[i]);
+}
+
+void zc_event_out(struct zc_pool *pool, struct zc_listener *l, zc_event_t *event,
 		  const struct zc_event_record *r)
 {
 	zc_event_t e = {
@@ -248,8 +269,7 @@ void zc_event_out(struct zc_pool *pool, zc_event_t *event,
 
 	memcpy(e.comm, r->comm, sizeof(e.comm));
 	e.comm[sizeof(e.comm) - 1] = '\0';
-	if (r->type != ZC_EVENT_OVERFLOW)
-		zc_service_text(&pool->view, r->service, e.service);
+	zc_event_service(pool, l, r, e.service);
 	zc_copy_out(event, &e, sizeof(e));
 }
 
@@ -313,7 +333,7 @@ zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 		word = pool->backend->event_word(pool);
 		seen = zc_load_acquire(word);
 		if (pool->backend->next_event(pool, &r)) {
-			zc_event_out(pool, event, &r);
+			zc_event_out(pool, &pool->listener, event, &r);
 			return ZC_OK;
 		}
 		now = zc_timestamp();

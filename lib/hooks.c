@@ -25,6 +25,8 @@ zc_result_t zc_set_hooks(zc_pool_t *pool, const zc_hooks_t *hooks)
 	if (!pool)
 		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
 	result = zc_pool_usable(pool);
+	if (result == ZC_OK)
+		result = zc_pool_joined(pool);
 	if (result == ZC_OK && hooks)
 		result = zc_options_copy(&h, sizeof(h), hooks, hooks->sz,
 					 "zc_hooks_t");
@@ -67,7 +69,7 @@ void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 	const struct zc_view *v = &pool->view;
 
 	if (r->type == ZC_EVENT_MEMBER_DIED && h.member_died) {
-		zc_event_out(pool, &event, r);
+		zc_event_out(pool, &pool->hook_listener, &event, r);
 		h.member_died(pool, &event, h.ctx);
 	} else if ((r->type == ZC_EVENT_SEGMENT_ADDED ||
 		    r->type == ZC_EVENT_SEGMENT_REMOVED) && h.pool_resized) {
@@ -82,7 +84,9 @@ static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 	u64 free = zc_load_relaxed(&v->hints->free_granules);
 	zc_pressure_t level = ZC_PRESSURE_OK;
 
-	/* A count that somebody spoilt is nobody's pressure. */
+	/* Counts that somebody spoilt are nobody's pressure. */
+	if (!total)
+		return;
 	if (free > total)
 		free = total;
 	if (zc_load_relaxed(&v->hints->waiting_writers))

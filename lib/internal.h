@@ -28,6 +28,7 @@ struct zc_listener {
 	u64 hole_ns;			/* when a hole was first seen, 0: none */
 	u64 lost;			/* not reported yet */
 	u32 died[ZC_MAX_MEMBERS];	/* incarnations whose death was told */
+	char service[ZC_MAX_WRITERS][200];	/* names, as last seen: one may go */
 };
 
 struct zc_pool {
@@ -247,6 +248,8 @@ void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
 /* The ring of events in control memory, where every member may write it. */
 void zc_shm_event_tell(struct zc_pool *pool, const struct zc_event_record *event);
 bool zc_shm_event_next(struct zc_pool *pool, struct zc_event_record *out);
+/* From now on. */
+void zc_listener_begin(struct zc_pool *pool, struct zc_listener *l);
 bool zc_listener_next(struct zc_pool *pool, struct zc_listener *l,
 		      struct zc_event_record *out);
 const u32 *zc_shm_event_word(struct zc_pool *pool);
@@ -258,7 +261,7 @@ void zc_epoch_bump(struct zc_pool *pool);
 /* --- hooks.c -------------------------------------------------------------------- */
 
 /* Something happened: in a thread of the library, without a lock. */
-void zc_event_out(struct zc_pool *pool, zc_event_t *event,
+void zc_event_out(struct zc_pool *pool, struct zc_listener *l, zc_event_t *event,
 		  const struct zc_event_record *r);
 void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r);
 /* At each tick of the background thread; @listen: follow the ring of events. */

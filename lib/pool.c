@@ -197,7 +197,8 @@ static zc_result_t zc_pool_attach(struct zc_pool *pool)
 
 	if (result != ZC_OK)
 		return result;
-	pool->listener.cursor = zc_load_acquire(&pool->view.header->event_head);
+	zc_listener_begin(pool, &pool->listener);
+	zc_listener_begin(pool, &pool->hook_listener);
 	/* Who only looks has nothing to say, and no peer to watch. */
 	if (pool->member == ZC_MAX_MEMBERS)
 		return ZC_OK;

@@ -180,6 +180,8 @@ static ZC_SLOW zc_result_t zc_reader_meet(struct zc_reader *r, u32 granule)
 
 	if (granule < zc_granules(v))
 		result = zc_pool_meet(r->pool, granule);
+	if (result == ZC_ERROR_CORRUPT_POOL || result == ZC_ERROR_CORRUPT_BLOCK)
+		result = ZC_OK;
 	r->granules = (u64)zc_load_acquire(&v->segments_mapped) << v->segment_shift;
 	return result;
 }
@@ -229,8 +231,9 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		}
 		r->corrupt++;
 		zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
-		zc_hook_corrupted(r->pool, r->writer, s);
 		zc_cursor_store(r, s + 1);
+		/* It may poll. */
+		zc_hook_corrupted(r->pool, r->writer, s);
 		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
 				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",
 				  (unsigned long long)s, entry.granule,

@@ -17,13 +17,17 @@ static zc_result_t zc_service_enter(struct zc_pool *pool,
 			     u64 *word)
 {
 	struct zc_view *v = &pool->view;
+	u32 tries, removed;
 	bool created;
-	u32 tries;
 
 	for (tries = 0; tries < 1000; tries++) {
-		int i = zc_service_open(v, name, pool->member, word, &created);
+		int i = zc_service_open(v, name, pool->member, word, &created,
+					&removed);
 		zc_result_t result;
 
+		if (removed != ~0U)
+			zc_event_emit(pool, ZC_EVENT_SERVICE_REMOVED,
+				      pool->member, 0, removed, ~0U, 0, 0);
 		if (i == -1)
 			return zc_fail(ZC_ERROR_SLOTS,
 				       "all %u services of pool %s are in use",

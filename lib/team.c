@@ -138,6 +138,8 @@ static u64 zc_team_gap(const struct zc_view *v, u32 except, u64 now)
 	u64 total = zc_granules(v), widest = 0, middle = 0;
 	u32 i, j;
 
+	if (!total)
+		return 0;	/* somebody wrote that there is nothing */
 	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
 		u64 at, gap = total;
 

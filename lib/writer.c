@@ -214,18 +214,14 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 			    ZC_MAX_WRITERS);
 	/* What its predecessor had may be anywhere. */
 	result = pool->backend->map_more(pool);
+	if (!result)
+		result = zc_writer_mail_open(w);
 	if (result) {
 		pool->backend->writer_leave(w);
 		zc_writer_free(w);
 		return result;
 	}
 	zc_adopt(w);
-	result = zc_writer_mail_open(w);
-	if (result) {
-		pool->backend->writer_leave(w);
-		zc_writer_free(w);
-		return result;
-	}
 	zc_store_release(&w->area->incarnation, w->incarnation);
 	ZC_KILLPOINT(writer_adopted);
 

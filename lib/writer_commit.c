@@ -321,7 +321,9 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 	ZC_KILLPOINT(cancel_begin);
 	n = zc_word_length(c->word);
 	zc_store_relaxed(&w->area->stat_cancelled, ++w->stat_cancelled);
-	if (!zc_kept_fits(w, n) || !zc_kept_push(w, c->granule, c->word)) {
+	/* It does not sit on what somebody else waits for. */
+	if (zc_load_relaxed(&w->pool->view.hints->waiting_writers) ||
+	    !zc_kept_fits(w, n) || !zc_kept_push(w, c->granule, c->word)) {
 		w->used_granules -= n;
 		zc_writer_give_back(w, c->granule);
 	}

@@ -263,7 +263,9 @@ static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
 void zc_recount(struct zc_writer *w)
 {
 	struct zc_view *v = &w->pool->view;
-	u32 stripe = w->recount++ % (zc_segments(v) * ZC_STRIPES);
+	u32 stripes = zc_segments(v) * ZC_STRIPES;
+	/* Somebody may have written that there are none. */
+	u32 stripe = stripes ? w->recount++ % stripes : 0;
 	u32 begin = stripe * v->stripe_granules;
 	u32 end = begin + v->stripe_granules;
 	u32 hint = zc_stripe_hint(v, stripe);

@@ -14,7 +14,7 @@ typedef enum zc_event_type {
 	ZC_EVENT_MEMBER_LEFT = 2,
 	ZC_EVENT_MEMBER_DIED = 3,	/* all that it held has come back */
 	ZC_EVENT_SERVICE_ADDED = 4,
-	ZC_EVENT_SERVICE_REMOVED = 5,	/* reserved: not told yet */
+	ZC_EVENT_SERVICE_REMOVED = 5,	/* nobody used it, and its place was needed */
 	ZC_EVENT_WRITER_JOINED = 6,
 	ZC_EVENT_WRITER_LEFT = 7,
 	ZC_EVENT_READER_JOINED = 8,

@@ -58,7 +58,8 @@ typedef struct zc_hooks {
  *
  * What happens from now on is told.
  *
- * Threads: any. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * Threads: any. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_PERMISSION: a pool that was
+ * opened to look only; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_set_hooks(zc_pool_t *pool, const zc_hooks_t *hooks);
 

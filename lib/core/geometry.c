@@ -150,7 +150,8 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 		if (segment > ZC_SEGMENT_CHOSEN_MAX)
 			segment = ZC_SEGMENT_CHOSEN_MAX;
 		/* A pool of hundreds of GiB gets larger segments, not too many. */
-		while (segment * ZC_MAX_SEGMENTS < req->bytes)
+		while (segment * ZC_MAX_SEGMENTS < req->bytes ||
+		       segment * ZC_MAX_SEGMENTS < req->max_bytes)
 			segment <<= 1;
 	} else if (!zc_is_power_of_two(segment)) {
 		segment = 1ULL << (zc_shift_of(segment) + 1);

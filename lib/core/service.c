@@ -122,7 +122,7 @@ static void zc_service_drain(const struct zc_view *v, u32 i)
 
 /* A free entry becomes CLAIMING of @member. */
 static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
-			    u64 *word)
+			    u64 *word, u32 *removed)
 {
 	u32 i;
 
@@ -161,6 +161,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		    zc_service_move(&slot->service, &w, hash, member,
 				    ZC_SERVICE_CLAIMING)) {
 			*word = w;
+			*removed = i;
 			return (int)i;
 		}
 		if (zc_service_state(w) == ZC_SERVICE_RETIRING)
@@ -171,7 +172,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 }
 
 int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
-		    u32 member, u64 *word, bool *created)
+		    u32 member, u64 *word, bool *created, u32 *removed)
 {
 	u32 hash = zc_service_hash_of(name);
 	int found = zc_service_find(v, name, word);
@@ -181,9 +182,10 @@ int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
 	u32 i;
 
 	*created = false;
+	*removed = ~0U;
 	if (found >= 0)
 		return found;
-	me = zc_service_claim(v, hash, member, &w);
+	me = zc_service_claim(v, hash, member, &w, removed);
 	if (me < 0)
 		return -1;
 	ZC_KILLPOINT(service_claimed);

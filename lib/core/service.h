@@ -55,13 +55,15 @@ int zc_service_find(const struct zc_view *v, const struct zc_service_name *name,
  * @member: the caller's index
  * @word: gets the entry's word
  * @created: gets whether this call made it
+ * @removed: gets the entry whose service had to go for it, ~0: none; also when this call
+ *	made nothing after that
  *
  * Obstruction-free: nobody waits for a claimant that stopped; of two that claim
  * one name at a time, one aborts the other (model: service_registry.pml).
  * Return: index; -1: all entries are in use; -2: contention, try again.
  */
 int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
-		    u32 member, u64 *word, bool *created);
+		    u32 member, u64 *word, bool *created, u32 *removed);
 
 /*
  * After a role became live in entry @idx: is it still the service that was

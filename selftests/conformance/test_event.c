@@ -2,6 +2,7 @@
 /*
  * test_event.c - who came, who left, and what was missed. (Deaths: test_death.)
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,9 +96,49 @@ static void events_missed_are_counted(void)
 	CHECK_OP(heard + missed, >=, 600);
 }
 
+/* All places are somebody's name that nobody uses: one goes, and its name is told. */
+static void service_that_goes_is_told(void)
+{
+	zc_pool_t *pool = t_pool_create(NULL);
+	bool added[32] = { false };
+	char name[32], gone[32] = "";
+	struct t_reader reader;
+
+	for (unsigned int i = 0; i <= 32; i++) {
+		snprintf(name, sizeof(name), "event/goes/%u", i);
+		t_reader_open(&reader, pool, name, NULL);
+		t_reader_close(&reader);
+		for (;;) {
+			zc_event_t event = { .sz = sizeof(event) };
+			unsigned int which;
+
+			CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
+			if (event.type == ZC_EVENT_READER_LEFT)
+				break;
+			if (event.type == ZC_EVENT_SERVICE_REMOVED) {
+				CHECK_EQ(i, 32);
+				CHECK(!gone[0]);
+				CHECK(sscanf(event.service, "event/goes/%u", &which) == 1);
+				CHECK(which < 32 && added[which]);
+				snprintf(gone, sizeof(gone), "%.31s", event.service);
+			} else if (event.type == ZC_EVENT_SERVICE_ADDED) {
+				CHECK(!strcmp(event.service, name));
+				/* The old one went before the new one came. */
+				CHECK(i < 32 || gone[0]);
+				if (i < 32)
+					added[i] = true;
+			}
+		}
+		CHECK(i == 32 || added[i]);
+	}
+	CHECK(gone[0]);
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(events_tell_who_came_and_left),
 	T_CASE(events_missed_are_counted),
+	T_CASE(service_that_goes_is_told),
 	T_END,
 };
 

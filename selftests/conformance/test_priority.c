@@ -182,9 +182,127 @@ static void priority_serves_the_lower_id_first(void)
 	CHECK_OP(board->served[0] * 2, >=, board->served[1]);
 }
 
+/* --- a fight --------------------------------------------------------------------------- */
+
+struct fight {
+	uint64_t served[32];	/* by id */
+	uint64_t writers;
+	uint64_t end;
+};
+
+static struct fight *fight;
+
+/* Takes more than its share, marks each block, and sees its marks when it lets go. */
+static void fights(void *arg)
+{
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t handle[64];
+	struct t_writer writer;
+	unsigned int nr, most;
+	zc_pool_t *pool;
+	char name[32];
+	uint32_t id;
+
+	(void)arg;
+	service_name(name, (unsigned int)t_hear_number(t_parent(), "go"));
+	pool = t_pool_open();
+	options.max_inflight = 64;
+	t_writer_open(&writer, pool, name, &options);
+	id = zc_writer_id(writer.role);
+	t_say_number(t_parent(), "id", id);
+	t_hear(t_parent(), "fight");
+	/* Half as much again as there is for each. */
+	most = (unsigned int)(192 / fight->writers);
+	while (!__atomic_load_n(&fight->end, __ATOMIC_SEQ_CST)) {
+		for (nr = 0; nr < most; nr++) {
+			zc_result_t result = zc_writer_acquire_block(
+				writer.role, BLOCK, &handle[nr], 100000);
+
+			if (result == ZC_ERROR_TIMEOUT)
+				break;
+			CHECK_OK(result);
+			t_fill(zc_writer_block_data(writer.role, handle[nr], NULL),
+			       BLOCK, id, nr);
+			__atomic_fetch_add(&fight->served[id], 1, __ATOMIC_SEQ_CST);
+		}
+		while (nr--) {
+			CHECK(t_matches(zc_writer_block_data(writer.role, handle[nr],
+							     NULL),
+					BLOCK, id, nr));
+			CHECK_OK(zc_writer_cancel_block(writer.role, handle[nr]));
+		}
+	}
+	zc_pool_close(pool);
+}
+
+static uint64_t fought(unsigned int from, unsigned int to)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = from; i < to; i++)
+		sum += __atomic_load_n(&fight->served[i], __ATOMIC_SEQ_CST);
+	return sum;
+}
+
+/*
+ * (TC-3.1) No block has two owners; over all, those for whom the reserve is get no less
+ * than the others; and one that is stopped with blocks in its hands stops nobody else.
+ */
+static void fight_of(unsigned int writers)
+{
+	zc_pool_options_t geometry = t_pool_options();
+	struct t_peer *child[32];
+	uint64_t low, high, rounds = writers * (t_long() ? 20000ULL : 200ULL);
+	zc_pool_t *pool;
+
+	fight = t_shared(sizeof(*fight));
+	fight->writers = writers;
+	for (unsigned int i = 0; i < writers; i++)
+		child[i] = t_spawn("fighter", fights, NULL);
+	geometry.bytes = 1U << 20;
+	geometry.ring_entries = 128;
+	pool = t_pool_create(&geometry);
+	for (unsigned int i = 0; i < writers; i++) {
+		t_say_number(child[i], "go", i);
+		CHECK_EQ(t_hear_number(child[i], "id"), i);
+	}
+	for (unsigned int i = 0; i < writers; i++)
+		t_say(child[i], "fight");
+	T_UNTIL(fought(0, writers) >= rounds / 2);
+	t_stop(child[1]);
+	for (unsigned int i = 0; i < writers; i++) {
+		uint64_t before = fought(i, i + 1);
+
+		/* Each of the others goes on. */
+		if (i != 1)
+			T_UNTIL(fought(i, i + 1) > before);
+	}
+	t_continue(child[1]);
+	T_UNTIL(fought(0, writers) >= rounds);
+	__atomic_store_n(&fight->end, 1, __ATOMIC_SEQ_CST);
+	low = fought(0, writers / 2);
+	high = fought(writers / 2, writers);
+	t_note("%u writers: lower half served %llu, higher half %llu", writers,
+	       (unsigned long long)low, (unsigned long long)high);
+	for (unsigned int i = 0; i < writers; i++)
+		t_join(child[i]);
+	/*
+	 * Chance, and who has the processor, have their part; among eight the reserve
+	 * is everybody's.
+	 */
+	CHECK(low * 2 >= high || writers <= 16);
+	t_pool_check_rest(pool);
+	t_pool_close(pool);
+}
+
+static void eight_writers_fight(void) { fight_of(8); }
+static void thirty_two_writers_fight(void) { fight_of(32); }
+
 static const struct t_case cases[] = {
 	T_CASE(priority_keeps_a_reserve),
 	T_CASE(priority_serves_the_lower_id_first),
+	T_CASE(eight_writers_fight),
+	T_CASE(thirty_two_writers_fight),
 	T_END,
 };
 

@@ -412,6 +412,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 	struct zc_service_name *name = zk_alloc(test, sizeof(*name));
 	char text[16];
 	bool created;
+	u32 removed;
 	u64 word;
 	u32 i;
 
@@ -419,7 +420,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 	for (i = 0; i < 2 * ZC_MAX_WRITERS; i++) {
 		snprintf(text, sizeof(text), "s%u/i/e", i % ZC_MAX_WRITERS);
 		must(test, !zc_service_parse(name, text));
-		must_eq(test, zc_service_open(&w->view, name, 0, &word, &created),
+		must_eq(test, zc_service_open(&w->view, name, 0, &word, &created, &removed),
 			i % ZC_MAX_WRITERS);
 		must_eq(test, created, i < ZC_MAX_WRITERS);
 		must(test, zc_service_unchanged(&w->view, i % ZC_MAX_WRITERS, word));
@@ -428,7 +429,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 			zk_writer_lives(w, i, 0);
 	}
 	must(test, !zc_service_parse(name, "one/too/many"));
-	must_eq(test, zc_service_open(&w->view, name, 0, &word, &created), -1);
+	must_eq(test, zc_service_open(&w->view, name, 0, &word, &created, &removed), -1);
 	must_eq(test, zc_service_find(&w->view, name, &word), -1);
 	must(test, zc_service_parse(name, "a/b"));
 	must(test, zc_service_parse(name, "a//c"));

@@ -67,6 +67,7 @@ static const struct {
 	{ 64 * MI, 0, 64 * MI, 1, 1, 64 * MI },
 	{ 64 * MI, 0, 64 * MI + 1, 4, 5, 16 * MI },
 	{ 64 * MI, 0, GI, 4, 64, 16 * MI },
+	{ GI, 0, TI, 1, 1024, GI },
 	{ MI, MI, 5 * MI + 1, 1, 6, MI },
 	{ 2 * MI, MI, MI, 0, 0, 0 },
 	{ MI, MI, 1025 * MI, 0, 0, 0 },

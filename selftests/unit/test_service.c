@@ -30,7 +30,8 @@ static int open_as(struct unit_pool *p, const struct zc_service_name *name,
 		   u32 member, bool *created)
 {
 	u64 word = ~0ULL;
-	int i = zc_service_open(&p->view, name, member, &word, created);
+	u32 removed;
+	int i = zc_service_open(&p->view, name, member, &word, created, &removed);
 
 	if (i >= 0)
 		must_eq(word, p->view.writer_slots[i].service);
@@ -209,9 +210,9 @@ Test(service, reuses_an_idle_empty_entry)
 	struct zc_service_name more = name_of("one/more/please");
 	struct zc_service_name old = numbered(17);
 	struct unit_pool p;
+	u32 i, removed;
 	bool created;
 	u64 word;
-	u32 i;
 
 	unit_pool_init(&p, 1);
 	fill(&p);
@@ -219,8 +220,12 @@ Test(service, reuses_an_idle_empty_entry)
 	for (i = 0; i < ZC_MAX_WRITERS; i++)
 		if (i != 17)
 			unit_writer_join(&p, i, 1);
-	must_eq(open_as(&p, &more, 1, &created), 17);
+	must_eq(zc_service_open(&p.view, &more, 1, &word, &created, &removed), 17);
 	must(created);
+	must_eq(removed, 17);
+	must_eq(zc_service_open(&p.view, &more, 1, &word, &created, &removed), 17);
+	must(!created);
+	must_eq(removed, ~0U);
 	must_eq(zc_service_find(&p.view, &more, &word), 17);
 	must_eq(zc_service_find(&p.view, &old, &word), -1);
 	must_eq(entries(&p, ZC_SERVICE_READY), ZC_MAX_WRITERS);

@@ -32,10 +32,11 @@ static int enter(const struct zc_service_name *name, u32 member)
 	u32 tries;
 	u64 word;
 	bool created;
+	u32 removed;
 	int i;
 
 	for (tries = 0; tries < 100; tries++) {
-		i = zc_service_open(&world.p.view, name, member, &word, &created);
+		i = zc_service_open(&world.p.view, name, member, &word, &created, &removed);
 		if (i != -2)
 			return i;
 	}
@@ -269,6 +270,7 @@ static void *race_thread(void *arg)
 		int i = -2;
 		u64 word;
 		bool created;
+		u32 removed;
 
 		pthread_barrier_wait(&race.barrier);
 		while (i == -2) {
