@@ -81,14 +81,11 @@ static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 {
 	const struct zc_view *v = &pool->view;
 	u64 total = zc_granules(v);
-	u64 free = zc_load_relaxed(&v->hints->free_granules);
+	u64 free = zc_free_hint(v);
 	zc_pressure_t level = ZC_PRESSURE_OK;
 
-	/* Counts that somebody spoilt are nobody's pressure. */
 	if (!total)
-		return;
-	if (free > total)
-		free = total;
+		return;		/* somebody wrote that there is nothing */
 	if (zc_load_relaxed(&v->hints->waiting_writers))
 		level = ZC_PRESSURE_FULL;
 	else if (free < total / 4)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "role.h"
 #include "shm.h"
 
 #define ZC_BLOCK_TRIES 8
@@ -73,8 +74,7 @@ static void zc_count_roles(const struct zc_view *v, zc_pool_load_t *l)
 		l->cleaners += zc_is_live(&v->cleaner_slots[c].life);
 }
 
-/* What the header counts: a hint that drifts with deaths. */
-static u64 zc_free_hint(const struct zc_view *v)
+u64 zc_free_hint(const struct zc_view *v)
 {
 	u64 sum = zc_load_relaxed(&v->hints->free_granules);
 	u64 total = zc_granules(v);

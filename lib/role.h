@@ -307,6 +307,8 @@ static inline bool zc_reuse(struct zc_writer *w, u32 bin, u32 granules,
 /* A block of exactly @granules from the pool, owned by @w. */
 bool zc_writer_take(struct zc_writer *w, u32 granules, bool deep, u32 *granule);
 void zc_cached_return(struct zc_writer *w);
+/* Free granules of the pool, as members count them: a hint that drifts with deaths. */
+u64 zc_free_hint(const struct zc_view *v);
 /* Counts what is free in one more stripe. */
 void zc_recount(struct zc_writer *w);
 /* Gives an owned run, FREE or CLEAN, back to everybody, and says so. */

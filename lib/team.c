@@ -370,7 +370,7 @@ static void zc_team_memory(struct zc_cleaner *c, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
 	u64 total = zc_granules(v);
-	u64 free = zc_load_relaxed(&v->hints->free_granules);
+	u64 free = zc_free_hint(v);
 
 	if (zc_segments(v) >= v->max_segments || now < c->team.grow_ns ||
 	    (free > total / 100 * (100 - ZC_TEAM_UP_PERCENT) &&

@@ -275,7 +275,7 @@ static void *race_thread(void *arg)
 		pthread_barrier_wait(&race.barrier);
 		while (i == -2) {
 			i = zc_service_open(v, &world.name, 1 + me, &word,
-					    &created);
+					    &created, &removed);
 			race.created[me] += created;
 		}
 		race.got[me][round & 1] = i;
