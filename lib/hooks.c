@@ -5,16 +5,25 @@
 #include "internal.h"
 #include "role.h"
 
-static zc_hooks_t zc_hooks_of(struct zc_pool *pool)
+static zc_hooks_t zc_hooks_since(struct zc_pool *pool, u64 *since_ns)
 {
 	zc_hooks_t h = ZC_HOOKS_INIT;
 
+	*since_ns = 0;
 	if (!zc_load_acquire(&pool->hooked))
 		return h;
 	pthread_mutex_lock(&pool->lock);
 	h = pool->hooks;
+	*since_ns = pool->hooked_ns;
 	pthread_mutex_unlock(&pool->lock);
 	return h;
+}
+
+static zc_hooks_t zc_hooks_of(struct zc_pool *pool)
+{
+	u64 since_ns;
+
+	return zc_hooks_since(pool, &since_ns);
 }
 
 zc_result_t zc_set_hooks(zc_pool_t *pool, const zc_hooks_t *hooks)
@@ -34,7 +43,7 @@ zc_result_t zc_set_hooks(zc_pool_t *pool, const zc_hooks_t *hooks)
 		return result;
 	pthread_mutex_lock(&pool->lock);
 	pool->hooks = h;
-	pool->hooked_from = zc_load_acquire(&pool->view.header->event_head);
+	pool->hooked_ns = zc_timestamp();
 	pthread_mutex_unlock(&pool->lock);
 	zc_store_release(&pool->hooked, hooks != NULL);
 	return ZC_OK;
@@ -64,10 +73,14 @@ void zc_hook_missing(struct zc_pool *pool, u32 service, u64 sequence, u64 age_ns
 
 void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 {
-	zc_hooks_t h = zc_hooks_of(pool);
+	u64 since_ns;
+	zc_hooks_t h = zc_hooks_since(pool, &since_ns);
 	zc_event_t event = { .sz = sizeof(event) };
 	const struct zc_view *v = &pool->view;
 
+	/* What was before the hooks were set is not told, whoever reads it when. */
+	if (r->time_ns < since_ns)
+		return;
 	if (r->type == ZC_EVENT_MEMBER_DIED && h.member_died) {
 		zc_event_out(pool, &pool->hook_listener, &event, r);
 		h.member_died(pool, &event, h.ctx);
@@ -107,11 +120,11 @@ void zc_hook_tick(struct zc_pool *pool, bool listen)
 		pool->pressure = ZC_PRESSURE_OK;
 		return;
 	}
-	pthread_mutex_lock(&pool->lock);
-	if (l->cursor < pool->hooked_from)
-		l->cursor = pool->hooked_from;
-	pthread_mutex_unlock(&pool->lock);
-	for (n = 0; listen && n < ZC_EVENTS && zc_listener_next(pool, l, &r); n++)
+	/*
+	 * From where the pool was opened on: a death may be told by several, and is
+	 * known by the first.
+	 */
+	for (n = 0; listen && n < 2 * ZC_EVENTS && zc_listener_next(pool, l, &r); n++)
 		zc_hook_event(pool, &r);
 	if (h.backpressure)
 		zc_hook_pressure(pool, &h);

@@ -78,7 +78,7 @@ struct zc_pool {
 
 	struct zc_listener listener;	/* zc_pool_next_event() */
 	zc_hooks_t hooks;		/* (under @lock) */
-	u64 hooked_from;		/* first event that they are told (under @lock) */
+	u64 hooked_ns;			/* when they were set (under @lock) */
 	u32 hooked;			/* there are some: @lock need not be taken */
 	struct zc_listener hook_listener;	/* the background thread's */
 	zc_pressure_t pressure;		/* as it was last told; likewise */
