@@ -70,7 +70,7 @@ static int zc_debug_show(struct seq_file *s, void *unused)
 		   1u << pool->geometry.granule_shift);
 	for (i = 0; i < pool->segments; i++)
 		seq_printf(s, "segment %u %s pages %s\n", i,
-			   pool->segment[i].file ? "ready" : "retired",
+			   pool->segment[i].retired ? "retired" : "ready",
 			   zc_kind_name(pool->segment[i].page_kind));
 	seq_printf(s, "free_granules %llu\ndeaths %llu\nreap_last_ns %llu\nreap_max_ns %llu\nquarantined %u\n",
 		   READ_ONCE(pool->view.hints->free_granules), pool->deaths,

@@ -82,7 +82,7 @@ static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 	for (i = 0; i < pool->segments; i++) {
 		stat->kernel_bytes += (u64)pool->segment[i].descs.nr
 				      << PAGE_SHIFT;
-		if (!pool->segment[i].file)
+		if (pool->segment[i].retired)
 			continue;
 		stat->segments++;
 		stat->data_bytes += pool->geometry.segment_bytes;

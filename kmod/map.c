@@ -48,8 +48,6 @@ static int zc_place_data(struct zc_pool *pool, struct zc_member *m, u64 off,
 
 	if (n >= pool->segments || n * bytes != off)
 		return -EINVAL;
-	if (!pool->segment[n].file)
-		return -ENXIO;
 	place->file = get_file(pool->segment[n].file);
 	place->bytes = bytes;
 	place->may_write = m->may_write;

@@ -340,10 +340,46 @@ void zc_segment_free(struct zc_segment *s)
 	zc_pages_put(&s->descs);
 	if (s->file)
 		fput(s->file);
-	if (s->gone)
-		fput(s->gone);
 	s->file = NULL;
-	s->gone = NULL;
+}
+
+static unsigned int *zc_segment_seals(struct zc_segment *s)
+{
+	struct inode *inode = file_inode(s->file);
+
+	return s->page_kind == ZC_PAGES_HUGETLB ? &HUGETLBFS_I(inode)->seals :
+						  &SHMEM_I(inode)->seals;
+}
+
+/*
+ * Unsealed for a moment, so that members can make holes in it, too: nobody has anything
+ * there.
+ */
+int zc_segment_empty(struct zc_segment *s, u64 bytes)
+{
+	unsigned int *seals = zc_segment_seals(s), sealed = *seals;
+	int err;
+
+	WRITE_ONCE(*seals, sealed & ~F_SEAL_FUTURE_WRITE);
+	err = vfs_fallocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			    bytes);
+	WRITE_ONCE(*seals, sealed);
+	return err;
+}
+
+/* Sealed all the while: it does not grow, and nobody makes holes in what is filled. */
+int zc_segment_fill(struct zc_segment *s, u64 bytes)
+{
+	bool hugetlb = s->page_kind == ZC_PAGES_HUGETLB;
+	int err = zc_allocate(s->file, bytes, hugetlb);
+
+	if (err)
+		return err;
+	if (!hugetlb) {
+		s->page_kind = zc_tmpfs_kind(s->file, bytes);
+		s->page_shift = s->page_kind == ZC_PAGES_SMALL ? PAGE_SHIFT : PMD_SHIFT;
+	}
+	return 0;
 }
 
 bool zc_file_in_use(const struct file *file)

@@ -324,10 +324,7 @@ static bool zc_pool_in_use(const struct zc_pool *pool)
 	if (pool->kernel.file && zc_file_in_use(pool->kernel.file))
 		return true;
 	for (i = 0; i < pool->segments; i++) {
-		const struct zc_segment *s = &pool->segment[i];
-
-		if ((s->file && zc_file_in_use(s->file)) ||
-		    (s->gone && zc_file_in_use(s->gone)))
+		if (zc_file_in_use(pool->segment[i].file))
 			return true;
 	}
 	return false;

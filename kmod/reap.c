@@ -167,7 +167,7 @@ static void zc_watchdog(struct work_struct *work)
 	struct zc_pool *pool = container_of(to_delayed_work(work),
 					    struct zc_pool, watchdog);
 	struct zc_member *m;
-	bool again, reap, gone;
+	bool again, reap;
 
 	mutex_lock(&pool->lock);
 	list_for_each_entry(m, &pool->members, list)
@@ -175,16 +175,13 @@ static void zc_watchdog(struct work_struct *work)
 			zc_watch_member(pool, m, ktime_get_ns());
 	if (pool->quarantined)
 		zc_quarantine_end(pool);
-	gone = pool->segments_gone;
-	again = !list_empty(&pool->members) || pool->quarantined || gone;
+	again = !list_empty(&pool->members) || pool->quarantined;
 	reap = zc_reap_wanted(&pool->view) &&
 	       (pool->reap_passes < ZC_REAP_PASSES ||
 		pool->reap_passes++ % ZC_REAP_BACKOFF_MAX == 0);
 	mutex_unlock(&pool->lock);
 	if (reap)
 		zc_reap_kick(pool);
-	if (gone)
-		zc_segments_sweep(pool);
 	if (!again || !queue_delayed_work(zc_wq, &pool->watchdog,
 					  msecs_to_jiffies(ZC_WATCH_MS)))
 		zc_pool_put(pool);	/* that of zc_watchdog_start() */

@@ -3,14 +3,17 @@
  * segment.c - a pool that grows and shrinks by segments.
  *
  * A segment's descriptors have their place in the writers' file from the beginning
- * and are allocated before the segment is published.  A removed one keeps them,
- * marked retired; only its data goes.  Numbers are never used again.
+ * and are allocated before the segment is published.  A removed one keeps them, and
+ * its file and everybody's mappings of it; what goes is the memory in the file.  It is
+ * the first that comes back when the pool grows.
+ *
+ * All its granules belong to the remover while there is no memory.  A member that
+ * touches it all the same gets memory there, which is why it stays charged.
  */
 #include <linux/slab.h>
 
 #include "zerocore.h"
-#include "moves.h"
-#include "run.h"
+#include "segment.h"
 #include "trace.h"
 
 static void zc_segment_event(struct zc_pool *pool, u32 type, u32 segment)
@@ -26,7 +29,21 @@ static void zc_segment_event(struct zc_pool *pool, u32 type, u32 segment)
 	zc_event_tell(pool, &event);
 }
 
-int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
+/* (under pool->lock) */
+static void zc_segment_added(struct zc_pool *pool, u32 segment, u32 *page_kind)
+{
+	struct zc_view *v = &pool->view;
+
+	*page_kind = pool->segment[segment].page_kind;
+	WRITE_ONCE(v->segments[segment].page_kind, *page_kind);
+	if (*page_kind < v->header->page_kind)
+		WRITE_ONCE(v->header->page_kind, *page_kind);
+	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_ADDED, segment);
+	trace_zerocore_segment(pool->name, segment, *page_kind, true);
+}
+
+/* A number that was never used. */
+static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
 	const struct zc_geometry *g = &pool->geometry;
 	u64 descs = zc_pool_descs_bytes(pool);
@@ -57,18 +74,13 @@ int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 		goto out_unlock;
 	pool->segment[n] = made;
 	v->segment_descs[n] = made.descs.addr;
-	v->segments[n].page_kind = made.page_kind;
 	zc_segment_format(v, n);
 	WRITE_ONCE(pool->segments, n + 1);
-	if (made.page_kind < v->header->page_kind)
-		WRITE_ONCE(v->header->page_kind, made.page_kind);
-	/* Descriptors and data before the number that says so. */
+	/* [G1] descriptors and data before the number that says so. */
 	smp_store_release(&v->header->segments, n + 1);
-	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_ADDED, n);
-	trace_zerocore_segment(pool->name, n, made.page_kind, true);
+	zc_segment_added(pool, n, page_kind);
 	mutex_unlock(&pool->lock);
 	*segment = n;
-	*page_kind = made.page_kind;
 	return 0;
 
 out_unlock:
@@ -79,86 +91,85 @@ out_charge:
 	return err;
 }
 
-/*
- * Claims every free run of the segment for the remover.  Returns false, and gives
- * back what it claimed, if somebody has something in there.
- */
-static bool zc_segment_claim(const struct zc_view *v, u32 segment)
+/* One whose memory went before; -ENOENT: there is none. */
+static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
-	u32 first = segment << v->segment_shift;
-	u32 end = first + v->segment_granules, g, n;
-	u64 word;
+	struct zc_view *v = &pool->view;
+	struct zc_segment *s;
+	u32 n;
+	int err;
 
-	for (g = first; g < end; g += n) {
-		zc_relax();
-		word = zc_load_acquire(&zc_desc(v, g)->word);
-		n = zc_word_length(word);
-		if (!n || n > end - g || !zc_run_claim(v, g, &word, ZC_OWNER_REMOVER))
+	mutex_lock(&pool->lock);
+	for (n = 0; n < pool->segments; n++)
+		if (pool->segment[n].retired && !pool->segment[n].busy)
 			break;
+	if (n == pool->segments) {
+		mutex_unlock(&pool->lock);
+		return -ENOENT;
 	}
-	if (g == end)
-		return true;
-	/* A length of 0 or too much: somebody writes nonsense there. */
-	end = g;
-	for (g = first; g < end; g += n) {
-		zc_relax();
-		n = zc_word_length(zc_load_relaxed(&zc_desc(v, g)->word));
-		if (!n || n > end - g)
-			break;
-		zc_run_free(v, g, ZC_OWNER_REMOVER);
+	s = &pool->segment[n];
+	s->busy = true;
+	mutex_unlock(&pool->lock);
+
+	err = zc_segment_fill(s, pool->geometry.segment_bytes);
+	if (err)
+		zc_segment_empty(s, pool->geometry.segment_bytes);
+
+	mutex_lock(&pool->lock);
+	s->busy = false;
+	if (err) {
+		mutex_unlock(&pool->lock);
+		return err;
 	}
-	return false;
+	s->retired = false;
+	WRITE_ONCE(v->segments[n].lives, v->segments[n].lives + 1);
+	/* [G2] memory and mark before any granule is free. */
+	zc_segment_set(v, n, ZC_SEGMENT_READY);
+	zc_segment_give(v, n);
+	zc_segments_count(v);
+	zc_segment_added(pool, n, page_kind);
+	mutex_unlock(&pool->lock);
+	*segment = n;
+	return 0;
+}
+
+int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
+{
+	int err = zc_segment_revive(pool, segment, page_kind);
+
+	return err == -ENOENT ? zc_segment_append(pool, segment, page_kind) : err;
 }
 
 int zc_segment_remove(struct zc_pool *pool, u32 segment)
 {
 	struct zc_view *v = &pool->view;
-	int err = -EBUSY;
+	struct zc_segment *s;
+	int err = 0;
 
 	mutex_lock(&pool->lock);
-	if (segment >= pool->segments) {
+	if (segment >= pool->segments)
 		err = -EINVAL;
-		goto out;
-	}
-	if (!pool->segment[segment].file) {
+	else if (pool->segment[segment].retired)
 		err = -ENXIO;
-		goto out;
+	else if (!zc_segment_take(v, segment))
+		err = -EBUSY;
+	if (err) {
+		mutex_unlock(&pool->lock);
+		return err;
 	}
-	if (!zc_segment_claim(v, segment))
-		goto out;
-	WRITE_ONCE(v->segments[segment].state, ZC_SEGMENT_RETIRED);
-	/* Its data is counted until the last member has unmapped it. */
-	pool->segment[segment].gone = pool->segment[segment].file;
-	pool->segment[segment].file = NULL;
-	pool->segments_gone++;
+	s = &pool->segment[segment];
+	s->retired = true;
+	s->busy = true;
+	zc_segment_set(v, segment, ZC_SEGMENT_RETIRED);
+	zc_segments_count(v);
 	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_REMOVED, segment);
-	trace_zerocore_segment(pool->name, segment,
-			       pool->segment[segment].page_kind, false);
+	trace_zerocore_segment(pool->name, segment, s->page_kind, false);
 	mutex_unlock(&pool->lock);
-	zc_segments_sweep(pool);
-	return 0;
-out:
+
+	err = zc_segment_empty(s, pool->geometry.segment_bytes);
+
+	mutex_lock(&pool->lock);
+	s->busy = false;
 	mutex_unlock(&pool->lock);
 	return err;
-}
-
-void zc_segments_sweep(struct zc_pool *pool)
-{
-	u64 bytes = 0;
-	u32 i;
-
-	mutex_lock(&pool->lock);
-	for (i = 0; pool->segments_gone && i < pool->segments; i++) {
-		struct zc_segment *s = &pool->segment[i];
-
-		if (!s->gone || zc_file_in_use(s->gone))
-			continue;
-		fput(s->gone);
-		s->gone = NULL;
-		pool->segments_gone--;
-		bytes += pool->geometry.segment_bytes;
-	}
-	mutex_unlock(&pool->lock);
-	if (bytes)
-		zc_pool_uncharge(pool, bytes);
 }

@@ -56,8 +56,9 @@ struct zc_region {
 };
 
 struct zc_segment {
-	struct file *file;	/* (under pool->lock) data; NULL: none, removed */
-	struct file *gone;	/* (under pool->lock) removed, and still mapped */
+	struct file *file;	/* (invariant) data; NULL: there is no such segment */
+	bool retired;		/* (under pool->lock) without memory */
+	bool busy;		/* (under pool->lock) its memory is going or coming */
 	struct zc_pages descs;
 	u32 page_kind;
 	u32 page_shift;
@@ -100,7 +101,6 @@ struct zc_pool {
 	struct zc_region *reader;	/* ZC_READERS of them */
 	struct zc_segment *segment;	/* max_segments of them */
 	u32 segments;			/* (under @lock) ever added */
-	u32 segments_gone;		/* (under @lock) removed, and still mapped */
 	u32 by_readers;			/* (under @lock) services that such made */
 
 	struct list_head members;	/* (under @lock) */
@@ -189,6 +189,9 @@ void zc_region_free(struct zc_region *r);
 /* A data segment, allocated in full and sealed. */
 int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish);
 void zc_segment_free(struct zc_segment *s);
+/* Takes a segment's memory away under all mappings, or puts some there again. */
+int zc_segment_empty(struct zc_segment *s, u64 bytes);
+int zc_segment_fill(struct zc_segment *s, u64 bytes);
 /* Does anybody else have it: a mapping, or what is left of one? */
 bool zc_file_in_use(const struct file *file);
 /* Is any page of that part of a segment pinned for I/O? */
@@ -225,8 +228,6 @@ void zc_pool_uncharge(struct zc_pool *pool, u64 bytes);
 /* --- segment.c --------------------------------------------------------------------- */
 int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind);
 int zc_segment_remove(struct zc_pool *pool, u32 segment);
-/* Lets go of removed ones that nobody maps any more. (not under pool->lock) */
-void zc_segments_sweep(struct zc_pool *pool);
 
 /* --- member.c ---------------------------------------------------------------------- */
 int zc_member_join(struct zc_file *file, struct zc_ioc_join *arg);

@@ -43,8 +43,10 @@ struct zc_backend_ops {
 	/* Adds the names of all pools that this process may see. */
 	zc_result_t (*list)(struct zc_names *names);
 
-	/* One segment more; maps the data of segments that came since. */
+	/* One segment more, or this one less: ZC_ERROR_BUSY while it is not empty.
+	 * map_more: maps the data of segments that came since. */
 	zc_result_t (*grow)(struct zc_pool *pool);
+	zc_result_t (*shrink)(struct zc_pool *pool, u32 segment);
 	zc_result_t (*map_more)(struct zc_pool *pool);
 
 	/* As a process; control and data are mapped after join. */

@@ -16,6 +16,7 @@
 
 #include "core/reclaim.h"
 #include "core/ring.h"
+#include "core/segment.h"
 #include "backend.h"
 
 #define ZC_DEFECTS_MAX 512U
@@ -36,6 +37,7 @@ enum zc_defect_kind {
 	ZC_DEFECT_USING_SEQUENCE,
 	ZC_DEFECT_USING_UNPUBLISHED,
 	ZC_DEFECT_USING_LEAKED,
+	ZC_DEFECT_RETIRED,
 	/* From here on @where is a slot. */
 	ZC_DEFECT_SWALLOWED,
 	ZC_DEFECT_ROLE_MEMBER,
@@ -61,6 +63,8 @@ static const char *const zc_defect_texts[] = {
 		"nor deferred: nobody will take it back",
 	[ZC_DEFECT_SWALLOWED] = "its ring and deferred array name more committed "
 		"blocks than there are: some lie inside of other runs",
+	[ZC_DEFECT_RETIRED] = "it is in a segment without memory, and not the "
+		"remover's: whoever gets it writes into nothing",
 	[ZC_DEFECT_ROLE_MEMBER] = "a role belongs to a member that is not there",
 	[ZC_DEFECT_MASK] = "a reader that is not there is in an active mask",
 	[ZC_DEFECT_LIFE] = "a life word has a state that does not exist",
@@ -210,6 +214,20 @@ static bool zc_owner_there(const struct zc_view *v, u32 owner)
 	return zc_life_state(life) != ZC_LIFE_IDLE;
 }
 
+/* Where there is no memory, all is the remover's. */
+static bool zc_check_retired(struct zc_check_pass *p, u32 granule, u64 word)
+{
+	const struct zc_view *v = p->v;
+
+	if (zc_segment_state(v, granule >> v->segment_shift) == ZC_SEGMENT_READY)
+		return false;
+	if (zc_word_state(word) != ZC_STATE_FREE ||
+	    zc_word_owner(word) != ZC_OWNER_REMOVER)
+		zc_defect(p, ZC_DEFECT_RETIRED, granule, word);
+	p->report.granules -= zc_word_length(word);
+	return true;
+}
+
 static void zc_check_run(struct zc_check_pass *p, u32 granule, u64 word)
 {
 	const struct zc_view *v = p->v;
@@ -219,6 +237,8 @@ static void zc_check_run(struct zc_check_pass *p, u32 granule, u64 word)
 	u32 in_stripe = pos % v->stripe_granules;
 	bool role = owner != ZC_OWNER_NONE && owner < ZC_OWNER_ORPHAN;
 
+	if (zc_check_retired(p, granule, word))
+		return;
 	r->runs++;
 	if (in_stripe && in_stripe + length > v->stripe_granules)
 		zc_defect(p, ZC_DEFECT_STRIPE, granule, word);
@@ -231,6 +251,11 @@ static void zc_check_run(struct zc_check_pass *p, u32 granule, u64 word)
 			return;
 		}
 		r->claimed += length;
+		/* Whoever died at that was cleared away before. */
+		if (owner == ZC_OWNER_REMOVER &&
+		    zc_load_relaxed(&v->hints->removing) ==
+			    (granule >> v->segment_shift) + 1)
+			return;
 		if (!role)
 			zc_defect(p, ZC_DEFECT_OWNER, granule, word);
 		else if (!zc_owner_there(v, owner))

@@ -54,7 +54,7 @@ static void zc_clean_offer(void *ctx, u32 granule, u32 granules)
 /* Less than a quarter is free, or somebody waits. */
 static bool zc_scarce(const struct zc_view *v)
 {
-	u64 total = zc_granules(v);
+	u64 total = zc_granules_live(v);
 
 	return zc_load_relaxed(&v->hints->waiting_writers) ||
 	       zc_load_relaxed(&v->hints->free_granules) < total / 4;
@@ -224,7 +224,7 @@ static void zc_cleaner_free(struct zc_cleaner *c)
 }
 
 zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
-			   bool hot, struct zc_cleaner **out)
+			   enum zc_cleaner_kind kind, struct zc_cleaner **out)
 {
 	struct zc_cleaner *c = calloc(1, sizeof(*c));
 	zc_result_t result;
@@ -233,7 +233,8 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a cleaner");
 	c->pool = pool;
 	c->alive = pool->alive;
-	c->hot = hot;
+	c->hot = kind == ZC_CLEANER_HOT;
+	c->guest = kind == ZC_CLEANER_GUEST;
 	c->period_ns = o->period_ns ? o->period_ns : ZC_CLEAN_PERIOD_NS;
 	c->idle_ns = o->idle_ns ? o->idle_ns : ZC_CLEAN_IDLE_NS;
 	if (c->idle_ns < c->period_ns)
@@ -251,7 +252,7 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 	c->ring.alive = pool->alive;
 	zc_team_enter(c);
 	zc_node_begin(&c->ring.node, &pool->view, c->id, c->incarnation,
-		      ZC_NODE_CLEANER | (hot ? ZC_NODE_HOT : 0), zc_timestamp());
+		      ZC_NODE_CLEANER | (c->hot ? ZC_NODE_HOT : 0), zc_timestamp());
 	c->clean.owner = ZC_OWNER_CLEANER(c->id);
 	/* Several begin in different places. */
 	c->clean.first = c->id * zc_segments(&pool->view) / ZC_MAX_CLEANERS;
@@ -290,7 +291,7 @@ zc_result_t zc_cleaner_start(zc_pool_t *pool,
 	if (!pool->may_write)
 		return zc_fail(ZC_ERROR_PERMISSION, "pool %s: who cleans must be "
 			       "permitted to write", pool->name);
-	result = zc_cleaner_new(pool, &o, false, &c);
+	result = zc_cleaner_new(pool, &o, ZC_CLEANER_OWN, &c);
 	if (result == ZC_OK)
 		*out = c;
 	return result;

@@ -8,6 +8,7 @@
 #include "core/clean.h"
 #include "messagering.h"
 #include "role.h"
+#include "shrink.h"
 
 /* The others, as this cleaner knows them. */
 struct zc_team {
@@ -17,6 +18,10 @@ struct zc_team {
 	u64 asked_ns;		/* the policy, last */
 	u64 hurried_ns;		/* the others, last */
 	u64 grow_ns;		/* the pool does not grow before */
+	u64 spare_ns;		/* since when it has more memory than it needs */
+	u64 shrink_ns;		/* it does not shrink before */
+	u64 shrink_pause_ns;
+	struct zc_drain drain;
 	u64 scaled_ns;		/* last cleaner started or ended */
 	u32 known[ZC_MAX_CLEANERS];	/* incarnations that have their offset */
 	u64 up_ns[ZC_MAX_CLEANERS];	/* last votes, as the leader got them */
@@ -43,6 +48,7 @@ struct zc_cleaner {
 	u32 stop;
 	u32 ended;		/* by the team: its place is given back */
 	bool hot;		/* started by the team */
+	bool guest;		/* it does not decide how large team and pool are */
 
 	pthread_mutex_t lock;
 	zc_cleaner_stats_t stats;	/* (under @lock) */
@@ -62,9 +68,15 @@ struct zc_cleaner {
 	u64 unread_ns;
 };
 
-/* A thread that cleans; @hot: the team's, which may end it. */
+enum zc_cleaner_kind {
+	ZC_CLEANER_OWN,		/* somebody started it, and will end it */
+	ZC_CLEANER_HOT,		/* the team's, which may end it */
+	ZC_CLEANER_GUEST,	/* helps, and decides nothing */
+};
+
+/* A thread that cleans. */
 zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
-			   bool hot, struct zc_cleaner **out);
+			   enum zc_cleaner_kind kind, struct zc_cleaner **out);
 
 /* Ends cleaners of the team that were told to, or all of them if no other is left. */
 void zc_cleaners_sweep(struct zc_pool *pool, bool all);

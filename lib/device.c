@@ -485,6 +485,7 @@ const struct zc_backend_ops zc_device_backend = {
 	.reader_join = zc_device_reader_join,
 	.reader_leave = zc_device_reader_leave,
 	.grow = zc_device_grow,
+	.shrink = zc_device_shrink,
 	.map_more = zc_device_map_more,
 	.cleaner_join = zc_device_cleaner_join,
 	.cleaner_leave = zc_device_cleaner_leave,

@@ -48,6 +48,7 @@ bool zc_device_fd_good(const struct zc_pool *pool);
 zc_result_t zc_device_map(struct zc_pool *pool);
 zc_result_t zc_device_map_more(struct zc_pool *pool);
 zc_result_t zc_device_grow(struct zc_pool *pool);
+zc_result_t zc_device_shrink(struct zc_pool *pool, u32 segment);
 void zc_device_unmap(struct zc_pool *pool);
 /* One reader's region over what is there. */
 bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write);

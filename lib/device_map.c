@@ -75,20 +75,13 @@ static zc_result_t zc_device_map_control(struct zc_pool *pool)
 	return ZC_OK;
 }
 
-/* One segment, or, where it was removed, zeros: whoever is led there reads those. */
 static bool zc_device_map_segment(struct zc_pool *pool, u32 s)
 {
 	u64 bytes = zc_segment_bytes(pool);
 	int prot = pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	char *at = pool->data + s * bytes;
 
-	if (zc_load_acquire(&pool->view.segments[s].state) != ZC_SEGMENT_RETIRED &&
-	    zc_device_mmap(pool, at, ZC_MAP_DATA, s * bytes, bytes, prot) != MAP_FAILED)
-		return true;
-	if (zc_load_acquire(&pool->view.segments[s].state) != ZC_SEGMENT_RETIRED)
-		return false;
-	return mmap(at, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-		    MAP_FIXED, -1, 0) != MAP_FAILED;
+	return zc_device_mmap(pool, pool->data + s * bytes, ZC_MAP_DATA, s * bytes,
+			      bytes, prot) != MAP_FAILED;
 }
 
 zc_result_t zc_device_map_more(struct zc_pool *pool)
@@ -116,6 +109,14 @@ zc_result_t zc_device_grow(struct zc_pool *pool)
 	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_ADD, &arg);
 
 	return error ? zc_device_fail(error, "add a segment", pool->name) : ZC_OK;
+}
+
+zc_result_t zc_device_shrink(struct zc_pool *pool, u32 segment)
+{
+	struct zc_ioc_segment arg = { .segment = segment };
+	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_REMOVE, &arg);
+
+	return error ? zc_device_fail(error, "remove a segment", pool->name) : ZC_OK;
 }
 
 static zc_result_t zc_device_map_data(struct zc_pool *pool)

@@ -23,22 +23,58 @@ zc_result_t zc_pool_meet(struct zc_pool *pool, u64 granule)
 	return result;
 }
 
-/* Those who wait for memory are told of what is new. */
-static void zc_grow_offer(struct zc_pool *pool, u32 segment)
+/* Those who wait for memory are told of what is new, which is where all is free. */
+static void zc_grow_offer(struct zc_pool *pool)
 {
 	const struct zc_view *v = &pool->view;
-	u32 i;
+	u32 stripe, stripes = zc_segments(v) * ZC_STRIPES, offered = 0;
 
-	for (i = 0; i < ZC_STRIPES; i++)
-		zc_offer(pool, (segment << v->segment_shift) + i * v->stripe_granules,
-			 v->stripe_granules);
+	for (stripe = stripes; stripe-- && offered < ZC_STRIPES;)
+		if (zc_load_relaxed(&v->free_hint[stripe]) >= v->stripe_granules) {
+			zc_offer(pool, stripe * v->stripe_granules, v->stripe_granules);
+			offered++;
+		}
+}
+
+/* As the pool was created, or else near the writer that is to be served first. */
+static zc_pool_options_t zc_grow_place(const struct zc_view *v)
+{
+	u64 waiting = zc_load_relaxed(&v->hints->waiting_writers);
+	u32 placement = zc_load_relaxed(&v->hints->placement);
+	zc_pool_options_t place = ZC_POOL_OPTIONS_INIT;
+	u32 w = waiting ? (u32)__builtin_ctzll(waiting) : ZC_MAX_WRITERS;
+
+	if ((placement & 0xff) == ZC_NUMA_NODE ||
+	    (placement & 0xff) == ZC_NUMA_INTERLEAVE) {
+		place.numa = (zc_numa_t)(placement & 0xff);
+		place.numa_node = placement >> 8;
+	} else if (w < ZC_MAX_WRITERS) {
+		place.numa = ZC_NUMA_NODE;
+		place.numa_node = zc_load_relaxed(&zc_writer_area(v, w)->wait_node);
+	}
+	return place;
+}
+
+static zc_result_t zc_grow_one(struct zc_pool *pool)
+{
+	zc_pool_options_t place = zc_grow_place(&pool->view);
+	struct zc_numa_saved saved;
+	zc_result_t result;
+
+	/* No such node: anywhere. */
+	if (zc_numa_begin(&saved, &place, false) != ZC_OK)
+		saved.changed = false;
+	result = pool->backend->grow(pool);
+	zc_numa_end(&saved);
+	if (result == ZC_OK)
+		zc_grow_offer(pool);
+	return result;
 }
 
 zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments)
 {
 	const struct zc_view *v;
 	zc_result_t result;
-	u32 before;
 
 	if (!pool)
 		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
@@ -51,15 +87,12 @@ zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments)
 			       pool->name);
 	v = &pool->view;
 	while (segments-- && result == ZC_OK) {
-		before = zc_segments(v);
-		if (before >= v->max_segments)
+		if (zc_segments_live(v) >= v->max_segments)
 			return zc_fail(ZC_ERROR_NO_MEMORY,
 				       "pool %s has all the %u segments that it may have: "
 				       "create it with a larger max_bytes (--max)",
 				       pool->name, v->max_segments);
-		result = pool->backend->grow(pool);
-		if (result == ZC_OK)
-			zc_grow_offer(pool, before);
+		result = zc_grow_one(pool);
 	}
 	if (result == ZC_OK)
 		result = pool->backend->map_more(pool);

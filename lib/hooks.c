@@ -86,14 +86,14 @@ void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 		h.member_died(pool, &event, h.ctx);
 	} else if ((r->type == ZC_EVENT_SEGMENT_ADDED ||
 		    r->type == ZC_EVENT_SEGMENT_REMOVED) && h.pool_resized) {
-		h.pool_resized(pool, zc_granules(v) << v->granule_shift, h.ctx);
+		h.pool_resized(pool, zc_granules_live(v) << v->granule_shift, h.ctx);
 	}
 }
 
 static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 {
 	const struct zc_view *v = &pool->view;
-	u64 total = zc_granules(v);
+	u64 total = zc_granules_live(v);
 	u64 free = zc_free_hint(v);
 	zc_pressure_t level = ZC_PRESSURE_OK;
 

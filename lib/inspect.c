@@ -111,9 +111,9 @@ zc_result_t zc_pool_get_load(zc_pool_t *pool, zc_pool_load_t *load)
 	if (result != ZC_OK)
 		return result;
 	v = &pool->view;
-	l.bytes = zc_granules(v) << v->granule_shift;
+	l.bytes = zc_granules_live(v) << v->granule_shift;
 	l.free_bytes = zc_free_hint(v) << v->granule_shift;
-	l.segments = zc_segments(v);
+	l.segments = zc_segments_live(v);
 	zc_count_roles(v, &l);
 	l.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers);
 	l.removed = !pool->backend->still_named(pool);
@@ -152,10 +152,10 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.creator_pid = zc_load_relaxed(&h->creator_pid);
 	i.creator_uid = zc_load_relaxed(&h->creator_uid);
 	i.created_unix_ns = zc_load_relaxed(&h->created_ns);
-	i.bytes = zc_granules(v) << v->granule_shift;
+	i.bytes = zc_granules_live(v) << v->granule_shift;
 	i.control_bytes = pool->control_bytes;
 	i.segment_bytes = (u64)v->segment_granules << v->granule_shift;
-	i.segments = zc_segments(v);
+	i.segments = zc_segments_live(v);
 	i.max_segments = v->max_segments;
 	i.granule_bytes = 1U << v->granule_shift;
 	i.ring_entries = v->ring_mask + 1;
@@ -563,6 +563,8 @@ static zc_result_t zc_inspect_walk(
 			continue;
 		missed += granule - seen;
 		seen = (u64)granule + zc_word_length(word);
+		if (zc_word_owner(word) == ZC_OWNER_REMOVER)
+			continue;	/* no memory there */
 		if (!describe(v, granule, word, &b))
 			missed += zc_word_length(word);
 		else if (visit(&b, ctx))

@@ -222,6 +222,8 @@ struct zc_numa_saved {
 zc_result_t zc_numa_begin(struct zc_numa_saved *saved, const zc_pool_options_t *o,
 			  bool strict);
 void zc_numa_end(const struct zc_numa_saved *saved);
+/* Of the processor that the caller runs on. */
+u32 zc_numa_here(void);
 
 /* --- background.c: one thread a member ---------------------------------------- */
 

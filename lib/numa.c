@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1
 /*
- * numa.c - where a new pool's memory is to be.
+ * numa.c - where the memory of a new pool, or of a new segment, is to be.
  *
  * The kernel places pages by the memory policy of the thread that makes them, so it
  * is set around the call and put back.
@@ -8,12 +8,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
+
+u32 zc_numa_here(void)
+{
+	unsigned int cpu, node;
+
+	return getcpu(&cpu, &node) ? 0 : node;
+}
 
 /* All nodes that have memory; false: not known. */
 static bool zc_numa_all(unsigned long mask[ZC_NUMA_WORDS])

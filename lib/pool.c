@@ -229,8 +229,11 @@ static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 	if (result != ZC_OK)
 		return result;
 	result = zc_pool_attach(pool);
-	if (result == ZC_OK)
+	if (result == ZC_OK) {
+		zc_store_relaxed(&pool->view.hints->placement,
+				 (u32)options->numa | options->numa_node << 8);
 		return ZC_OK;
+	}
 	pool->backend->detach(pool);
 	pool->backend->remove(name);
 	return result;

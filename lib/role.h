@@ -126,6 +126,7 @@ struct zc_writer {
 	u32 recount;		/* stripe whose hint is looked after next */
 	struct zc_walk deep;	/* bounded walk when nothing else helped */
 	u64 idle_cursor[ZC_MAX_WRITERS];
+	u32 drained;		/* what was draining when it last looked */
 	u32 deferred_used;
 	u32 deferred_next;
 	u32 deferred_free;	/* where the search for a free entry begins */
@@ -307,6 +308,20 @@ static inline bool zc_reuse(struct zc_writer *w, u32 bin, u32 granules,
 /* A block of exactly @granules from the pool, owned by @w. */
 bool zc_writer_take(struct zc_writer *w, u32 granules, bool deep, u32 *granule);
 void zc_cached_return(struct zc_writer *w);
+/* Gives back what is kept for reuse, so that a segment becomes empty. */
+void zc_drain_leave(struct zc_writer *w);
+static inline void zc_drain_look(struct zc_writer *w)
+{
+	if (zc_unlikely(zc_load_relaxed(&w->pool->view.hints->draining) != w->drained))
+		zc_drain_leave(w);
+}
+/* Segment + 1 that is to become empty, 0: none. */
+u32 zc_draining_now(const struct zc_view *v);
+static inline u32 zc_draining(const struct zc_view *v)
+{
+	return zc_likely(!zc_load_relaxed(&v->hints->draining)) ? 0 :
+								   zc_draining_now(v);
+}
 /* Free granules of the pool, as members count them: a hint that drifts with deaths. */
 u64 zc_free_hint(const struct zc_view *v);
 /* Counts what is free in one more stripe. */

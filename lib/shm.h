@@ -26,7 +26,7 @@
 /* Bytes of the lock file that no member has: incarnations start at 1. */
 #define ZC_LOCK_CREATE 0	/* the creator, or who sweeps; F_SETLK and OFD */
 #define ZC_LOCK_REMOVE 1	/* who removes the name; OFD */
-#define ZC_LOCK_GROW 2		/* who adds a segment; F_SETLK */
+#define ZC_LOCK_SEGMENTS 2	/* who adds or removes a segment; F_SETLK */
 
 /* --- shm_names.c ---------------------------------------------------------- */
 
@@ -86,6 +86,9 @@ int zc_populate(void *address, u64 bytes, u64 page_bytes);
 
 /* Makes data segment @n; what somebody left who was killed at that goes. */
 zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n);
+/* Takes the memory of data segment @n out of its file; puts some in again. */
+zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n);
+zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n);
 /* Where the data files are, checked. */
 zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
 /* All data files of that id that belong to @owner. */
@@ -94,6 +97,9 @@ void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
 /* --- shm_grow.c --------------------------------------------------------------------- */
 
 zc_result_t zc_shm_grow(struct zc_pool *pool);
+zc_result_t zc_shm_shrink(struct zc_pool *pool, u32 segment);
+/* Puts in order what somebody left who was killed while he did one of both. */
+void zc_shm_segments_bury(struct zc_pool *pool);
 
 /* --- shm_remove.c ------------------------------------------------------------------ */
 

@@ -214,7 +214,24 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 	return zc_segments_make(pool, &wish);
 }
 
-zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n)
+/* The data file of segment @n. */
+static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
+				   int flags, char path[ZC_SHM_PATH], int *fd)
+{
+	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
+		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
+	if (flags & O_CREAT)
+		unlink(path);
+	*fd = open(path, O_RDWR | flags | ZC_SHM_OPEN, 0600);
+	if (*fd < 0)
+		return zc_fail_errno("cannot %s data file %s",
+				     flags & O_CREAT ? "create" : "open", path);
+	return ZC_OK;
+}
+
+/* Memory for segment @n, in a file that is new, or that was emptied. */
+static zc_result_t zc_segment_allocate(struct zc_pool *pool, const char *dir, u32 n,
+				       int flags)
 {
 	struct zc_segment_record *first = &pool->view.segments[0];
 	u32 kind = zc_load_relaxed(&first->page_kind);
@@ -234,22 +251,47 @@ zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n)
 		if (result != ZC_OK)
 			return result;
 	}
-	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
-		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
-	unlink(path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
-	if (fd < 0)
-		return zc_fail_errno("cannot create data file %s", path);
+	result = zc_segment_open(pool, dir, n, flags, path, &fd);
+	if (result != ZC_OK)
+		return result;
 	error = zc_segment_make(fd, &wish, &kind);
 	close(fd);
 	if (error) {
-		unlink(path);
+		if (flags & O_CREAT)
+			unlink(path);
 		errno = error;
 		return zc_fail_errno("cannot allocate %llu MiB of data memory in %s",
 				     wish.segment_bytes >> 20, dir);
 	}
 	zc_store_relaxed(&pool->view.segments[n].page_kind, kind);
 	return ZC_OK;
+}
+
+zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n)
+{
+	return zc_segment_allocate(pool, dir, n, O_CREAT | O_EXCL);
+}
+
+zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n)
+{
+	return zc_segment_allocate(pool, dir, n, 0);
+}
+
+zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n)
+{
+	char path[ZC_SHM_PATH];
+	zc_result_t result;
+	int fd, error = 0;
+
+	result = zc_segment_open(pool, dir, n, 0, path, &fd);
+	if (result != ZC_OK)
+		return result;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		      (off_t)zc_segment_bytes(pool)))
+		error = errno;
+	close(fd);
+	errno = error;
+	return error ? zc_fail_errno("cannot give back the memory of %s", path) : ZC_OK;
 }
 
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)

@@ -371,6 +371,7 @@ static void zc_shm_bury(struct zc_pool *pool)
 	zc_live_scan(pool);
 	if (zc_reap_wanted(&pool->view))
 		zc_reap_all(pool);
+	zc_shm_segments_bury(pool);
 }
 
 const struct zc_backend_ops zc_shm_backend = {
@@ -385,6 +386,7 @@ const struct zc_backend_ops zc_shm_backend = {
 	.evict = zc_shm_evict,
 	.list = zc_shm_list,
 	.grow = zc_shm_grow,
+	.shrink = zc_shm_shrink,
 	.map_more = zc_shm_data_map_more,
 	.join = zc_member_join,
 	.leave = zc_shm_leave,

@@ -20,6 +20,10 @@
 #define ZC_TEAM_MAX		4
 #define ZC_TEAM_UP_PERCENT	85
 #define ZC_TEAM_DOWN_PERCENT	40
+/* A pool that shrinks is not to grow again at once. */
+#define ZC_TEAM_STAY_PERCENT	60
+#define ZC_TEAM_SPARE_NS	1000000000ULL
+#define ZC_TEAM_PAUSE_MAX_NS	60000000000ULL
 
 static u32 zc_duty_node(u64 duty)
 {
@@ -174,7 +178,7 @@ static void zc_team_start(struct zc_cleaner *c)
 	struct zc_cleaner *more;
 
 	zc_cleaners_sweep(c->pool, false);
-	if (zc_cleaner_new(c->pool, &o, true, &more) != ZC_OK)
+	if (zc_cleaner_new(c->pool, &o, ZC_CLEANER_HOT, &more) != ZC_OK)
 		return;		/* no place, no memory: it goes on with less */
 	zc_log(ZC_LOG_INFO, "pool %s: one more cleaner, %u", c->pool->name,
 	       more->id);
@@ -369,19 +373,71 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 static void zc_team_memory(struct zc_cleaner *c, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
-	u64 total = zc_granules(v);
+	u64 total = zc_granules_live(v);
 	u64 free = zc_free_hint(v);
 
-	if (zc_segments(v) >= v->max_segments || now < c->team.grow_ns ||
+	if (zc_segments_live(v) >= v->max_segments || now < c->team.grow_ns ||
 	    (free > total / 100 * (100 - ZC_TEAM_UP_PERCENT) &&
 	     !zc_load_relaxed(&v->hints->waiting_writers)))
 		return;
 	if (zc_pool_grow(c->pool, 1) == ZC_OK)
 		zc_log(ZC_LOG_INFO, "pool %s: grew to %u segments", c->pool->name,
-		       zc_segments(v));
+		       zc_segments_live(v));
 	else
 		/* Another one is at it, or the machine is full. */
 		c->team.grow_ns = now + ZC_TEAM_SETTLE_NS;
+}
+
+/* So little is in use, and for so long, that it is not again too much with less. */
+static bool zc_team_has_spare(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 total = zc_granules_live(v), free = zc_free_hint(v);
+	u64 used = free < total ? total - free : 0;
+
+	if (zc_segments_live(v) <= zc_load_relaxed(&v->header->least_segments) ||
+	    zc_load_relaxed(&v->hints->waiting_writers) ||
+	    used >= total / 100 * ZC_TEAM_DOWN_PERCENT ||
+	    used >= (total - v->segment_granules) / 100 * ZC_TEAM_STAY_PERCENT) {
+		c->team.spare_ns = 0;
+		return false;
+	}
+	if (!c->team.spare_ns)
+		c->team.spare_ns = now;
+	return now - c->team.spare_ns >= ZC_TEAM_SPARE_NS;
+}
+
+/* Less memory: much of it has been free for a while. */
+static void zc_team_shrink(struct zc_cleaner *c, u64 now)
+{
+	struct zc_team *t = &c->team;
+
+	if (!zc_team_has_spare(c, now)) {
+		zc_drain_end(c->pool, &t->drain);
+		t->shrink_pause_ns = 0;
+		t->shrink_ns = 0;
+		return;
+	}
+	if (now < t->shrink_ns)
+		return;
+	t->drain.turn_ns = c->idle_ns;
+	switch (zc_drain_step(c->pool, &t->drain, now)) {
+	case ZC_DRAINED_ONE:
+		t->shrink_pause_ns = 0;
+		zc_log(ZC_LOG_INFO, "pool %s: shrank to %u segments", c->pool->name,
+		       zc_segments_live(&c->pool->view));
+		break;
+	case ZC_DRAINED_ALL_TRIED:
+		/* Somebody has something everywhere: ever more seldom. */
+		memset(t->drain.refused, 0, sizeof(t->drain.refused));
+		t->shrink_pause_ns = 2 * t->shrink_pause_ns + ZC_TEAM_SPARE_NS;
+		if (t->shrink_pause_ns > ZC_TEAM_PAUSE_MAX_NS)
+			t->shrink_pause_ns = ZC_TEAM_PAUSE_MAX_NS;
+		t->shrink_ns = now + t->shrink_pause_ns;
+		break;
+	case ZC_DRAINED_NOT_YET:
+		break;
+	}
 }
 
 static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
@@ -391,7 +447,7 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 	zc_scaling_policy_t policy = zc_policy(c->pool);
 	u32 all = zc_team_count(v, now);
 	zc_stats_t s = {
-		.total_bytes = zc_granules(v) << v->granule_shift,
+		.total_bytes = zc_granules_live(v) << v->granule_shift,
 		.used_bytes = (p->claimed + p->committed) << v->granule_shift,
 		.largest_free_bytes = (u64)p->largest_free << v->granule_shift,
 		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
@@ -437,9 +493,12 @@ void zc_team_step(struct zc_cleaner *c, u64 now)
 	}
 	zc_team_mail(c, now);
 	zc_team_welcome(c, now);
-	zc_team_memory(c, now);
 	zc_team_hurry(c, now);
-	zc_team_scale(c, now);
+	if (!c->guest) {
+		zc_team_memory(c, now);
+		zc_team_shrink(c, now);
+		zc_team_scale(c, now);
+	}
 	ZC_KILLPOINT(duty_served);
 }
 

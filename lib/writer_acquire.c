@@ -45,7 +45,7 @@ static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granul
 static bool zc_reserved(struct zc_writer *w, u32 n)
 {
 	const struct zc_view *v = &w->pool->view;
-	u64 least = zc_granules(v) / 32 + n;
+	u64 least = zc_granules_live(v) / 32 + n;
 	u32 i;
 
 	if (w->id < ZC_MAX_WRITERS / 2 ||
@@ -213,6 +213,7 @@ static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
 		return;
 	}
 	if (lack == ZC_LACK_MEMORY) {
+		zc_store_relaxed(&w->area->wait_node, zc_numa_here());
 		zc_store_release(&w->area->wanted_granules, n);
 		zc_or64(&h->waiting_writers, 1ULL << w->id);
 	}
@@ -288,6 +289,7 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 			       w->claims_nr);
 	if (zc_unlikely(zc_load_relaxed(w->bell) != w->bell_seen) && !zc_inflight(w))
 		zc_role_mail_turn(w->mail, &w->bell_seen);
+	zc_drain_look(w);
 	n = zc_size_class(w, bytes, &bin);
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,

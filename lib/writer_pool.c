@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/moves.h"
+#include "core/segment.h"
 #include "role.h"
 
 /* Heads looked at in one search. */
@@ -117,6 +118,19 @@ void zc_cached_return(struct zc_writer *w)
 	}
 }
 
+void zc_drain_leave(struct zc_writer *w)
+{
+	const struct zc_view *v = &w->pool->view;
+	u32 draining = zc_draining(v);
+
+	w->drained = zc_load_relaxed(&v->hints->draining);
+	if (!draining)
+		return;
+	zc_kept_flush(w);
+	if (w->cached && (w->cached - 1) >> v->segment_shift == draining - 1)
+		zc_cached_return(w);
+}
+
 /*
  * A reader's processor prefetches past the end of what it reads.  So that this is
  * not what the writer is writing just now, blocks of a page and more are taken one
@@ -142,7 +156,7 @@ static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 	u64 word = zc_load_relaxed(&v->descs[granule].word);
 	u32 length = zc_word_length(word);
 	u32 cap = 128 * n, rest = granule + n;
-	u64 total = zc_granules(v);
+	u64 total = zc_granules_live(v);
 
 	/* So much was there when it was claimed, whatever somebody wrote since. */
 	if (length <= n || !zc_run_sane(v, granule, word))
@@ -284,18 +298,20 @@ void zc_recount(struct zc_writer *w)
 	zc_hint_set(v, stripe, hint, free);
 }
 
+/* A segment that is to become empty is the last that anything is taken from. */
 static bool zc_search_small(struct zc_writer *w, u32 n, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 stripes = zc_segments(v) * ZC_STRIPES;
 	u32 heads = ZC_SEARCH_BUDGET;
+	u32 avoid = zc_draining(v);
 	u32 i;
 
 	for (i = 0; i < stripes && heads; i++) {
 		u32 s = w->rotor < stripes ? w->rotor : 0;
 
 		w->rotor = s;
-		if (zc_stripe_hint(v, s) >= n &&
+		if (zc_stripe_hint(v, s) >= n && s / ZC_STRIPES + 1 != avoid &&
 		    zc_search_stripe(w, s, n, &heads, granule))
 			return true;
 		w->rotor = s + 1;
@@ -345,11 +361,12 @@ static bool zc_search_large(struct zc_writer *w, u32 n, u32 *granule)
 	u32 whole = n / v->stripe_granules;
 	u32 segments = zc_segments(v);
 	u32 tries = ZC_LARGE_TRIES;
+	u32 avoid = zc_draining(v);
 	u32 i;
 
 	for (i = 0; i < segments && tries; i++) {
 		u32 segment = (w->rotor / ZC_STRIPES + i) % segments;
-		u32 first = 0;
+		u32 first = segment + 1 == avoid ? ZC_STRIPES : 0;
 
 		while (first + need <= ZC_STRIPES && tries) {
 			u32 s = segment * ZC_STRIPES + first;
@@ -419,10 +436,17 @@ static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 
 bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 {
+	const struct zc_view *v = &w->pool->view;
+	u32 segment;
+
 	if (!zc_writer_find(w, n, deep, granule))
 		return false;
-	if (zc_likely(*granule >> w->pool->view.segment_shift <
-		      zc_load_acquire(&w->pool->view.segments_mapped)) ||
+	segment = *granule >> v->segment_shift;
+	/* [G2] Without memory only where somebody wrote nonsense: it stays mine, so
+	 * that it leads nobody else there. */
+	if (zc_unlikely(zc_segment_state(v, segment) != ZC_SEGMENT_READY))
+		return false;
+	if (zc_likely(segment < zc_load_acquire(&v->segments_mapped)) ||
 	    zc_pool_meet(w->pool, *granule) == ZC_OK)
 		return true;
 	/* No addresses, or no permission any more: somebody else may have it. */

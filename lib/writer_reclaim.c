@@ -14,8 +14,10 @@
 /* May blocks be kept for reuse, or does somebody need the memory more? */
 static bool zc_may_keep(const struct zc_writer *w, bool starving)
 {
-	return !starving &&
-	       !zc_load_relaxed(&w->pool->view.hints->waiting_writers);
+	const struct zc_view *v = &w->pool->view;
+
+	return !starving && !zc_load_relaxed(&v->hints->waiting_writers) &&
+	       !zc_draining(v);
 }
 
 /*
@@ -28,7 +30,7 @@ static bool zc_may_keep(const struct zc_writer *w, bool starving)
  */
 static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 {
-	u64 total = zc_granules(&w->pool->view) << w->granule_shift;
+	u64 total = zc_granules_live(&w->pool->view) << w->granule_shift;
 	u64 block = (u64)granules << w->granule_shift;
 	u64 few = 8 * block < total / 8 ? 8 * block : total / 8;
 	u64 most = total / 128 > few ? total / 128 : few;

@@ -102,7 +102,7 @@ for line in open(sys.argv[1]):
 
 # --- words -------------------------------------------------------------------
 
-verbs='pool create|pool list|pool info|pool check|pool grow|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|top|events|clean'
+verbs='pool create|pool list|pool info|pool check|pool grow|pool shrink|pool remove|pool evict|pub|sub|blocks|service list|reader list|cleaner list|member list|top|events|clean'
 good=0
 IFS='|' read -r -a list <<<"$verbs"
 for verb in "${list[@]}"; do
@@ -539,8 +539,21 @@ says 1 "max_bytes" pool grow bursts 2 || good=1
 says 2 "NAME" pool grow || good=1
 says 2 "no number" pool grow bursts some || good=1
 says 1 "less than it begins with" pool create never --bytes 2M --max 1M || good=1
-run pool remove bursts
 point pools_grow $good
+
+run pool shrink bursts 6
+good=$rc
+grep -q 'in 2 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
+says 1 "which it keeps" pool shrink bursts 2 || good=1
+says 2 "NAME" pool shrink || good=1
+says 2 "no number" pool shrink bursts some || good=1
+says 2 "timeout" pool shrink bursts --timeout soon || good=1
+run pool check bursts
+[ $rc = 0 ] || good=1
+run pool grow bursts
+[ $rc = 0 ] && grep -q 'in 2 segments' "$tmp/out" || good=1
+run pool remove bursts
+point pools_shrink $good
 
 run pool create placed --bytes 2M --numa 0 --huge never
 good=$rc

@@ -245,7 +245,7 @@ ZC_API zc_result_t zc_inspect_runs(
  * struct zc_check_report - what zc_pool_check() found
  * @sz: sizeof(struct zc_check_report), set by the caller
  * @in_motion: members use the pool: only what stayed over two passes counts
- * @granules: all of them
+ * @granules: all that have memory
  * @free: nobody's
  * @claimed: of writers, not committed (cached runs and blocks kept for reuse)
  * @committed: readable

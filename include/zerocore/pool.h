@@ -110,7 +110,9 @@ ZC_API zc_result_t zc_pool_create(const char *name,
  * @segments: how many
  *
  * Each is as large as the others, gets the pages that they have if there are such, and
- * is there for everybody once it is whole: members map it when they meet it.
+ * is there for everybody once it is whole: members map it when they meet it. Where there
+ * are NUMA nodes it lies as the pool's options said, else, if there is room, near the
+ * writer that waits for memory.
  * A cleaner that leads grows a pool by itself when 85 % of it is in use, or a writer
  * waits for memory.
  *
@@ -122,6 +124,28 @@ ZC_API zc_result_t zc_pool_create(const char *name,
  * ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments);
+
+/**
+ * zc_pool_shrink() - give the memory of segments back to the machine
+ * @pool: the pool, which this process may write
+ * @segments: how many
+ * @timeout_ns: how long to wait for segments to become empty; 0: one look
+ *
+ * Takes the emptiest first: writers take no more blocks there and give back what they
+ * keep for reuse at their next acquire; then it goes, as soon as its last block is
+ * free. No message is lost, and no writer waits. While this waits it cleans, for there may
+ * be no cleaner. zc_pool_grow() brings the memory back. One segment stays. A cleaner that
+ * leads shrinks a pool by itself down to what it was created with, when less than 40 % of
+ * it has been in use for a second.
+ *
+ * Context: sleeps up to @timeout_ns. Threads: any.
+ * Return: ZC_OK; ZC_ERROR_TIMEOUT: readers hold, or have not read, blocks in every
+ * segment, or a writer that does nothing keeps some; then some may have been removed;
+ * ZC_ERROR_INVALID: also when only one is left; ZC_ERROR_PERMISSION: the pool may only
+ * be read; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ */
+ZC_API zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments,
+				  uint64_t timeout_ns);
 
 /**
  * zc_pool_open() - attach to a pool

@@ -264,6 +264,7 @@ void zc_segment_format(const struct zc_view *v, u32 segment)
 		zc_hint_set(v, stripe, zc_load_relaxed(&v->free_hint[stripe]),
 			    v->stripe_granules);
 	}
+	zc_store_relaxed(&v->segments[segment].lives, 1);
 	zc_store_relaxed(&v->segments[segment].state, ZC_SEGMENT_READY);
 }
 
@@ -282,4 +283,5 @@ void zc_pool_format(const struct zc_view *v, const struct zc_geometry *g,
 	for (s = 0; s < segments; s++)
 		zc_segment_format(v, s);
 	h->segments = segments;
+	h->least_segments = segments;
 }

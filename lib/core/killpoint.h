@@ -67,6 +67,16 @@
 	X(grow_made)                                                          \
 	X(grow_formatted)                                                     \
 	X(grow_published)                                                     \
+	X(segment_claimed)                                                    \
+	X(segment_given)                                                      \
+	X(revive_begun)                                                       \
+	X(revive_filled)                                                      \
+	X(revive_ready)                                                       \
+	X(revive_done)                                                        \
+	X(shrink_taken)                                                       \
+	X(shrink_marked)                                                      \
+	X(shrink_emptied)                                                     \
+	X(shrink_done)                                                        \
 	X(mail_collected)                                                     \
 	X(mail_sent)                                                          \
 	X(mail_taken)                                                         \

@@ -84,6 +84,7 @@ ZC_AT(zc_writer_area, stat_bytes, 176);
 ZC_AT(zc_writer_area, floor, 192);
 ZC_AT(zc_writer_area, wait_word, 704);
 ZC_AT(zc_writer_area, wanted_granules, 708);
+ZC_AT(zc_writer_area, wait_node, 712);
 ZC_AT(zc_writer_area, guide, 768);
 
 ZC_SIZE(zc_reader_area, 512);
@@ -101,11 +102,17 @@ ZC_AT(zc_reader_area, stat_corrupt, 152);
 ZC_SIZE(zc_segment_record, 64);
 ZC_AT(zc_segment_record, state, 0);
 ZC_AT(zc_segment_record, page_kind, 4);
+ZC_AT(zc_segment_record, lives, 8);
 
 ZC_SIZE(zc_hints, 64);
 ZC_AT(zc_hints, free_granules, 0);
 ZC_AT(zc_hints, waiting_writers, 8);
 ZC_AT(zc_hints, duty, 16);
+ZC_AT(zc_hints, draining, 24);
+ZC_AT(zc_hints, retired_segments, 28);
+ZC_AT(zc_hints, drain_until_ns, 32);
+ZC_AT(zc_hints, removing, 40);
+ZC_AT(zc_hints, placement, 44);
 
 ZC_SIZE(zc_mail_head, 16);
 ZC_SIZE(zc_mailbox, 576);
@@ -197,6 +204,7 @@ ZC_AT(zc_pool_header, data_dir, 320);
 ZC_AT(zc_pool_header, epoch, 1024);
 ZC_AT(zc_pool_header, event_head, 1032);
 ZC_AT(zc_pool_header, segments, 1088);
+ZC_AT(zc_pool_header, least_segments, 1092);
 
 /* The word is full, and each owner has a number. */
 _Static_assert(ZC_WORD_OWNER_SHIFT == ZC_WORD_STATE_BITS, "owner after state");

@@ -185,6 +185,21 @@ static inline u64 zc_granules(const struct zc_view *v)
 	return (u64)zc_segments(v) << v->segment_shift;
 }
 
+/* Segments that have memory, as far as one knows; never none. */
+static inline u32 zc_segments_live(const struct zc_view *v)
+{
+	u32 all = zc_segments(v);
+	u32 retired = zc_load_relaxed(&v->hints->retired_segments);
+
+	return retired < all ? all - retired : 1;
+}
+
+/* Granules that have memory: what there is to be shared out. */
+static inline u64 zc_granules_live(const struct zc_view *v)
+{
+	return (u64)zc_segments_live(v) << v->segment_shift;
+}
+
 static inline u32 zc_granules_for(const struct zc_view *v, u64 bytes)
 {
 	return (u32)((bytes + (1ULL << v->granule_shift) - 1) >>

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,24 +175,12 @@ static bool node_has_memory(unsigned int node)
 	return !access(path, R_OK);
 }
 
-/* Pages of a new pool's block that each node has. */
-static void count_nodes(const zc_pool_options_t *options, unsigned int nodes[64])
+/* On which nodes @pages of a block are. */
+static void count_pages(char *data, unsigned int pages, unsigned int nodes[64])
 {
-	zc_pool_t *pool;
-	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
-	zc_writer_t *writer;
-	zc_handle_t handle;
-	char *data;
-
 	memset(nodes, 0, 64 * sizeof(*nodes));
-	CHECK_OK(zc_pool_create(t_name(0), options, &pool));
-	wo.service = "place/of/memory";
-	CHECK_OK(zc_writer_register(pool, &wo, &writer));
-	CHECK_OK(zc_writer_acquire_block(writer, t_segment_bytes(pool) / 2, &handle,
-					 0));
-	data = zc_writer_block_data(writer, handle, NULL);
 	data += -(uintptr_t)data % PAGE;
-	for (unsigned int i = 0; i < 64; i++) {
+	for (unsigned int i = 0; i < pages; i++) {
 		void *page = data + (size_t)i * PAGE;
 		int status = -1;
 
@@ -200,6 +189,22 @@ static void count_nodes(const zc_pool_options_t *options, unsigned int nodes[64]
 		CHECK(status >= 0 && status < 64);
 		nodes[status]++;
 	}
+}
+
+/* Pages of a new pool's block that each node has. */
+static void count_nodes(const zc_pool_options_t *options, unsigned int nodes[64])
+{
+	zc_pool_t *pool;
+	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
+	zc_writer_t *writer;
+	zc_handle_t handle;
+
+	CHECK_OK(zc_pool_create(t_name(0), options, &pool));
+	wo.service = "place/of/memory";
+	CHECK_OK(zc_writer_register(pool, &wo, &writer));
+	CHECK_OK(zc_writer_acquire_block(writer, t_segment_bytes(pool) / 2, &handle,
+					 0));
+	count_pages(zc_writer_block_data(writer, handle, NULL), 64, nodes);
 	zc_writer_unregister(writer);
 	zc_pool_close(pool);
 	CHECK_OK(zc_pool_remove(t_name(0)));
@@ -232,6 +237,83 @@ static void memory_is_on_the_node_that_was_asked_for(void)
 	/* The thread's own policy is as it was. */
 	CHECK(!syscall(SYS_get_mempolicy, &mode, NULL, 0UL, NULL, 0UL));
 	CHECK_EQ(mode, MPOL_DEFAULT);
+}
+
+/* This thread, to processors of a node; false: it has none. */
+static bool run_on_node(unsigned int node)
+{
+	cpu_set_t set;
+	char path[64];
+	FILE *list;
+	unsigned int from, to;
+	int n;
+
+	CPU_ZERO(&set);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/cpulist", node);
+	list = fopen(path, "re");
+	while (list && (n = fscanf(list, "%u-%u", &from, &to)) >= 1) {
+		for (to = n == 1 ? from : to; from <= to; from++)
+			CPU_SET(from, &set);
+		if (fgetc(list) != ',')
+			break;
+	}
+	if (list)
+		fclose(list);
+	return CPU_COUNT(&set) && !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The cleaner runs on @anywhere. */
+static void grow_on_node(unsigned int node, const cpu_set_t *anywhere)
+{
+	zc_pool_options_t options = t_pool_options();
+	zc_cleaner_options_t co = ZC_CLEANER_OPTIONS_INIT;
+	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
+	zc_pool_load_t load = { .sz = sizeof(load) };
+	zc_cleaner_t *cleaner;
+	zc_writer_t *writer;
+	unsigned int nodes[64];
+	zc_handle_t handle;
+	zc_pool_t *pool;
+
+	options.bytes = options.segment_bytes = 2 << 20;
+	options.max_bytes = 4 << 20;
+	pool = t_pool_create(&options);
+	co.idle_ns = 1000000;
+	CHECK(!sched_setaffinity(0, sizeof(*anywhere), anywhere));
+	CHECK_OK(zc_cleaner_start(pool, &co, &cleaner));
+	CHECK(run_on_node(node));
+	wo.service = "place/of/growth";
+	CHECK_OK(zc_writer_register(pool, &wo, &writer));
+	/* The second one waits for memory, which comes. */
+	for (int i = 0; i < 2; i++)
+		CHECK_OK(zc_writer_acquire_block(writer, 2 << 20, &handle,
+						 t_wait_ns()));
+	CHECK_OK(zc_pool_get_load(pool, &load));
+	CHECK_EQ(load.segments, 2);
+	count_pages(zc_writer_block_data(writer, handle, NULL), 64, nodes);
+	CHECK_EQ(nodes[node], 64);
+	zc_writer_unregister(writer);
+	zc_cleaner_stop(cleaner);
+	t_pool_close(pool);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+}
+
+/* Grows where the writer runs that waits, though the cleaner may run elsewhere. */
+static void new_segment_is_near_who_waits(void)
+{
+	unsigned int n = 0;
+	cpu_set_t all;
+
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	for (unsigned int node = 0; node < 64; node++) {
+		if (!node_has_memory(node) || !run_on_node(node))
+			continue;
+		grow_on_node(node, &all);
+		n++;
+	}
+	if (!n)
+		t_skip("this kernel says nothing of NUMA nodes");
+	t_note("%u nodes with processors", n);
 }
 
 static void nodes_that_are_not_there_are_refused(void)
@@ -342,6 +424,7 @@ static const struct t_case cases[] = {
 	T_CASE(remove_all_takes_all),
 	T_CASE(gigantic_or_a_sentence),
 	T_CASE(memory_is_on_the_node_that_was_asked_for),
+	T_CASE(new_segment_is_near_who_waits),
 	T_CASE(nodes_that_are_not_there_are_refused),
 	T_CASE(open_options_are_looked_at),
 	T_CASE(eviction_ends_a_member_that_agreed),

@@ -405,6 +405,22 @@ static void crumble(struct t_writer *writer)
 	}
 }
 
+/* A segment comes, goes, comes again, and goes, unless somebody has something in each. */
+static void come_and_go(zc_pool_t *pool)
+{
+	for (int i = 0; i < 2; i++) {
+		zc_result_t result;
+
+		/* It may be there, if somebody died here. */
+		result = zc_pool_grow(pool, 1);
+		if (result != ZC_OK)
+			CHECK_RESULT(result, ZC_ERROR_NO_MEMORY);
+		result = zc_pool_shrink(pool, 1, 100000000);
+		if (result != ZC_OK)
+			CHECK_RESULT(result, ZC_ERROR_TIMEOUT);
+	}
+}
+
 static void lives_as_cleaner(void *arg)
 {
 	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
@@ -415,9 +431,7 @@ static void lives_as_cleaner(void *arg)
 
 	(void)arg;
 	options.period_ns = 10000;
-	/* Once: afterwards it has all that it may have. */
-	if (zc_pool_grow(pool, 1) != ZC_OK)
-		CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_NO_MEMORY);
+	come_and_go(pool);
 	for (int round = 0; round < 6; round++) {
 		struct t_writer writer;
 		struct t_reader reader;
@@ -499,7 +513,8 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "reap_", witness_first },	{ "clean", cleaner_first },
 		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
 		{ "duty_", cleaner_first },	{ "mail_", cleaner_first },
-		{ "grow_", cleaner_first },
+		{ "grow_", cleaner_first },	{ "segment_", cleaner_first },
+		{ "revive_", cleaner_first },	{ "shrink_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

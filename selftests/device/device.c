@@ -189,6 +189,12 @@ struct zc_member_record *d_record(struct d_member *m, uint32_t member)
 					   m->g.off_members) + member;
 }
 
+struct zc_segment_record *d_segment(struct d_member *m, uint32_t segment)
+{
+	return (struct zc_segment_record *)((char *)m->kernel + m->g.off_segments) +
+	       segment;
+}
+
 struct zc_block_desc *d_descs(struct d_member *m)
 {
 	return (struct zc_block_desc *)(m->writers + m->g.off_descs -

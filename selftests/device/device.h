@@ -71,6 +71,7 @@ void *d_reader_region(struct d_member *m, const struct zc_ioc_reader *r,
 /* Where things are. */
 struct zc_writer_slot *d_slot(struct d_member *m, uint32_t service);
 struct zc_member_record *d_record(struct d_member *m, uint32_t member);
+struct zc_segment_record *d_segment(struct d_member *m, uint32_t segment);
 struct zc_block_desc *d_descs(struct d_member *m);
 
 /* Reads events until one of that type, which it returns. */

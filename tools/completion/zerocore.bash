@@ -56,7 +56,7 @@ _zerocore()
 		first=3
 		if [ "$COMP_CWORD" = 2 ]; then
 			words=list
-			[ "$noun" != pool ] || words='create list info check grow remove evict'
+			[ "$noun" != pool ] || words='create list info check grow shrink remove evict'
 			mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
 			return
 		fi

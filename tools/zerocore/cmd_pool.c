@@ -462,66 +462,6 @@ static int pool_remove(int argc, char **argv)
 	return status;
 }
 
-/* grow */
-
-struct grow {
-	const char *pool;
-	uint32_t segments;
-};
-
-static error_t parse_grow(int key, char *arg, struct argp_state *state)
-{
-	struct grow *in = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			in->pool = arg;
-		else if (state->arg_num == 1)
-			in->segments = (uint32_t)cli_arg_number(
-				state, "SEGMENTS", arg, UINT32_MAX);
-		else
-			argp_error(state, "`%s' is too many", arg);
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "say the pool's NAME");
-		return EINVAL;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static int pool_grow(int argc, char **argv)
-{
-	static const struct argp argp = {
-		NULL, parse_grow, "NAME [SEGMENTS]",
-		"Add segments, one if nothing is said, to a pool that was created with "
-		"--max. Members go on meanwhile. A cleaner does it by itself when memory "
-		"gets scarce."
-		"\v"
-		"Examples:\n"
-		"  zerocore pool grow demo\n"
-		"  zerocore pool grow demo 4\n",
-		json_child, NULL, NULL
-	};
-	struct grow in = { NULL, 1 };
-	zc_result_t result;
-	zc_pool_t *pool;
-	int status = CLI_OK;
-
-	cli_parse(&argp, argc, argv, &in);
-	result = zc_pool_open(in.pool, &pool);
-	if (result)
-		return cli_fail_pool(result, in.pool);
-	result = zc_pool_grow(pool, in.segments);
-	if (result)
-		status = cli_fail_pool(result, in.pool);
-	else
-		status = cmd_pool_show(pool, in.pool);
-	zc_pool_close(pool);
-	return status;
-}
-
 /* evict */
 
 struct evict {
@@ -587,7 +527,8 @@ int cmd_pool(int argc, char **argv)
 		{ "list", "the pools of this machine", pool_list },
 		{ "info", "geometry and use", pool_info },
 		{ "check", "look for defects, as fsck does", pool_check },
-		{ "grow", "add segments", pool_grow },
+		{ "grow", "add segments", cmd_pool_grow },
+		{ "shrink", "give the memory of segments back", cmd_pool_shrink },
 		{ "remove", "take a pool's name away", pool_remove },
 		{ "evict", "kill a member that hangs", pool_evict },
 		{ NULL, NULL, NULL }

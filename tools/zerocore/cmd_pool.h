@@ -15,5 +15,7 @@ const char *cmd_pool_pages(zc_pages_t pages);
 /* Prints a pool's geometry and use.  Returns the exit code. */
 int cmd_pool_show(zc_pool_t *pool, const char *name);
 int cmd_pool_create(int argc, char **argv);
+int cmd_pool_grow(int argc, char **argv);
+int cmd_pool_shrink(int argc, char **argv);
 
 #endif /* CMD_POOL_H */

@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define ZC_LAYOUT_MAGIC		0x45524f434f52455aULL	/* "ZEROCORE" */
-#define ZC_LAYOUT_VERSION	3U
+#define ZC_LAYOUT_VERSION	4U
 #define ZC_LAYOUT_PAGE		4096U
 #define ZC_CACHE_LINE		64U
 
@@ -297,6 +297,7 @@ struct zc_floor {
  * @floor: one a reader
  * @wait_word: futex word of a writer that waits for memory
  * @wanted_granules: what it waits for, 0: it does not wait (owner writes)
+ * @wait_node: NUMA node that it ran on when it began to wait (owner writes)
  * @guide: offers, granule + 1, 0: none; hints, never ownership (hint)
  */
 struct zc_writer_area {
@@ -320,7 +321,9 @@ struct zc_writer_area {
 	struct zc_floor floor[ZC_MAX_READERS_PER];
 	__u32	wait_word;
 	__u32	wanted_granules;
-	__u64	reserved4[7];
+	__u32	wait_node;
+	__u32	reserved6;
+	__u64	reserved4[6];
 	__u64	guide[ZC_GUIDES];
 	__u64	reserved5[24];
 };
@@ -363,17 +366,31 @@ struct zc_reader_area {
 
 #define ZC_READER_OVERFLOW_OFF	512U
 
-/* One segment.  Numbers are never reused in a pool's life. */
+/*
+ * A number, its descriptors, its file and everybody's mapping of it stay for the pool's
+ * life; what comes and goes is the memory in it.  While there is none, all of the
+ * segment is one run of ZC_OWNER_REMOVER.  Generations go on.
+ */
 enum zc_segment_state {
 	ZC_SEGMENT_ABSENT	= 0,
 	ZC_SEGMENT_READY	= 1,
-	ZC_SEGMENT_RETIRED	= 2,
+	ZC_SEGMENT_RETIRED	= 2,	/* no memory */
+	ZC_SEGMENT_RETIRING	= 3,	/* its memory is just going, or coming back */
 };
 
+/**
+ * struct zc_segment_record - one segment (kernel writes)
+ * @state: enum zc_segment_state
+ * @page_kind: enum zc_page_kind: what was got
+ * @lives: how many times it got memory: who told the kernel of its pages (io_uring)
+ *	has others when this changed
+ */
 struct zc_segment_record {
 	__u32	state;
-	__u32	page_kind;	/* enum zc_page_kind: what was got */
-	__u64	reserved[7];
+	__u32	page_kind;
+	__u32	lives;
+	__u32	reserved0;
+	__u64	reserved[6];
 };
 
 /**
@@ -381,6 +398,11 @@ struct zc_segment_record {
  * @free_granules: granules that nobody owns
  * @waiting_writers: bit w: writer w waits for memory
  * @duty: which cleaner leads the others (CAS)
+ * @draining: segment + 1 that is to become empty: take nothing there; 0: none (CAS)
+ * @retired_segments: segments without memory
+ * @drain_until_ns: CLOCK_MONOTONIC: afterwards @draining counts as 0
+ * @removing: segment + 1 whose memory somebody is taking or giving; he may be dead
+ * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
@@ -389,7 +411,12 @@ struct zc_hints {
 	__u64	free_granules;
 	__u64	waiting_writers;
 	__u64	duty;
-	__u64	reserved[5];
+	__u32	draining;
+	__u32	retired_segments;
+	__u64	drain_until_ns;
+	__u32	removing;
+	__u32	placement;
+	__u64	reserved[2];
 };
 
 enum zc_page_kind {
@@ -506,6 +533,7 @@ enum zc_pool_state {
  * @epoch: futex word: joins, leaves, deaths, new services (atomic add)
  * @event_head: number of the next event (atomic add)
  * @segments: segments ever published; grows only (kernel writes)
+ * @least_segments: what the pool was made with: it does not shrink below by itself
  */
 struct zc_pool_header {
 	__u64	magic;
@@ -531,7 +559,7 @@ struct zc_pool_header {
 	__u64	event_head;
 	__u64	reserved3[6];
 	__u32	segments;
-	__u32	reserved5;
+	__u32	least_segments;
 	__u64	reserved6[7];
 	__u64	reserved7[368];
 };

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * shrink.c - segments are emptied, and their memory goes back to the machine.
+ *
+ * The emptiest is marked as draining: writers take nothing there any more, and give back
+ * what they keep for reuse.  Once nobody has anything there it goes.  The mark is a
+ * lease: whoever set it may die.  If readers hold on to what is there, another is tried.
+ */
+#include <string.h>
+
+#include "core/segment.h"
+#include "cleaner.h"
+#include "role_mail.h"
+
+#define ZC_DRAIN_LEASE_NS	200000000ULL
+/* However long a lease somebody wrote there. */
+#define ZC_DRAIN_LEASE_MAX_NS	10000000000ULL
+/* A segment that is not empty by then is left alone. */
+#define ZC_DRAIN_PATIENCE_NS	1000000000ULL
+/* The count of what is free may be wrong: it is tried all the same. */
+#define ZC_DRAIN_TRY_NS		20000000ULL
+
+u32 zc_draining_now(const struct zc_view *v)
+{
+	u32 draining = zc_load_relaxed(&v->hints->draining);
+	u64 left = zc_load_relaxed(&v->hints->drain_until_ns) - zc_timestamp();
+
+	return left - 1 < ZC_DRAIN_LEASE_MAX_NS ? draining : 0;
+}
+
+static u64 zc_segment_free(const struct zc_view *v, u32 segment)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < ZC_STRIPES; i++) {
+		u32 hint = zc_load_relaxed(&v->free_hint[segment * ZC_STRIPES + i]);
+
+		sum += hint < v->stripe_granules ? hint : v->stripe_granules;
+	}
+	return sum;
+}
+
+static bool zc_drain_refused(const struct zc_drain *d, u32 segment)
+{
+	return d->refused[segment / 64] >> segment % 64 & 1;
+}
+
+/* The emptiest that was not tried yet, + 1; of two the last. */
+static u32 zc_drain_pick(const struct zc_view *v, const struct zc_drain *d)
+{
+	u64 most = 0;
+	u32 s, best = 0;
+
+	for (s = 0; s < zc_segments(v); s++) {
+		u64 free;
+
+		if (zc_segment_state(v, s) != ZC_SEGMENT_READY ||
+		    zc_drain_refused(d, s))
+			continue;
+		free = zc_segment_free(v, s) + 1;
+		if (free >= most) {
+			most = free;
+			best = s + 1;
+		}
+	}
+	return best;
+}
+
+/* Whoever writes leaves the fast path once, and sees that something drains. */
+static void zc_drain_tell(struct zc_pool *pool)
+{
+	const struct zc_view *v = &pool->view;
+	u32 w;
+
+	for (w = 0; w < ZC_MAX_WRITERS; w++)
+		if (zc_life_state(zc_load_acquire(&v->writer_slots[w].life)) ==
+		    ZC_LIFE_LIVE)
+			zc_peer_ring(pool, ZC_PEER_WRITER(w));
+}
+
+static bool zc_drain_begin(struct zc_pool *pool, struct zc_drain *d, u64 now)
+{
+	const struct zc_view *v = &pool->view;
+	u32 draining = zc_load_relaxed(&v->hints->draining);
+
+	if (draining && zc_draining_now(v))
+		return false;		/* somebody else is at it */
+	zc_store_relaxed(&v->hints->drain_until_ns, now + d->lease_ns);
+	if (!zc_cas32(&v->hints->draining, &draining, d->segment))
+		return false;
+	d->begun_ns = now;
+	d->tried_ns = 0;
+	zc_drain_tell(pool);
+	return true;
+}
+
+void zc_drain_end(struct zc_pool *pool, struct zc_drain *d)
+{
+	u32 mine = d->segment;
+
+	if (mine)
+		zc_cas32(&pool->view.hints->draining, &mine, 0);
+	d->segment = 0;
+}
+
+enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
+{
+	const struct zc_view *v = &pool->view;
+	u32 segment;
+
+	if (!d->segment) {
+		d->lease_ns = d->turn_ns * 2 + ZC_DRAIN_LEASE_NS;
+		if (d->lease_ns > ZC_DRAIN_LEASE_MAX_NS)
+			d->lease_ns = ZC_DRAIN_LEASE_MAX_NS;
+		d->segment = zc_drain_pick(v, d);
+		if (!d->segment)
+			return ZC_DRAINED_ALL_TRIED;
+		if (!zc_drain_begin(pool, d, now)) {
+			d->segment = 0;
+			return ZC_DRAINED_NOT_YET;
+		}
+	}
+	segment = d->segment - 1;
+	zc_store_relaxed(&v->hints->drain_until_ns, now + d->lease_ns);
+	if (zc_segment_free(v, segment) == v->segment_granules ||
+	    now - d->tried_ns > ZC_DRAIN_TRY_NS) {
+		d->tried_ns = now;
+		if (pool->backend->shrink(pool, segment) == ZC_OK) {
+			zc_drain_end(pool, d);
+			return ZC_DRAINED_ONE;
+		}
+	}
+	if (now - d->begun_ns > ZC_DRAIN_PATIENCE_NS) {
+		d->refused[segment / 64] |= 1ULL << segment % 64;
+		zc_drain_end(pool, d);
+	}
+	return ZC_DRAINED_NOT_YET;
+}
+
+/* --- when somebody asks ------------------------------------------------------------------ */
+
+#define ZC_SHRINK_TURN_NS 1000000ULL
+
+static zc_result_t zc_shrink_one(struct zc_pool *pool, u64 deadline)
+{
+	struct zc_drain d = { .turn_ns = ZC_SHRINK_TURN_NS };
+	const u32 *epoch = &pool->view.header->epoch;
+	bool once = false;
+	u64 now;
+
+	for (;; once = true) {
+		enum zc_drained drained;
+		u32 seen = zc_load_acquire(epoch);
+
+		now = zc_timestamp();
+		if (once && now >= deadline)
+			break;
+		drained = zc_drain_step(pool, &d, now);
+		if (drained == ZC_DRAINED_ONE)
+			return ZC_OK;
+		if (drained == ZC_DRAINED_ALL_TRIED)
+			memset(d.refused, 0, sizeof(d.refused));
+		if (now < deadline)
+			zc_futex_wait(epoch, seen, now + ZC_SHRINK_TURN_NS);
+	}
+	zc_drain_end(pool, &d);
+	return zc_fail(ZC_ERROR_TIMEOUT,
+		       "in each segment of pool %s somebody has a block, or keeps memory "
+		       "for the next: see `zerocore blocks %s`, or wait longer",
+		       pool->name, pool->name);
+}
+
+zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_ns)
+{
+	u64 deadline = zc_deadline(timeout_ns);
+	const zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	struct zc_cleaner *cleaner = NULL;
+	zc_result_t result;
+
+	if (!pool)
+		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	result = zc_pool_usable(pool);
+	if (result != ZC_OK)
+		return result;
+	if (!pool->may_write)
+		return zc_fail(ZC_ERROR_PERMISSION,
+			       "pool %s was opened without write permission",
+			       pool->name);
+	/* Somebody must take back what was read; a pool may have no cleaner. */
+	if (segments && timeout_ns)
+		zc_cleaner_new(pool, &options, ZC_CLEANER_GUEST, &cleaner);
+	while (segments-- && result == ZC_OK) {
+		if (zc_segments_live(&pool->view) <= 1)
+			result = zc_fail(ZC_ERROR_INVALID,
+					 "pool %s has one segment left, which it keeps",
+					 pool->name);
+		else
+			result = zc_shrink_one(pool, deadline);
+	}
+	zc_cleaner_stop(cleaner);
+	return result;
+}
