@@ -109,7 +109,6 @@ ZC_AT(zc_hints, free_granules, 0);
 ZC_AT(zc_hints, waiting_writers, 8);
 ZC_AT(zc_hints, duty, 16);
 ZC_AT(zc_hints, draining, 24);
-ZC_AT(zc_hints, retired_segments, 28);
 ZC_AT(zc_hints, drain_until_ns, 32);
 ZC_AT(zc_hints, removing, 40);
 ZC_AT(zc_hints, placement, 44);
@@ -205,6 +204,7 @@ ZC_AT(zc_pool_header, epoch, 1024);
 ZC_AT(zc_pool_header, event_head, 1032);
 ZC_AT(zc_pool_header, segments, 1088);
 ZC_AT(zc_pool_header, least_segments, 1092);
+ZC_AT(zc_pool_header, retired_segments, 1096);
 
 /* The word is full, and each owner has a number. */
 _Static_assert(ZC_WORD_OWNER_SHIFT == ZC_WORD_STATE_BITS, "owner after state");

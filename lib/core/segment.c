@@ -55,5 +55,5 @@ void zc_segments_count(const struct zc_view *v)
 
 	for (s = 0; s < zc_segments(v); s++)
 		retired += zc_segment_state(v, s) != ZC_SEGMENT_READY;
-	zc_store_relaxed(&v->hints->retired_segments, retired);
+	zc_store_relaxed(&v->header->retired_segments, retired);
 }

@@ -189,7 +189,7 @@ static inline u64 zc_granules(const struct zc_view *v)
 static inline u32 zc_segments_live(const struct zc_view *v)
 {
 	u32 all = zc_segments(v);
-	u32 retired = zc_load_relaxed(&v->hints->retired_segments);
+	u32 retired = zc_load_relaxed(&v->header->retired_segments);
 
 	return retired < all ? all - retired : 1;
 }

@@ -334,18 +334,26 @@ static int adds(void *ctx)
 	return d_call(r->m.fd, ZC_IOC_SEGMENT_ADD, &r->segment);
 }
 
+static void keeps(void *ctx)
+{
+	(void)ctx;
+}
+
 static void segments_undo_themselves(void)
 {
 	struct role r = { .undo = ZC_IOC_SEGMENT_REMOVE };
-	struct trial t = { adds, gives_up, stat_of, &r };
+	struct trial t = { adds, keeps, stat_of, &r };
+	struct trial again = { adds, gives_up, stat_of, &r };
 	struct zc_ioc_create arg = d_create_arg(0);
 
 	need_faults();
-	/* Each success uses a number up. */
+	/* Each success uses a number up; or gives the last one its memory back. */
 	arg.max_segments = 1024;
 	arg.bytes = arg.segment_bytes = 64 << 10;
 	d_join(&r.m, d_create_with(&arg), ZC_JOIN_WRITE);
 	try_all("segment add", &t);
+	gives_up(&r);
+	try_all("segment add again", &again);
 }
 
 static void mappings_undo_themselves(void)

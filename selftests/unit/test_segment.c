@@ -102,7 +102,7 @@ Test(segment, those_without_memory_are_counted)
 	zc_segments_count(v);
 	must_eq(zc_segments_live(v), 1);
 	/* Whatever somebody wrote there. */
-	v->hints->retired_segments = ~0U;
+	v->header->retired_segments = ~0U;
 	must_eq(zc_segments_live(v), 1);
 	zc_segment_set(v, 1, ZC_SEGMENT_READY);
 	zc_segments_count(v);

@@ -399,7 +399,6 @@ struct zc_segment_record {
  * @waiting_writers: bit w: writer w waits for memory
  * @duty: which cleaner leads the others (CAS)
  * @draining: segment + 1 that is to become empty: take nothing there; 0: none (CAS)
- * @retired_segments: segments without memory
  * @drain_until_ns: CLOCK_MONOTONIC: afterwards @draining counts as 0
  * @removing: segment + 1 whose memory somebody is taking or giving; he may be dead
  * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
@@ -412,7 +411,7 @@ struct zc_hints {
 	__u64	waiting_writers;
 	__u64	duty;
 	__u32	draining;
-	__u32	retired_segments;
+	__u32	reserved0;
 	__u64	drain_until_ns;
 	__u32	removing;
 	__u32	placement;
@@ -533,6 +532,7 @@ enum zc_pool_state {
  * @epoch: futex word: joins, leaves, deaths, new services (atomic add)
  * @event_head: number of the next event (atomic add)
  * @segments: segments ever published; grows only (kernel writes)
+ * @retired_segments: of these, segments without memory (kernel writes)
  * @least_segments: what the pool was made with: it does not shrink below by itself
  */
 struct zc_pool_header {
@@ -560,7 +560,9 @@ struct zc_pool_header {
 	__u64	reserved3[6];
 	__u32	segments;
 	__u32	least_segments;
-	__u64	reserved6[7];
+	__u32	retired_segments;
+	__u32	reserved5;
+	__u64	reserved6[6];
 	__u64	reserved7[368];
 };
 
