@@ -22,6 +22,7 @@
 #define ZC_CLEAN_IDLE_NS	100000000ULL
 #define ZC_CLEAN_SLICE		4096U
 #define ZC_CLEAN_UNREAD_NS	1000000000ULL
+#define ZC_CLEAN_KEYS_NS	5000000000ULL
 /* Messages of each topic that one slice takes back. */
 #define ZC_CLEAN_MESSAGES	1024U
 /* A live writer takes its own back, unless it has done nothing for so long. */
@@ -240,6 +241,7 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 	if (c->idle_ns < c->period_ns)
 		c->idle_ns = c->period_ns;
 	c->slice = o->slice ? o->slice : ZC_CLEAN_SLICE;
+	c->key_period_ns = o->key_period_ns ? o->key_period_ns : ZC_CLEAN_KEYS_NS;
 	c->unread_ns = o->unread_ns ? o->unread_ns : ZC_CLEAN_UNREAD_NS;
 	pthread_mutex_init(&c->lock, NULL);
 	zc_handlers_init(&c->ring.handlers);

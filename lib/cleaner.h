@@ -17,6 +17,8 @@ struct zc_team {
 	u64 told_ns;		/* last news of merging */
 	u64 asked_ns;		/* the policy, last */
 	u64 hurried_ns;		/* the others, last */
+	u64 keys_ns;		/* last time that all were told to change their keys */
+	u32 keys_epoch;
 	u64 grow_ns;		/* the pool does not grow before */
 	u64 spare_ns;		/* since when it has more memory than it needs */
 	u64 shrink_ns;		/* it does not shrink before */
@@ -66,6 +68,7 @@ struct zc_cleaner {
 	struct zc_team team;
 	struct zc_post *post;	/* when it leads */
 	u64 unread_ns;
+	u64 key_period_ns;
 };
 
 enum zc_cleaner_kind {

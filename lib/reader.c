@@ -9,12 +9,14 @@
 
 #include "backend.h"
 #include "role_mail.h"
+#include "zora.h"
 
 static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 				   struct zc_reader **out)
 {
 	struct zc_view *v = &pool->view;
 	struct zc_reader *r;
+	zc_result_t result;
 	u32 i;
 
 	r = aligned_alloc(ZC_CACHE_LINE,
@@ -22,6 +24,11 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	if (!r)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	memset(r, 0, sizeof(*r));
+	result = zc_seal_init(&r->seal);
+	if (result != ZC_OK) {
+		free(r);
+		return result;
+	}
 	r->alive = pool->alive;
 	r->pool = pool;
 	r->data = pool->data;
@@ -42,7 +49,7 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	/* The stack's top is hold 0: the line of the cursor is used first. */
 	memset(r->held, 0, max_holds * sizeof(*r->held));
 	for (i = 0; i < max_holds; i++) {
-		r->held[i].handle = zc_handle_init(i);
+		r->held[i].place.location = zc_location_first(&r->seal, i);
 		r->free_held[i] = max_holds - 1 - i;
 	}
 	r->free_held_nr = max_holds;
@@ -180,6 +187,7 @@ void zc_reader_unregister(zc_reader_t *r)
 	if (!r)
 		return;
 	zc_store_release(&r->closed, 1);
+	zora_forget(&r->zora, r->alive);
 	if (*r->alive) {
 		zc_reader_fd_close(r);
 		pthread_mutex_lock(&r->pool->lock);

@@ -9,21 +9,14 @@
 
 #define ZC_PREFETCH_MAX 4096U
 
-static ZC_SLOW zc_result_t zc_reader_stale(void)
+static ZC_SLOW zc_result_t zc_reader_stale(struct zc_reader *r, zc_handle_t handle)
 {
-	return zc_fail(ZC_ERROR_STALE_HANDLE,
-		       "this handle is not of a message that this role holds: it was ended, forged, or is another role's");
+	return zc_handle_fail(r->pool, &r->seal, handle, r->held, r->held_nr);
 }
 
-static struct zc_held *zc_held_of(struct zc_reader *r, zc_handle_t handle)
+static inline struct zc_held *zc_held_of(struct zc_reader *r, zc_handle_t handle)
 {
-	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
-	struct zc_held *h = &r->held[idx];
-
-	if (zc_unlikely(idx >= r->held_nr || !zc_handle_in_use(handle) ||
-			h->handle != handle))
-		return NULL;
-	return h;
+	return (void *)zc_unseal_place(&r->seal, handle, r->held, r->held_nr);
 }
 
 static bool zc_floor_passed(const struct zc_reader *r, u64 sequence)
@@ -101,13 +94,14 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 {
 	struct zc_held *h = &r->held[idx];
 
-	h->data = r->data + ((u64)granule << r->granule_shift);
-	h->bytes = bytes;
+	h->place.data = (char *)(uintptr_t)(r->data +
+					    ((u64)granule << r->granule_shift));
+	h->place.bytes = bytes;
 	h->sequence = sequence;
-	h->handle += ZC_HANDLE_STEP;
-	*out = h->handle;
+	zc_store_relaxed(&h->place.location, zc_location_next(h->place.location));
+	*out = zc_seal(&r->seal, h->place.location);
 	if (hint) {
-		const char *p = h->data;
+		const char *p = h->place.data;
 		size_t off;
 
 		if (hint > bytes)
@@ -307,9 +301,8 @@ static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, s
 		spins++;
 		if (!zc_role_usable(r->alive, &r->closed))
 			return zc_role_fail(r->pool, r->alive);
-		if (zc_load_relaxed(r->bell) != r->bell_seen &&
-		    r->free_held_nr == r->held_nr)
-			zc_role_mail_turn(r->mail, &r->bell_seen);
+		if (zc_load_relaxed(r->bell) != r->bell_seen)
+			zc_reader_hear(r);
 		if (zc_timestamp() >= deadline)
 			return zc_fail(ZC_ERROR_TIMEOUT, "no message came");
 		if (zc_timestamp() < spin_until)
@@ -332,9 +325,8 @@ zc_poll_slow(struct zc_reader *r, size_t hint, zc_handle_t *out,
 			       r ? "out_handle" : "reader");
 	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
 		return zc_role_fail(r->pool, r->alive);
-	if (zc_unlikely(zc_load_relaxed(r->bell) != r->bell_seen) &&
-	    r->free_held_nr == r->held_nr)
-		zc_role_mail_turn(r->mail, &r->bell_seen);
+	if (zc_unlikely(zc_load_relaxed(r->bell) != r->bell_seen))
+		zc_reader_hear(r);
 	/* A writer that laps us again and again must not keep us here. */
 	for (jumps = 0; jumps < 4096; jumps++) {
 		switch (zc_poll_once(r, hint, out, &result)) {
@@ -418,16 +410,16 @@ zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 		return zc_role_fail(r->pool, r->alive);
 	h = zc_held_of(r, handle);
 	if (zc_unlikely(!h))
-		return zc_reader_stale();
-	if (zc_unlikely(h->in_io))
+		return zc_reader_stale(r, handle);
+	if (zc_unlikely(h->place.in_io))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_reader_io_end() first");
 	ZC_KILLPOINT(release_begin);
-	h->handle = handle + ZC_HANDLE_STEP;
+	idx = h->place.location & ZC_HANDLE_INDEX_MASK;
+	zc_store_relaxed(&h->place.location, zc_location_end(h->place.location));
 	/* [R3] our accesses before the release; pairs with [R3] in
 	 * zc_holds_gather(). */
 	zc_store_release(h->hold, 0);
-	idx = handle & ZC_HANDLE_INDEX_MASK;
 	if (zc_unlikely(r->free_held[r->free_held_nr] != idx))
 		r->free_held[r->free_held_nr] = idx;
 	r->free_held_nr++;
@@ -446,12 +438,12 @@ const void *zc_reader_block_data(zc_reader_t *r, zc_handle_t handle,
 	}
 	h = zc_held_of(r, handle);
 	if (zc_unlikely(!h)) {
-		zc_reader_stale();
+		zc_reader_stale(r, handle);
 		return NULL;
 	}
 	if (out_bytes)
-		*out_bytes = h->bytes;
-	return h->data;
+		*out_bytes = h->place.bytes;
+	return h->place.data;
 }
 
 zc_result_t zc_reader_block_info(zc_reader_t *r, zc_handle_t handle,
@@ -467,12 +459,12 @@ zc_result_t zc_reader_block_info(zc_reader_t *r, zc_handle_t handle,
 		return zc_role_fail(r->pool, r->alive);
 	h = zc_held_of(r, handle);
 	if (!h)
-		return zc_reader_stale();
-	i.granule = (u64)((const char *)h->data - r->data) >> r->granule_shift;
+		return zc_reader_stale(r, handle);
+	i.granule = (u64)((const char *)h->place.data - r->data) >> r->granule_shift;
 	i.sequence = h->sequence;
 	i.timestamp_ns = zc_load_relaxed(
 		&r->pool->view.descs[i.granule].timestamp_ns);
-	i.bytes = h->bytes;
+	i.bytes = h->place.bytes;
 	return zc_info_copy(info, info->sz, &i, sizeof(i));
 }
 
@@ -486,10 +478,10 @@ static zc_result_t zc_reader_io(zc_reader_t *r, zc_handle_t handle, bool begin)
 		return zc_role_fail(r->pool, r->alive);
 	h = zc_held_of(r, handle);
 	if (!h)
-		return zc_reader_stale();
-	if (!begin && !h->in_io)
+		return zc_reader_stale(r, handle);
+	if (!begin && !h->place.in_io)
 		return zc_fail(ZC_ERROR_INVALID, "the block is not in I/O");
-	h->in_io += begin ? 1 : -1;
+	h->place.in_io += begin ? 1 : -1;
 	/* [Q1] declared before the I/O is submitted (a system call). */
 	zc_store_release(&r->area->io_nr,
 			 zc_load_relaxed(&r->area->io_nr) + (begin ? 1 : -1));

@@ -27,6 +27,10 @@ const char *zc_strerror(zc_result_t result)
 	case ZC_ERROR_CORRUPT_POOL:	return "corrupt pool";
 	case ZC_ERROR_CORRUPT_BLOCK:	return "corrupt block";
 	case ZC_ERROR_STALE_HANDLE:	return "stale handle";
+	case ZC_ERROR_FORGED_HANDLE:	return "forged handle";
+	case ZC_ERROR_FOREIGN_HANDLE:	return "another role's handle";
+	case ZC_ERROR_REPLAYED_HANDLE:	return "replayed handle";
+	case ZC_ERROR_THREAD:		return "another thread's";
 	case ZC_ERROR_HOLDS:		return "too many held";
 	case ZC_ERROR_QUOTA:		return "quota used up";
 	case ZC_ERROR_SLOTS:		return "no free slot";

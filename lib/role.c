@@ -19,11 +19,43 @@ zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
 	return zc_fail(ZC_ERROR_CLOSED, "the role is NULL or was closed");
 }
 
-zc_handle_t zc_handle_init(u32 idx)
+/* Did another role of this process give it away? */
+static bool zc_handle_foreign(struct zc_pool *pool, const struct zc_seal *mine,
+			      zc_handle_t handle)
 {
-	/* Not from 0: a handle of another role is another's. */
-	return zc_timestamp() * 0x9e3779b97f4a7c15ULL << ZC_HANDLE_INDEX_BITS <<
-	       1 | idx;
+	enum zc_handle_is is = ZC_HANDLE_UNKNOWN;
+	struct zc_writer *w;
+	struct zc_reader *r;
+
+	pthread_mutex_lock(&pool->lock);
+	for (w = pool->writers; w && is == ZC_HANDLE_UNKNOWN; w = w->next)
+		if (&w->seal != mine)
+			is = zc_handle_look(&w->seal, handle, w->claims, w->claims_nr);
+	for (r = pool->readers; r && is == ZC_HANDLE_UNKNOWN; r = r->next)
+		if (&r->seal != mine)
+			is = zc_handle_look(&r->seal, handle, r->held, r->held_nr);
+	pthread_mutex_unlock(&pool->lock);
+	return is != ZC_HANDLE_UNKNOWN;
+}
+
+zc_result_t zc_handle_fail(struct zc_pool *pool, const struct zc_seal *seal,
+			   zc_handle_t handle, const void *places, u32 nr)
+{
+	switch (zc_handle_look(seal, handle, places, nr)) {
+	case ZC_HANDLE_ENDED:
+		return zc_fail(ZC_ERROR_STALE_HANDLE,
+			       "this handle ended with the commit, cancel or release of its block");
+	case ZC_HANDLE_REPLAYED:
+		return zc_fail(ZC_ERROR_REPLAYED_HANDLE,
+			       "this handle ended long ago, and its key was changed since");
+	default:
+		break;
+	}
+	if (zc_handle_foreign(pool, seal, handle))
+		return zc_fail(ZC_ERROR_FOREIGN_HANDLE,
+			       "this handle is another role's: each writer and reader has handles of its own");
+	return zc_fail(ZC_ERROR_FORGED_HANDLE,
+		       "this is no handle that a role of this process got");
 }
 
 zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,

@@ -9,36 +9,18 @@
 #include "core/reclaim.h"
 #include "core/ring.h"
 #include "core/service.h"
+#include "seal.h"
 
 /* Kept out of the functions that run for each message: their frames stay small. */
 #define ZC_SLOW __attribute__((noinline, cold))
 
-/*
- * A handle: tag 44 | index 20.  Each place has a tag of its own, which grows when
- * the place is taken and when it is given back: odd while it is in use.  So a
- * handle ends with its commit, cancel or release, and is never 0.
- */
-#define ZC_HANDLE_INDEX_BITS 20
-#define ZC_HANDLE_INDEX_MASK ((1u << ZC_HANDLE_INDEX_BITS) - 1)
-#define ZC_HANDLE_STEP (1ULL << ZC_HANDLE_INDEX_BITS)
-
-/* The handle of a place that was never used. */
-zc_handle_t zc_handle_init(u32 idx);
-
-static inline bool zc_handle_in_use(zc_handle_t handle)
-{
-	return handle & ZC_HANDLE_STEP;
-}
-
 /* A block that the writer has claimed and not yet committed. */
 struct zc_claim {
-	zc_handle_t handle;
+	struct zc_place place;	/* first of all; payload as it will be committed */
 	u64 word;		/* of the descriptor, FREE and mine */
-	u64 bytes;		/* payload, as it will be committed */
 	u64 size;		/* payload asked for */
 	u32 granule;
-	u32 in_io;		/* 0 when it ends */
-	u64 reserved[3];	/* a line each, found by a shift */
+	u32 reserved;		/* a line each, found by a shift */
 };
 
 /*
@@ -96,6 +78,8 @@ struct zc_writer {
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	struct zc_role_mail *mail;
+	struct zc_seal seal;
+	u64 zora;		/* its id when it is bound to a thread */
 	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
@@ -147,13 +131,10 @@ struct zc_writer {
 
 /* A message that the reader holds. */
 struct zc_held {
-	zc_handle_t handle;
+	struct zc_place place;	/* first of all */
 	u64 *hold;		/* the shared word */
-	const void *data;
-	u64 bytes;
 	u64 sequence;
-	u64 in_io;		/* 0 when it is released */
-	u64 reserved[2];	/* a line each, found by a shift */
+	u64 reserved;		/* a line each, found by a shift */
 };
 
 struct zc_reader {
@@ -174,6 +155,8 @@ struct zc_reader {
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	struct zc_role_mail *mail;
+	struct zc_seal seal;
+	u64 zora;		/* its id when it is bound to a thread */
 	u64 granules;		/* mapped */
 	u64 segment_mask;	/* granules of a segment - 1 */
 	u32 ring_mask;
@@ -210,6 +193,9 @@ static inline bool zc_role_usable(const u32 *alive, const u32 *closed)
 	return zc_likely(*alive && !zc_load_relaxed(closed));
 }
 
+/* What is wrong with a handle of a role with these places: one sentence for each kind. */
+zc_result_t zc_handle_fail(struct zc_pool *pool, const struct zc_seal *seal,
+			   zc_handle_t handle, const void *places, u32 nr);
 /* Why a role is not usable: FORKED, EVICTED or CLOSED, with a sentence. */
 zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive);
 

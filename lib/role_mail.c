@@ -150,6 +150,12 @@ zc_result_t zc_reader_mail_open(struct zc_reader *r)
 	return ZC_OK;
 }
 
+/* A bell of which one half says of keys what @keys says, the other of mail. */
+static u32 zc_bell_mix(u32 keys, u32 mail)
+{
+	return (keys & ~(ZC_BELL_KEY - 1)) | (mail & (ZC_BELL_KEY - 1));
+}
+
 /* --- receiving -------------------------------------------------------------------------- */
 
 static void zc_role_queue(struct zc_role_mail *m, const struct zc_mail_head *head,
@@ -285,8 +291,32 @@ void zc_role_mail_turn(struct zc_role_mail *m, u32 *seen)
 	zc_role_look(m);
 	zc_role_flush(m);
 	/* While something waits to be handed over it is looked after at each verb. */
-	*seen = bell + m->collected;
+	*seen = zc_bell_mix(*seen, bell + m->collected);
 	m->inside = false;
+}
+
+void zc_writer_hear(struct zc_writer *w)
+{
+	u32 bell = zc_load_relaxed(w->bell);
+
+	if (zc_bell_mix(bell, 0) != zc_bell_mix(w->bell_seen, 0)) {
+		w->bell_seen = zc_bell_mix(bell, w->bell_seen);
+		zc_seal_rotate(&w->seal, w->claims, w->claims_nr, zc_inflight(w));
+	}
+	if (bell != w->bell_seen && !zc_inflight(w))
+		zc_role_mail_turn(w->mail, &w->bell_seen);
+}
+
+void zc_reader_hear(struct zc_reader *r)
+{
+	u32 bell = zc_load_relaxed(r->bell), held = r->held_nr - r->free_held_nr;
+
+	if (zc_bell_mix(bell, 0) != zc_bell_mix(r->bell_seen, 0)) {
+		r->bell_seen = zc_bell_mix(bell, r->bell_seen);
+		zc_seal_rotate(&r->seal, r->held, r->held_nr, held);
+	}
+	if (bell != r->bell_seen && !held)
+		zc_role_mail_turn(r->mail, &r->bell_seen);
 }
 
 static zc_result_t zc_role_send_check(const struct zc_role_mail *m, u32 dst,
@@ -452,6 +482,7 @@ zc_result_t zc_writer_check_message(zc_writer_t *w, size_t *received,
 				    size_t stream_bytes)
 {
 	ZC_ROLE_USABLE(w, "writer");
+	zc_writer_hear(w);
 	return zc_role_check(w->mail, &w->bell_seen, received, unprocessed, stream,
 			     stream_bytes);
 }
@@ -461,6 +492,7 @@ zc_result_t zc_reader_check_message(zc_reader_t *r, size_t *received,
 				    size_t stream_bytes)
 {
 	ZC_ROLE_USABLE(r, "reader");
+	zc_reader_hear(r);
 	return zc_role_check(r->mail, &r->bell_seen, received, unprocessed, stream,
 			     stream_bytes);
 }

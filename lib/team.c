@@ -11,6 +11,7 @@
  */
 #include "cleaner.h"
 #include "core/killpoint.h"
+#include "zora.h"
 
 #define ZC_TEAM_BEAT_NS		100000000ULL
 #define ZC_TEAM_VOTE_NS		1000000000ULL
@@ -18,6 +19,8 @@
 #define ZC_TEAM_HURRY_NS	10000000ULL
 #define ZC_TEAM_SCAN_GOAL_NS	100000000ULL
 #define ZC_TEAM_MAX		4
+/* However many come and go. */
+#define ZC_TEAM_KEYS_NS		100000000ULL
 #define ZC_TEAM_UP_PERCENT	85
 #define ZC_TEAM_DOWN_PERCENT	40
 /* A pool that shrinks is not to grow again at once. */
@@ -174,7 +177,8 @@ static void zc_team_start(struct zc_cleaner *c)
 					 .period_ns = c->period_ns,
 					 .idle_ns = c->idle_ns,
 					 .slice = c->slice,
-					 .unread_ns = c->unread_ns };
+					 .unread_ns = c->unread_ns,
+					 .key_period_ns = c->key_period_ns };
 	struct zc_cleaner *more;
 
 	zc_cleaners_sweep(c->pool, false);
@@ -440,6 +444,22 @@ static void zc_team_shrink(struct zc_cleaner *c, u64 now)
 	}
 }
 
+/* All take another key: it is time, or somebody came, went, died. */
+static void zc_team_keys(struct zc_cleaner *c, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	u32 epoch = zc_load_relaxed(&v->header->epoch);
+	u64 since = now - c->team.keys_ns;
+
+	if (since < c->key_period_ns &&
+	    (epoch == c->team.keys_epoch || since < ZC_TEAM_KEYS_NS))
+		return;
+	c->team.keys_ns = now;
+	c->team.keys_epoch = epoch;
+	zora_ring_keys(v);
+	ZC_KILLPOINT(keys_rung);
+}
+
 static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
@@ -494,6 +514,7 @@ void zc_team_step(struct zc_cleaner *c, u64 now)
 	zc_team_mail(c, now);
 	zc_team_welcome(c, now);
 	zc_team_hurry(c, now);
+	zc_team_keys(c, now);
 	if (!c->guest) {
 		zc_team_memory(c, now);
 		zc_team_shrink(c, now);

@@ -8,6 +8,7 @@
 #include "core/moves.h"
 #include "backend.h"
 #include "role_mail.h"
+#include "zora.h"
 
 /*
  * What an earlier writer of this slot left: head, unread blocks, deferred ones.
@@ -77,6 +78,7 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 {
 	struct zc_view *v = &pool->view;
 	struct zc_writer *w;
+	zc_result_t result;
 	u32 i;
 
 	w = aligned_alloc(ZC_CACHE_LINE,
@@ -84,6 +86,11 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	if (!w)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "out of memory");
 	memset(w, 0, sizeof(*w));
+	result = zc_seal_init(&w->seal);
+	if (result != ZC_OK) {
+		free(w);
+		return result;
+	}
 	w->alive = pool->alive;
 	w->pool = pool;
 	w->ring_mask = v->ring_mask;
@@ -115,7 +122,7 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	}
 	memset(w->claims, 0, w->claims_nr * sizeof(*w->claims));
 	for (i = 0; i < w->claims_nr; i++) {
-		w->claims[i].handle = zc_handle_init(i);
+		w->claims[i].place.location = zc_location_first(&w->seal, i);
 		w->free_claims[i] = w->claims_nr - 1 - i;
 	}
 	w->free_claims_nr = w->claims_nr;
@@ -245,7 +252,7 @@ static void zc_writer_leave(struct zc_writer *w)
 	if (!zc_role_usable(w->alive, &pool->evicted))
 		return;		/* nothing here is ours any more */
 	for (i = 0; i < w->claims_nr; i++)
-		if (zc_handle_in_use(w->claims[i].handle))
+		if (zc_location_in_use(w->claims[i].place.location))
 			zc_writer_give_back(w, w->claims[i].granule);
 	zc_kept_flush(w);
 	zc_cached_return(w);
@@ -268,6 +275,7 @@ void zc_writer_unregister(zc_writer_t *w)
 	if (!w)
 		return;
 	zc_store_release(&w->closed, 1);
+	zora_forget(&w->zora, w->alive);
 	if (*w->alive) {
 		pthread_mutex_lock(&w->pool->lock);
 		for (p = &w->pool->writers; *p; p = &(*p)->next)

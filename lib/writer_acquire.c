@@ -34,10 +34,11 @@ static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granul
 
 	c->word = word;
 	c->granule = granule;
-	c->bytes = bytes;
+	c->place.bytes = bytes;
 	c->size = bytes;
-	c->handle += ZC_HANDLE_STEP;
-	*out = c->handle;
+	c->place.data = w->data + ((u64)granule << w->granule_shift);
+	zc_store_relaxed(&c->place.location, zc_location_next(c->place.location));
+	*out = zc_seal(&w->seal, c->place.location);
 	return ZC_OK;
 }
 
@@ -287,8 +288,8 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
-	if (zc_unlikely(zc_load_relaxed(w->bell) != w->bell_seen) && !zc_inflight(w))
-		zc_role_mail_turn(w->mail, &w->bell_seen);
+	if (zc_unlikely(zc_load_relaxed(w->bell) != w->bell_seen))
+		zc_writer_hear(w);
 	zc_drain_look(w);
 	n = zc_size_class(w, bytes, &bin);
 	if (zc_unlikely(n > w->quota_granules))

@@ -14,29 +14,21 @@
 #define ZC_COMMIT_BATCH 32U
 #define ZC_LINE_ENTRIES (ZC_CACHE_LINE / sizeof(struct zc_ring_entry))
 
-static struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
+static inline struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
 {
-	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
-	struct zc_claim *c = &w->claims[idx];
-
-	if (zc_unlikely(idx >= w->claims_nr || !zc_handle_in_use(handle) ||
-			c->handle != handle))
-		return NULL;
-	return c;
+	return (void *)zc_unseal_place(&w->seal, handle, w->claims, w->claims_nr);
 }
 
-static ZC_SLOW zc_result_t zc_stale(void)
+static ZC_SLOW zc_result_t zc_stale(struct zc_writer *w, zc_handle_t handle)
 {
-	return zc_fail(ZC_ERROR_STALE_HANDLE,
-		       "this handle is not of a block that this role holds: it was ended, forged, or is another role's");
+	return zc_handle_fail(w->pool, &w->seal, handle, w->claims, w->claims_nr);
 }
 
-static inline void zc_claim_end(struct zc_writer *w, struct zc_claim *c,
-				zc_handle_t handle)
+static inline void zc_claim_end(struct zc_writer *w, struct zc_claim *c)
 {
-	u32 idx = handle & ZC_HANDLE_INDEX_MASK;
+	u32 idx = c->place.location & ZC_HANDLE_INDEX_MASK;
 
-	c->handle = handle + ZC_HANDLE_STEP;
+	zc_store_relaxed(&c->place.location, zc_location_end(c->place.location));
 	/* One at a time is the usual case: then it is there already. */
 	if (zc_unlikely(w->free_claims[w->free_claims_nr] != idx))
 		w->free_claims[w->free_claims_nr] = idx;
@@ -233,13 +225,13 @@ zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 
 /* The claim is there and complete. */
 static inline __attribute__((always_inline)) zc_result_t
-zc_commit(struct zc_writer *w, struct zc_claim *c, zc_handle_t handle, u64 now)
+zc_commit(struct zc_writer *w, struct zc_claim *c, u64 now)
 {
 	struct zc_block_desc *d = &w->descs[c->granule];
 	u64 seq = w->head;
 	struct zc_ring_entry *e = &w->ring[seq & w->ring_mask];
 	struct zc_sent *sent = &w->sent[seq & w->ring_mask];
-	u64 word = c->word, bytes = c->bytes;
+	u64 word = c->word, bytes = c->place.bytes;
 
 	zc_store_relaxed(&d->sequence, seq);
 	/* Only this writer stores these: what is there need not be stored. */
@@ -264,7 +256,7 @@ zc_commit(struct zc_writer *w, struct zc_claim *c, zc_handle_t handle, u64 now)
 	/* [C4] the entry before the head; pairs with [C4] in sleep and join. */
 	zc_store_release(&w->area->head, seq + 1);
 	ZC_KILLPOINT(commit_head);
-	zc_claim_end(w, c, handle);
+	zc_claim_end(w, c);
 	zc_fence_before_tickets(w);
 	if (zc_unlikely(zc_commit_more(w)))
 		return zc_commit_rest(w, seq, word);
@@ -284,11 +276,11 @@ static __attribute__((noinline)) zc_result_t zc_commit_stamped(struct zc_writer 
 		return zc_role_fail(w->pool, w->alive);
 	c = zc_claim_of(w, handle);
 	if (zc_unlikely(!c))
-		return zc_stale();
-	if (zc_unlikely(c->in_io))
+		return zc_stale(w, handle);
+	if (zc_unlikely(c->place.in_io))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_writer_io_end() first");
-	return zc_commit(w, c, handle, zc_timestamp());
+	return zc_commit(w, c, zc_timestamp());
 }
 
 zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
@@ -298,9 +290,9 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	if (zc_unlikely(!w || !zc_role_usable(w->alive, &w->closed)))
 		return zc_commit_stamped(w, handle);
 	c = zc_claim_of(w, handle);
-	if (zc_unlikely(!c || c->in_io || w->timestamps))
+	if (zc_unlikely(!c || c->place.in_io || w->timestamps))
 		return zc_commit_stamped(w, handle);
-	return zc_commit(w, c, handle, 0);
+	return zc_commit(w, c, 0);
 }
 
 zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
@@ -314,8 +306,8 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 		return zc_role_fail(w->pool, w->alive);
 	c = zc_claim_of(w, handle);
 	if (zc_unlikely(!c))
-		return zc_stale();
-	if (zc_unlikely(c->in_io))
+		return zc_stale(w, handle);
+	if (zc_unlikely(c->place.in_io))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_writer_io_end() first");
 	ZC_KILLPOINT(cancel_begin);
@@ -327,7 +319,7 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 		w->used_granules -= n;
 		zc_writer_give_back(w, c->granule);
 	}
-	zc_claim_end(w, c, handle);
+	zc_claim_end(w, c);
 	return ZC_OK;
 }
 
@@ -342,12 +334,12 @@ void *zc_writer_block_data(zc_writer_t *w, zc_handle_t handle,
 	}
 	c = zc_claim_of(w, handle);
 	if (zc_unlikely(!c)) {
-		zc_stale();
+		zc_stale(w, handle);
 		return NULL;
 	}
 	if (out_bytes)
-		*out_bytes = c->bytes;
-	return w->data + ((u64)c->granule << w->granule_shift);
+		*out_bytes = c->place.bytes;
+	return c->place.data;
 }
 
 zc_result_t zc_writer_resize_block(zc_writer_t *w, zc_handle_t handle,
@@ -361,12 +353,12 @@ zc_result_t zc_writer_resize_block(zc_writer_t *w, zc_handle_t handle,
 		return zc_role_fail(w->pool, w->alive);
 	c = zc_claim_of(w, handle);
 	if (zc_unlikely(!c))
-		return zc_stale();
+		return zc_stale(w, handle);
 	if (!bytes || bytes > c->size)
 		return zc_fail(ZC_ERROR_SIZE,
 			       "a block of %llu bytes cannot be resized to %zu",
 			       (unsigned long long)c->size, bytes);
-	c->bytes = bytes;
+	c->place.bytes = bytes;
 	return ZC_OK;
 }
 
@@ -380,12 +372,12 @@ static zc_result_t zc_writer_io(zc_writer_t *w, zc_handle_t handle, bool begin)
 		return zc_role_fail(w->pool, w->alive);
 	c = zc_claim_of(w, handle);
 	if (!c)
-		return zc_stale();
-	if (!begin && !c->in_io)
+		return zc_stale(w, handle);
+	if (!begin && !c->place.in_io)
 		return zc_fail(ZC_ERROR_INVALID, "the block is not in I/O");
-	c->in_io += begin ? 1 : -1;
+	c->place.in_io += begin ? 1 : -1;
 	zc_store_relaxed(&w->descs[c->granule].flags,
-			 c->in_io ? ZC_BLOCK_IO : 0);
+			 c->place.in_io ? ZC_BLOCK_IO : 0);
 	/* [Q1] declared before the I/O is submitted (a system call). */
 	zc_store_release(&w->area->io_nr,
 			 zc_load_relaxed(&w->area->io_nr) + (begin ? 1 : -1));

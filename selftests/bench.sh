@@ -237,6 +237,13 @@ timed latency_sizes latency "${few[@]}" --size 1M --payload whole --count 20
 timed latency_one_byte latency "${small[@]}" --size 1 --count 500
 timed latency_odd_size latency "${small[@]}" --size 1003 --payload whole --count 500
 timed latency_blocking latency "${small[@]}" --wait block --count 100
+run handle --json --count 100000 --reps 5
+line=$(cat "$tmp/out")
+[ "$rc" = 0 ] && has "$line" bench decode_cycles decode_latency_cycles pointer_cycles \
+	pointer_latency_cycles decode_ns pointer_ns && compare "$line" \
+	"decode_cycles > 0 && decode_latency_cycles > 0 && pointer_cycles > 0 && \
+		pointer_latency_cycles > 0"
+point handle $?
 hops messagering line "${few[@]}" --count 500
 hops messagering_blocking futex "${few[@]}" --wait block --count 100
 timed latency_timestamps latency "${small[@]}" --timestamps --count 500

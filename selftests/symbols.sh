@@ -33,7 +33,7 @@ check()
 sed 's|/\*.*\*/||; /\/\*/,/\*\//d; /^[[:space:]]*#/d' include/zerocore/*.h |
 	tr '\n' ' ' | tr ';' '\n' | sed -n 's/.*\<ZC_API\>\([^(]*\)(.*/\1/p' |
 	grep -oE '[A-Za-z_0-9]+[[:space:]]*$' | tr -d ' \t' | sort >"$tmp/headers"
-sed -n 's/^[[:space:]]*\(zc_[a-z0-9_]*\);$/\1/p' lib/libzerocore.map | sort >"$tmp/map"
+sed -n 's/^[[:space:]]*\(z[co][a-z]*_[a-z0-9_]*\);$/\1/p' lib/libzerocore.map | sort >"$tmp/map"
 nm -D --defined-only --with-symbol-versions $so |
 	awk '$2 != "A" { print $3 }' | sort >"$tmp/exported"
 sed 's/$/@@ZEROCORE_0.1/' "$tmp/map" >"$tmp/versioned"
@@ -54,7 +54,7 @@ needs_libc_only()
 archive_names_are_ours()
 {
 	nm -g --defined-only $lib/libzerocore.a | awk 'NF == 3 { print $3 }' |
-		grep -vE '^_?_?zc_' && return 1
+		grep -vE '^_?_?(zc|zora)_' && return 1
 	return 0
 }
 

@@ -50,7 +50,7 @@ typedef enum zc_result {
 	ZC_ERROR_VERSION = -9,		/* the pool has another layout */
 	ZC_ERROR_CORRUPT_POOL = -10,	/* truncated, foreign or damaged */
 	ZC_ERROR_CORRUPT_BLOCK = -11,	/* a message failed validation; it was skipped */
-	ZC_ERROR_STALE_HANDLE = -12,	/* ended, forged, or of another role */
+	ZC_ERROR_STALE_HANDLE = -12,	/* its block was committed, cancelled, released */
 	ZC_ERROR_HOLDS = -13,		/* the reader holds all it may: release one */
 	ZC_ERROR_QUOTA = -14,		/* the writer's byte quota is used up */
 	ZC_ERROR_SLOTS = -15,		/* no free writer, reader or member slot */
@@ -60,14 +60,19 @@ typedef enum zc_result {
 	ZC_ERROR_DISCONNECTED = -19,	/* too slow for the topic: cut off */
 	ZC_ERROR_PEER_DIED = -20,	/* reserved: the other side is dead */
 	ZC_ERROR_NOT_SUPPORTED = -21,	/* not on this kernel, backend or build */
-	ZC_ERROR_CLOSED = -22		/* the role or pool was closed */
+	ZC_ERROR_CLOSED = -22,		/* the role or pool was closed */
+	ZC_ERROR_FORGED_HANDLE = -23,	/* nobody in this process ever got it */
+	ZC_ERROR_FOREIGN_HANDLE = -24,	/* another role's of this process */
+	ZC_ERROR_REPLAYED_HANDLE = -25,	/* ended, and its key was changed since */
+	ZC_ERROR_THREAD = -26		/* bound to another thread: see zora.h */
 } zc_result_t;
 
 /**
  * typedef zc_handle_t - names one block to the role that holds it
  *
  * A handle is opaque, belongs to the role that got it, and ends at that role's
- * commit, cancel or release.  0 is never a handle.  (Reference 1.4, 2.1.)
+ * commit, cancel or release.  0 is never a handle.  Upper 4 bits: epoch of the role's
+ * key; the rest: where it leads to, under that key.  (Reference 1.4, 2.1.)
  */
 typedef uint64_t zc_handle_t;
 

@@ -23,6 +23,8 @@ typedef struct zc_cleaner zc_cleaner_t;
  * @slice: blocks and free runs that one slice looks at; 0: 4096
  * @unread_ns: a reader that leaves a message unread for so long gets a
  *	ZC_MSG_MISSING_BLOCK, if this cleaner is on duty; 0: 1 s
+ * @key_period_ns: how often all roles change the key of their handles, if this cleaner
+ *	is on duty; 0: 5 s
  */
 typedef struct zc_cleaner_options {
 	size_t sz;
@@ -30,9 +32,10 @@ typedef struct zc_cleaner_options {
 	uint64_t idle_ns;
 	uint32_t slice;
 	uint64_t unread_ns;
+	uint64_t key_period_ns;
 } zc_cleaner_options_t;
 
-#define ZC_CLEANER_OPTIONS_INIT { sizeof(zc_cleaner_options_t), 0, 0, 0, 0 }
+#define ZC_CLEANER_OPTIONS_INIT { sizeof(zc_cleaner_options_t), 0, 0, 0, 0, 0 }
 
 /**
  * zc_cleaner_start() - start a thread that cleans the pool

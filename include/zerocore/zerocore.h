@@ -15,5 +15,6 @@
 #include <zerocore/pool.h>
 #include <zerocore/reader.h>
 #include <zerocore/writer.h>
+#include <zerocore/zora.h>
 
 #endif /* ZEROCORE_ZEROCORE_H */

@@ -80,6 +80,7 @@
 	X(mail_collected)                                                     \
 	X(mail_sent)                                                          \
 	X(mail_taken)                                                         \
+	X(keys_rung)                                                          \
 	X(duty_named)                                                         \
 	X(duty_told)                                                          \
 	X(duty_served)                                                        \

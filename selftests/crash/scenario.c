@@ -515,6 +515,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "duty_", cleaner_first },	{ "mail_", cleaner_first },
 		{ "grow_", cleaner_first },	{ "segment_", cleaner_first },
 		{ "revive_", cleaner_first },	{ "shrink_", cleaner_first },
+		{ "keys_", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -34,23 +34,24 @@ Test(handle, of_a_claimed_block_ends_once)
 
 		must(!zc_writer_block_data(w, forged, NULL));
 		must_fail(zc_writer_commit_block(w, forged),
-			  ZC_ERROR_STALE_HANDLE);
+			  ZC_ERROR_FORGED_HANDLE);
 		must_fail(zc_writer_cancel_block(w, forged),
-			  ZC_ERROR_STALE_HANDLE);
+			  ZC_ERROR_FORGED_HANDLE);
 		must_fail(zc_writer_resize_block(w, forged, 1),
-			  ZC_ERROR_STALE_HANDLE);
-		must_fail(zc_writer_io_begin(w, forged), ZC_ERROR_STALE_HANDLE);
+			  ZC_ERROR_FORGED_HANDLE);
+		must_fail(zc_writer_io_begin(w, forged), ZC_ERROR_FORGED_HANDLE);
 	}
-	must_fail(zc_writer_commit_block(w, 0), ZC_ERROR_STALE_HANDLE);
-	must_fail(zc_writer_commit_block(w, ~0ULL), ZC_ERROR_STALE_HANDLE);
-	must_fail(zc_writer_commit_block(other, h), ZC_ERROR_STALE_HANDLE);
+	must_fail(zc_writer_commit_block(w, 0), ZC_ERROR_FORGED_HANDLE);
+	must_fail(zc_writer_commit_block(w, ~0ULL), ZC_ERROR_FORGED_HANDLE);
+	must_fail(zc_writer_commit_block(other, h), ZC_ERROR_FOREIGN_HANDLE);
 	must_zc(zc_writer_commit_block(w, h));
 	must_fail(zc_writer_commit_block(w, h), ZC_ERROR_STALE_HANDLE);
 	must_fail(zc_writer_cancel_block(w, h), ZC_ERROR_STALE_HANDLE);
 	must(!zc_writer_block_data(w, h, NULL));
 	/* The same place gets another handle. */
 	must_zc(zc_writer_acquire_block(w, 100, &h2, 0));
-	must_eq(h2 & ZC_HANDLE_INDEX_MASK, h & ZC_HANDLE_INDEX_MASK);
+	must_eq(zc_unseal(&w->seal, h2) & ZC_HANDLE_INDEX_MASK,
+		zc_unseal(&w->seal, h) & ZC_HANDLE_INDEX_MASK);
 	must(h2 != h);
 	must_zc(zc_writer_cancel_block(w, h2));
 	must_fail(zc_writer_cancel_block(w, h2), ZC_ERROR_STALE_HANDLE);
@@ -76,9 +77,9 @@ Test(handle, of_a_message_ends_once)
 	must_zc(lib_receive(r, &h, NULL));
 	for (i = 0; i < 64; i++)
 		must_fail(zc_reader_release_block(r, h ^ 1ULL << i),
-			  ZC_ERROR_STALE_HANDLE);
-	must_fail(zc_reader_release_block(other, h), ZC_ERROR_STALE_HANDLE);
-	must_fail(zc_reader_release_block(r, 0), ZC_ERROR_STALE_HANDLE);
+			  ZC_ERROR_FORGED_HANDLE);
+	must_fail(zc_reader_release_block(other, h), ZC_ERROR_FOREIGN_HANDLE);
+	must_fail(zc_reader_release_block(r, 0), ZC_ERROR_FORGED_HANDLE);
 	must_zc(zc_reader_io_begin(r, h));
 	must_fail(zc_reader_release_block(r, h), ZC_ERROR_BUSY);
 	must_zc(zc_reader_io_end(r, h));
@@ -92,7 +93,7 @@ Test(handle, of_a_message_ends_once)
 	lib_close(&l);
 }
 
-/* 43 bits of tags wrap after days at full speed; 0 never is a handle. */
+/* 39 bits of tags wrap after hours at full speed; 0 never is a handle. */
 Test(handle, is_never_zero)
 {
 	struct lib l;
@@ -105,11 +106,12 @@ Test(handle, is_never_zero)
 	w = lib_plain_writer(&l);
 	r = lib_plain_reader(&l);
 	/* Index 0: all that is not index is tag. */
-	w->claims[0].handle = -4 * ZC_HANDLE_STEP;
-	r->held[0].handle = -4 * ZC_HANDLE_STEP;
+	w->claims[0].place.location = -4 * ZC_HANDLE_STEP & ZC_HANDLE_MASK;
+	r->held[0].place.location = -4 * ZC_HANDLE_STEP & ZC_HANDLE_MASK;
 	for (i = 0; i < 4; i++) {
 		must_zc(zc_writer_acquire_block(w, 64, &h, 0));
 		must(h);
+		must(w->claims[0].place.location <= ZC_HANDLE_MASK);
 		must_zc(zc_writer_commit_block(w, h));
 		must_zc(zc_reader_poll_block(r, 0, &held, 0));
 		must(held);

@@ -53,6 +53,10 @@ static const struct bench_verb {
 	  bench_slow,
 	  OF_ALL | BIT(KEY_SIZE) | BIT(KEY_COUNT) | BIT(KEY_PAYLOAD) |
 		  BIT(KEY_POOL_BYTES), 64, 1 },
+	{ "handle", "from a sealed handle to its block: cycles of decoding it, and of a "
+		    "checked pointer",
+	  bench_handle,
+	  BIT(KEY_JSON) | BIT(KEY_COUNT) | BIT(KEY_REPS), 0, 1 },
 	{ "messagering", "one hop between two nodes, beside a bare line or futex",
 	  bench_messagering,
 	  OF_ALL | BIT(KEY_COUNT) | BIT(KEY_WARMUP) | BIT(KEY_REPS) |

@@ -243,6 +243,7 @@ int bench_acquire(const struct bench_options *options);
 int bench_readers(const struct bench_options *options);
 int bench_recovery(const struct bench_options *options);
 int bench_messagering(const struct bench_options *options);
+int bench_handle(const struct bench_options *options);
 int bench_slow(const struct bench_options *options);
 
 #endif /* ZEROCORE_TOOL_BENCH_RUN_H */

@@ -21,6 +21,8 @@
 #define ZC_PEER_NODE(c)		(c)
 #define ZC_PEER_WRITER(w)	(0x100U + (w))
 #define ZC_PEER_READER(w, r)	(0x1000U + (w) * ZC_MAX_READERS_PER + (r))
+#define ZC_BELL_KEY		(1U << 24)
+
 #define ZC_PEER_ALL		0xffffU	/* every node but the sender */
 
 /**
@@ -56,7 +58,8 @@ struct zc_mailbox {
 
 /**
  * struct zc_writer_mail - messages of a writer (at the end of its region)
- * @bell: changes when somebody sent something to the writer (atomic add)
+ * @bell: lower 24 bits: change when somebody sent something to the writer; upper 8:
+ *	when it is to take another key for its handles (atomic add)
  * @reader_bell: the same for each of its readers (atomic add)
  * @team_read: version that the cleaners have read of @team (the one on duty writes)
  * @team_read_reader: the same of each reader's mail to them
