@@ -54,6 +54,7 @@ UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
 CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
 CRASH_SRC := $(sort $(wildcard selftests/crash/*.c))
 DEVICE_SRC := $(sort $(wildcard selftests/device/*.c))
+LITMUS := $(sort $(wildcard selftests/litmus/*.litmus))
 
 # A test program is selftests/*/test_*.c; what else lies there is its harness.
 tests_of = $(filter $(dir $(firstword $1))test_%,$1)
@@ -206,6 +207,16 @@ $$($1_crash): $1/tests/%: $1/obj/selftests/%.o $1/tests/crash.a $1/tests/conform
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
 
+# Made of the litmus files: one text for herd7 and for the processor.
+$1/gen/litmus_table.h: selftests/litmus/convert.py $(LITMUS) | deps-check
+	@mkdir -p $$(@D)
+	$$(Q)python3 $$< c $(LITMUS) >$$@
+
+$1/tests/litmus: selftests/litmus/test_litmus.c $1/gen/litmus_table.h lib/core/atomic.h $1/flags
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $(BASE) $(INC) $(GNU) -Ilib -I$1/gen $3 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $$@ $$<
+
 $1/tests/device/test_storm: private libs = -luring
 $$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/conformance.a \
 		$1/lib/libzerocore.a
@@ -247,7 +258,7 @@ demo: all | deps-demo
 	tools/demo.sh
 
 ## tests        build the test programs only
-tests: all $(build_unit) $(build_conf) $(build_device)
+tests: all $(build_unit) $(build_conf) $(build_device) build/tests/litmus
 
 ## module       zerocore.ko; for another kernel: KDIR=/lib/modules/VERSION/build
 module:
@@ -300,7 +311,7 @@ demo-kernel: all
 
 ## alt          the whole tree by the other compiler, below build/alt/
 alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) \
-	$(build/alt_unit) $(build/alt_conf) $(build/alt_crash)
+	$(build/alt_unit) $(build/alt_conf) $(build/alt_crash) build/alt/tests/litmus
 
 # AddressSanitizer forbids the dlopen() flag that brings a second copy of a library.
 ASAN_TESTS := $(filter-out %/test_dlopen,$(build/asan_conf))
@@ -325,6 +336,7 @@ UNIT_ARGS := --tap=- --timeout 120
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k'))
 TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
+	build/tests/litmus build/alt/tests/litmus \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
 ## check        all tests that end within minutes: selftests/, each compiler, sanitizers
