@@ -346,7 +346,7 @@ check: all tests alt asan tsan kill | deps-check
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
 check-long: all tests alt asan tsan kill | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
-		$(VM_TESTS) $(VM_LONG_TESTS) \
+		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
 
 deps-build:

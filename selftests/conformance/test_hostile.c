@@ -404,12 +404,11 @@ static void corrupted_block_is_told(void)
 {
 	struct corrupted corrupted = { 0 };
 	zc_hooks_t hooks = ZC_HOOKS_INIT;
-	struct zc_ring_entry *entry;
+	struct zc_ring_entry *entry, right[2];
 	struct t_writer writer;
 	struct t_reader reader;
 	zc_handle_t handle;
 	zc_pool_t *pool;
-	uint64_t place;
 
 	need_files();
 	pool = t_pool_create(NULL);
@@ -422,17 +421,28 @@ static void corrupted_block_is_told(void)
 	t_write_many(&writer, 3, 100);
 	entry = at(control->geometry.off_writer_areas + sizeof(struct zc_writer_area) +
 		   2 * sizeof(*entry));
-	place = entry->place;
+	memcpy(right, entry, sizeof(right));
 	entry->place |= 0xffffffffULL << 32;
 	t_read_many(&reader, 1);
 	CHECK_RESULT(zc_reader_poll_block(reader.role, 0, &handle, 0),
 		     ZC_ERROR_CORRUPT_BLOCK);
-	entry->place = place;
 	CHECK_EQ(corrupted.nr, 1);
 	CHECK_EQ(corrupted.sequence, 2);
-	reader.next = 3;
+	/* In the pool, and a byte longer than what is left of its segment. */
+	entry++;
+	entry->place = (control->geometry.segment_granules - 1ULL) << 32 |
+		       (entry->place & UINT32_MAX);
+	entry->run = ((1ULL << control->geometry.granule_shift) + 1) << 32 |
+		     (entry->run & UINT32_MAX);
+	CHECK_RESULT(zc_reader_poll_block(reader.role, 0, &handle, 0),
+		     ZC_ERROR_CORRUPT_BLOCK);
+	CHECK_EQ(corrupted.nr, 2);
+	CHECK_EQ(corrupted.sequence, 3);
+	memcpy(entry - 1, right, sizeof(right));
+	t_write_many(&writer, 1, 100);
+	reader.next = 4;
 	t_read_many(&reader, 1);
-	CHECK_EQ(corrupted.nr, 1);
+	CHECK_EQ(corrupted.nr, 2);
 	t_reader_close(&reader);
 	t_writer_close(&writer);
 	munmap(control, control_bytes);

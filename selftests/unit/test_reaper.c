@@ -456,6 +456,34 @@ Test(reaper, stale_pass_does_not_end_a_later_death)
 	unit_pool_fini(&p);
 }
 
+/* What counts as published in the slot's next life, a pass of this one does not know. */
+Test(reaper, stale_pass_takes_nothing_of_a_later_death)
+{
+	struct unit_reaper stale, other;
+	struct unit_pool p;
+	u32 k;
+
+	world_init(&p, &rows[1]);
+	unit_reaper_init(&stale, 2000);
+	unit_reaper_init(&other, 2000);
+	for (k = 0; k < 20; k++)
+		must(!zc_reap(&p.view, &stale.reaper, &stale.ops, 1));
+	unit_reap(&p, &other, 1000);
+	unit_member_join(&p, 0);
+	unit_writer_join(&p, 0, 0);
+	/* Where the stale one has not been. */
+	unit_commit(&p, 0, 60 * S, 2);
+	unit_declare_dead(&p, 0, 3000);
+	must(!zc_reap(&p.view, &other.reaper, &other.ops, 1));
+	while (stale.reaper.walking)
+		must(!zc_reap(&p.view, &stale.reaper, &stale.ops, 1));
+	must_eq(zc_word_state(unit_word(&p, 60 * S)), ZC_STATE_USING);
+	unit_reap(&p, &other, 1);
+	must_eq(zc_word_state(unit_word(&p, 60 * S)), ZC_STATE_USING);
+	must_eq(p.view.members[0].lost_blocks, 0);
+	unit_pool_fini(&p);
+}
+
 /* Descriptors that somebody wrote over keep what is in them, not the dead. */
 Test(reaper, ends_where_a_segment_cannot_be_walked)
 {

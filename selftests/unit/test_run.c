@@ -82,6 +82,28 @@ Test(run, grow_stays_within_its_stripe)
 	unit_pool_fini(&p);
 }
 
+/* A reaper frees a run as it was: it may reach a granule into the next stripe. */
+Test(run, grow_takes_no_neighbour_that_leaves_the_stripe)
+{
+	const u32 g = 4 * UNIT_STRIPE, next = g + 4, n = UNIT_STRIPE - 4 + 1;
+	struct unit_pool p;
+
+	unit_pool_init(&p, 1);
+	unit_claim(&p, g + 3, 1, W);
+	unit_claim(&p, next, n - 1, W + 1);
+	unit_claim(&p, g + UNIT_STRIPE, 1, W + 1);
+	zc_move_resize(&p.view.descs[next].word, n, W + 1);
+	zc_move_absorb(&p.view.descs[g + UNIT_STRIPE].word,
+		       unit_word(&p, g + UNIT_STRIPE));
+	must(zc_move_reap(&p.view.descs[next].word, unit_word(&p, next)));
+	zc_hint_add(&p.view, next, n);
+	must_eq(zc_run_grow(&p.view, g + 3, UNIT_STRIPE, W), 1);
+	must_eq(zc_word_length(unit_word(&p, next)), n);
+	must_ok(unit_tiling(&p, NULL));
+	must_ok(unit_hints(&p));
+	unit_pool_fini(&p);
+}
+
 Test(run, grow_takes_a_whole_segment_and_no_more)
 {
 	struct unit_pool p;
