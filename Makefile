@@ -334,7 +334,8 @@ SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/mo
 UNIT_ARGS := --tap=- --timeout 120
 # The longest first.
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
-VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k'))
+VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k') \
+	$(foreach k,6.12 6.1,'selftests/vm/check.sh $k kill'))
 TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
 	build/tests/litmus build/alt/tests/litmus \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)

@@ -4,6 +4,7 @@
 # check.sh - what is tested on one kernel, in a virtual machine
 #
 # Usage: selftests/vm/check.sh KERNEL      KERNEL: 6.1, 6.12, debug, kcsan, rt, gcov
+#        selftests/vm/check.sh KERNEL kill deaths at each kill point instead
 #
 # Debian's kernels get the tests of the device and, on it, the conformance tests.
 # The kernel that looks at everything gets what tries to break it; the others that we
@@ -12,7 +13,7 @@
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-kernel=${1:-}
+kernel=${1:-} what=${2:-}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf -- "$tmp"' EXIT
 
@@ -56,8 +57,16 @@ guest()
 # shellcheck source=selftests/vm/guest/guest.sh disable=SC1091
 . selftests/vm/guest/guest.sh
 machine=
-case $kernel in
-debug)
+if [ "$what" = kill ]; then
+	mkdir "$tmp/crash" && cp build/kill/tests/crash/test_killpoints "$tmp/crash" || exit 1
+fi
+case $what:$kernel in
+kill:*)
+	# Two processors: the others run while the victim is stopped.
+	machine='-n 2'
+	guest kill 'selftests/vm/guest/suite.sh crash' "$module" "$tmp/crash"
+	;;
+:debug)
 	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
 	guest load 'selftests/vm/guest/load.sh' "$module" build/lib/libzerocore.so.0 \
 		build/bin/zerocore:/vm/bin/zerocore
@@ -68,10 +77,10 @@ debug)
 		sed 's/^/# /' "$tmp/module"
 	fi
 	;;
-kcsan|rt)
+:kcsan|:rt)
 	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
 	;;
-gcov)
+:gcov)
 	machine="-d 64M -o $tmp/disk"
 	guest device 'selftests/vm/guest/gcov.sh' "$module" build/tests/device \
 		selftests/vm/guest/suite.sh
