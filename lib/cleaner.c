@@ -363,7 +363,8 @@ void zc_cleaner_stop(zc_cleaner_t *c)
 {
 	struct zc_pool *pool;
 
-	if (!c || !zc_load_relaxed(c->alive))
+	if (!c || !zc_load_relaxed(c->alive) ||
+	    zc_handlers_run(&c->ring.handlers))
 		return;
 	pool = c->pool;
 	pthread_mutex_lock(&pool->lock);

@@ -103,6 +103,18 @@ bool zc_copy_out(void *dst, const void *src, size_t src_bytes);
 /* --- log.c --------------------------------------------------------------- */
 void zc_log(zc_log_level_t level, const char *fmt, ...) ZC_PRINTF(2, 3);
 
+/* --- threads ------------------------------------------------------------ */
+
+/* Of a thread as long as it lives, and of no other meanwhile; two instructions. */
+static inline uintptr_t zc_thread_self(void)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+	return (uintptr_t)__builtin_thread_pointer();
+#else
+	return (uintptr_t)pthread_self();
+#endif
+}
+
 /* --- fork.c -------------------------------------------------------------- */
 
 /*
@@ -230,6 +242,8 @@ u32 zc_numa_here(void);
 /* Stamps, watches peers (pidfd, else probing), reaps, feeds eventfds. */
 zc_result_t zc_background_start(struct zc_pool *pool);
 void zc_background_stop(struct zc_pool *pool);
+/* Is that the calling one? */
+bool zc_background_is(const struct zc_pool *pool);
 /* Reaps to the end, now, in the calling thread (up to quarantine). */
 void zc_reap_all(struct zc_pool *pool);
 extern const struct zc_reaper_ops zc_lib_reaper_ops;	/* .ctx is set per call */
@@ -288,6 +302,9 @@ void zc_pools_after_fork(void);
 
 /* --- role close, used by zc_pool_close() --------------------------------------- */
 void zc_roles_close(struct zc_pool *pool);
+/* Is this thread in a program's function that one of them, or the background thread,
+ * has called? */
+bool zc_roles_in(struct zc_pool *pool);
 /* The background thread found this member dead in the eyes of its peers: every
  * role stops with ZC_ERROR_EVICTED. */
 void zc_roles_evict(struct zc_pool *pool);

@@ -43,9 +43,22 @@ bool zc_handlers_call(struct zc_handlers *h, const zc_message_t *m)
 	if (!by.fn)
 		by = h->by[ZC_MSG_DEFAULT];
 	pthread_mutex_unlock(&h->lock);
-	if (by.fn)
+	if (by.fn) {
+		uintptr_t before = zc_handlers_enter(h);
+
 		by.fn(m, by.ctx);
+		zc_handlers_leave(h, before);
+	}
 	return by.fn;
+}
+
+bool zc_handlers_run(const struct zc_handlers *h)
+{
+	if (!zc_handlers_in(h))
+		return false;
+	zc_fail(ZC_ERROR_BUSY,
+		"a handler or hook cannot end what called it: do that when the call has returned");
+	return true;
 }
 
 u32 zc_messagering_work(struct zc_messagering *m, u64 now, u32 *mine)
@@ -140,7 +153,7 @@ void zc_messagering_unregister(zc_messagering_t *m)
 {
 	struct zc_messagering **at;
 
-	if (!m)
+	if (!m || zc_handlers_run(&m->handlers))
 		return;
 	if (zc_load_relaxed(m->alive)) {
 		pthread_mutex_lock(&m->pool->lock);

@@ -14,12 +14,35 @@ struct zc_handlers {
 		void *ctx;
 	} by[ZC_MSG_MAX + 1];
 	pthread_mutex_t lock;	/* not held while a handler runs */
+	uintptr_t caller;	/* thread that is in one: not the one to end whose it is */
 };
 
 void zc_handlers_init(struct zc_handlers *h);
 void zc_handlers_free(struct zc_handlers *h);
 void zc_handlers_set(struct zc_handlers *h, u32 type, zc_message_handler_t fn,
 		     void *ctx);
+/* The program's functions run between these. */
+static inline uintptr_t zc_handlers_enter(struct zc_handlers *h)
+{
+	uintptr_t before = zc_load_relaxed(&h->caller);
+
+	zc_store_relaxed(&h->caller, zc_thread_self());
+	return before;
+}
+
+static inline void zc_handlers_leave(struct zc_handlers *h, uintptr_t before)
+{
+	zc_store_relaxed(&h->caller, before);
+}
+
+/* Is this thread in one of them? */
+static inline bool zc_handlers_in(const struct zc_handlers *h)
+{
+	return zc_load_relaxed(&h->caller) == zc_thread_self();
+}
+
+/* Then with a sentence: whose they are is still needed when they return. */
+bool zc_handlers_run(const struct zc_handlers *h);
 /* The handler of that type, or the default, is called; false: there is none. */
 bool zc_handlers_call(struct zc_handlers *h, const zc_message_t *m);
 

@@ -15,6 +15,7 @@
 #include "device.h"
 #include "role.h"
 #include "shm.h"
+#include "zora.h"
 
 #define ZC_OPEN_TRIES 16
 
@@ -397,6 +398,11 @@ void zc_pool_close(zc_pool_t *pool)
 	/* A forked child has nothing of it, and never will. */
 	if (!zc_load_relaxed(pool->alive))
 		return;
+	if (zc_roles_in(pool)) {
+		zc_fail(ZC_ERROR_BUSY,
+			"a handler or hook cannot close the pool that called it: do that when the call has returned");
+		return;
+	}
 	pthread_mutex_lock(&zc_pools_lock);
 	if (--pool->refs == 0) {
 		for (at = &zc_pools; *at && *at != pool; at = &(*at)->next)

@@ -184,7 +184,7 @@ void zc_reader_unregister(zc_reader_t *r)
 {
 	struct zc_reader **p;
 
-	if (!r)
+	if (!r || zc_handlers_run(&r->mail->handlers))
 		return;
 	zc_store_release(&r->closed, 1);
 	zora_forget(&r->zora, r->alive);

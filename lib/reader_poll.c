@@ -192,6 +192,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	u64 place = zc_load_acquire(&e->place);
 	struct zc_entry entry;
 	u64 bytes, *hold;
+	uintptr_t before;
 	u32 idx;
 
 	if (zc_unlikely(zc_entry_ahead(place, s))) {
@@ -226,8 +227,10 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		r->corrupt++;
 		zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
 		zc_cursor_store(r, s + 1);
-		/* It may poll. */
+		/* It may poll, release, and look for messages. */
+		before = zc_handlers_enter(&r->mail->handlers);
 		zc_hook_corrupted(r->pool, r->writer, s);
+		zc_handlers_leave(&r->mail->handlers, before);
 		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
 				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",
 				  (unsigned long long)s, entry.granule,
@@ -326,7 +329,7 @@ zc_poll_slow(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	if (zc_unlikely(!zc_role_usable(r->alive, &r->closed)))
 		return zc_role_fail(r->pool, r->alive);
 	if (zc_unlikely(zc_load_relaxed(r->bell) != r->bell_seen))
-		zc_reader_hear(r);
+		zc_reader_hear(r);	/* whose handlers may have polled: nothing is kept */
 	/* A writer that laps us again and again must not keep us here. */
 	for (jumps = 0; jumps < 4096; jumps++) {
 		switch (zc_poll_once(r, hint, out, &result)) {

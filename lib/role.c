@@ -2,7 +2,9 @@
 /*
  * role.c - what writers and readers share.
  */
-#include "role.h"
+#include "cleaner.h"
+#include "role_mail.h"
+#include "zora.h"
 
 /* No option struct will ever be larger: a larger size is no size. */
 #define ZC_OPTIONS_MAX 4096
@@ -100,6 +102,27 @@ void zc_roles_close(struct zc_pool *pool)
 		zc_reader_unregister(pool->readers);
 	while (pool->writers)
 		zc_writer_unregister(pool->writers);
+}
+
+bool zc_roles_in(struct zc_pool *pool)
+{
+	const struct zc_messagering *m;
+	const struct zc_cleaner *c;
+	const struct zc_writer *w;
+	const struct zc_reader *r;
+	bool run = zc_background_is(pool);
+
+	pthread_mutex_lock(&pool->lock);
+	for (w = pool->writers; w && !run; w = w->next)
+		run = zc_handlers_in(&w->mail->handlers);
+	for (r = pool->readers; r && !run; r = r->next)
+		run = zc_handlers_in(&r->mail->handlers);
+	for (m = pool->rings; m && !run; m = m->next)
+		run = zc_handlers_in(&m->handlers);
+	for (c = pool->cleaners; c && !run; c = c->next)
+		run = zc_handlers_in(&c->ring.handlers);
+	pthread_mutex_unlock(&pool->lock);
+	return run;
 }
 
 void zc_roles_evict(struct zc_pool *pool)

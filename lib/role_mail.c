@@ -179,6 +179,7 @@ static void zc_role_take(struct zc_role_mail *m, const struct zc_mailbox *box,
 	struct zc_mail_head head;
 	struct zc_mail_in in;
 	const void *payload;
+	uintptr_t before;
 
 	if (!zc_mail_waits(box, read) || !zc_mail_take(box, read, &in))
 		return;
@@ -195,7 +196,9 @@ static void zc_role_take(struct zc_role_mail *m, const struct zc_mailbox *box,
 			u64 news[2];
 
 			memcpy(news, payload, sizeof(news));
+			before = zc_handlers_enter(&m->handlers);
 			zc_hook_missing(m->pool, m->writer, news[0], news[1]);
+			zc_handlers_leave(&m->handlers, before);
 		}
 		if (!zc_handlers_call(&m->handlers, &message))
 			zc_role_queue(m, &head, payload);

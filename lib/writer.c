@@ -272,7 +272,7 @@ void zc_writer_unregister(zc_writer_t *w)
 {
 	struct zc_writer **p;
 
-	if (!w)
+	if (!w || zc_handlers_run(&w->mail->handlers))
 		return;
 	zc_store_release(&w->closed, 1);
 	zora_forget(&w->zora, w->alive);

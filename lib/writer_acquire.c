@@ -278,6 +278,10 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 	if (zc_unlikely(!w || !out))
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL",
 			       w ? "out_handle" : "writer");
+	/* First of all: handlers may acquire, too, and take their time. */
+	if (zc_unlikely(zc_role_usable(w->alive, &w->closed) &&
+			zc_load_relaxed(w->bell) != w->bell_seen))
+		zc_writer_hear(w);
 	if (zc_unlikely(!zc_role_usable(w->alive, &w->closed)))
 		return zc_role_fail(w->pool, w->alive);
 	if (zc_unlikely(bytes - 1 >= w->max_bytes))
@@ -288,8 +292,6 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
-	if (zc_unlikely(zc_load_relaxed(w->bell) != w->bell_seen))
-		zc_writer_hear(w);
 	zc_drain_look(w);
 	n = zc_size_class(w, bytes, &bin);
 	if (zc_unlikely(n > w->quota_granules))

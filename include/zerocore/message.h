@@ -60,7 +60,12 @@ typedef struct zc_message {
 	const void *payload;
 } zc_message_t;
 
-/* Runs in the thread that looked, which holds no lock. */
+/*
+ * Runs in the thread that looked, which holds no lock: for a role, also within acquire or
+ * poll.  It may use that role, acquire, commit, poll and release; it must not unregister
+ * it (nor the node, nor stop the cleaner) nor close the pool: that is refused, as
+ * zc_last_error() then says, and nothing happens.
+ */
 typedef void (*zc_message_handler_t)(const zc_message_t *message, void *ctx);
 
 /* --- the MessageRing ------------------------------------------------------------ */
