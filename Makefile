@@ -319,7 +319,7 @@ ASAN_TESTS := $(filter-out %/test_dlopen,$(build/asan_conf))
 asan: $(build/asan_command) $(build/asan_unit) $(ASAN_TESTS)
 
 ## tsan         the multi-threaded tests with ThreadSanitizer, below build/tsan/
-TSAN_TESTS := $(filter $(addprefix build/tsan/tests/conformance/,test_thread% test_team test_messagering test_message test_grow test_shrink test_zora),$(build/tsan_conf))
+TSAN_TESTS := $(filter $(addprefix build/tsan/tests/conformance/,test_thread% test_team test_messagering test_message test_grow test_shrink test_zora% test_reenter),$(build/tsan_conf))
 tsan: $(TSAN_TESTS)
 
 ## kill         command and crash tests with kill points, below build/kill/

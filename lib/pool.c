@@ -65,6 +65,7 @@ void zc_pools_after_fork(void)
 	struct zc_pool *pool, *next;
 
 	pthread_mutex_init(&zc_pools_lock, NULL);
+	zora_after_fork();
 	for (pool = zc_pools; pool; pool = next) {
 		next = pool->next;
 		zc_fd_close(&pool->control_fd, pool->control_dev,

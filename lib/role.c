@@ -132,9 +132,13 @@ void zc_roles_evict(struct zc_pool *pool)
 
 	zc_store_release(&pool->evicted, 1);
 	pthread_mutex_lock(&pool->lock);
-	for (w = pool->writers; w; w = w->next)
+	for (w = pool->writers; w; w = w->next) {
 		zc_store_release(&w->closed, 1);
-	for (r = pool->readers; r; r = r->next)
+		zora_evict(&w->zora);
+	}
+	for (r = pool->readers; r; r = r->next) {
 		zc_store_release(&r->closed, 1);
+		zora_evict(&r->zora);
+	}
 	pthread_mutex_unlock(&pool->lock);
 }

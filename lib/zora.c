@@ -3,13 +3,20 @@
  * zora.c - checked access to blocks, by the thread that a role is bound to.
  *
  * A table of bound roles, as the reference has it: an id is where in the table, and the
- * number of the binding.  A thread is known by where it has its own variables; when it
- * ends, so do its ids, before another thread can get that place.  A forked child finds
- * the table empty.
+ * number of the binding.  A thread is known by its thread pointer, which needs no
+ * thread-local variable: of those a process that loads many libraries has only so many.
+ * When a thread ends, so do its ids, before another can get that place.  A forked child
+ * finds the table empty.
+ *
+ * Nobody's code runs under the lock: not even what is to log a refusal.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "role_mail.h"
@@ -20,15 +27,15 @@
 /* A line. */
 struct zora_entry {
 	u64 id;			/* 0: nobody's */
-	const char *thread;	/* NULL: no thread's */
+	uintptr_t thread;	/* 0: no thread's; ZORA_EVICTED is set: nor its any more */
 	/* Of the role, as long as the id is good. */
 	const struct zc_seal *seal;
 	void *places;
 	u32 nr;
 	bool writes;
+	pid_t tid;		/* that thread, to see whether it is still there */
 	struct zc_pool *pool;
 	u64 *bound;		/* where the role has its id */
-	const u32 *alive;
 };
 
 /* An id: number of the binding, and the offset of its entry. */
@@ -38,104 +45,246 @@ struct zora_entry {
 _Static_assert(sizeof(struct zora_entry) == 64 && ZORA_BYTES == 1 << ZORA_NUMBER_SHIFT,
 	       "an id leads to an entry, whatever its bits are");
 
-static const struct zora_entry zora_nothing[ZORA_ROLES];
-static struct zora_entry *zora_table = (struct zora_entry *)(uintptr_t)zora_nothing;
-static pthread_mutex_t zora_lock = PTHREAD_MUTEX_INITIALIZER;
-static u64 zora_bindings;	/* (under @zora_lock) ever */
-static pthread_key_t zora_key;	/* a thread that has ids */
+/* A bit that no thread pointer has. */
+#define ZORA_EVICTED 1U
+/* Bindings that no process makes while it forks. */
+#define ZORA_FORK_NUMBERS (1U << 20)
 
-/* Only its address is used. */
-static __thread char zora_self __attribute__((tls_model("initial-exec")));
-static __thread zc_result_t zora_last;
+static const struct zora_entry zora_nothing[ZORA_ROLES];
+
+/* In one page, so that a forked child has all of it as it was at one time. */
+static struct {
+	struct zora_entry *table;
+	pthread_mutex_t lock;
+	u64 bindings;		/* (under @lock) ever */
+	u32 used;		/* (under @lock) entries that ever were somebody's */
+	pthread_key_t key;	/* a thread that had ids: ZORA_THREAD_* */
+	u32 unloaded;		/* the key is gone */
+} zora __attribute__((aligned(64))) = {
+	.table = (struct zora_entry *)(uintptr_t)zora_nothing,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+};
+
+/* What a thread has under the key. */
+static char zora_thread_bound, zora_thread_ending;
+
+static _Thread_local zc_result_t zora_last;
+
+static inline struct zora_entry *zora_entry_of(zora_id_t id)
+{
+	return (void *)((char *)zc_load_acquire(&zora.table) +
+			(id & ZORA_OFFSET_MASK));
+}
 
 /* --- binding ------------------------------------------------------------------------- */
 
-/* (under @zora_lock) */
+/* (under the lock) */
 static void zora_end(struct zora_entry *e)
 {
 	*e->bound = 0;
+	zc_store_relaxed(&e->thread, 0);
 	zc_store_release(&e->id, 0);
-	e->thread = NULL;
 }
 
-static void zora_thread_ends(void *self)
+/* (under the lock) The ids of a thread that is ending, or ended. */
+static void zora_thread_over(uintptr_t thread)
 {
-	u32 i;
+	struct zora_entry *e = zora.table;
 
-	pthread_mutex_lock(&zora_lock);
-	for (i = 0; i < ZORA_ROLES; i++)
-		if (zora_table[i].id && zora_table[i].thread == self)
-			zora_end(&zora_table[i]);
-	pthread_mutex_unlock(&zora_lock);
+	for (; e < zora.table + zora.used; e++)
+		if (e->id && (e->thread & ~(uintptr_t)ZORA_EVICTED) == thread)
+			zora_end(e);
 }
 
-/* Threads go on when the library is unloaded. */
+/*
+ * From here on this thread binds nothing, whatever other destructors do, and in
+ * whatever round: what they bound after the last would never end.
+ */
+static __attribute__((noinline)) void zora_thread_end(void)
+{
+	pthread_mutex_lock(&zora.lock);
+	zora_thread_over(zc_thread_self());
+	pthread_mutex_unlock(&zora.lock);
+}
+
+/* ThreadSanitizer has forgotten the thread before the last round. */
+#ifdef ZC_TSAN
+__attribute__((disable_sanitizer_instrumentation))
+#endif
+static void zora_thread_ends(void *state)
+{
+	/* In a child that has not started over the table is empty, and the lock may be
+	 * that of a thread which is not there. */
+	if (!zc_load_relaxed(zc_load_acquire(&zc_not_forked)))
+		return;
+	pthread_setspecific(zora.key, &zora_thread_ending);
+	if (state != &zora_thread_ending)
+		zora_thread_end();
+}
+
+/*
+ * Threads go on when the library is unloaded, and while the process exits: the table
+ * stays.  No lock: a forked child exits, too.
+ */
 static __attribute__((destructor)) void zora_unload(void)
 {
-	if (zora_table == zora_nothing)
+	if (zc_load_acquire(&zora.table) == zora_nothing)
 		return;
-	pthread_key_delete(zora_key);
-	munmap(zora_table, ZORA_BYTES);
+	zc_store_release(&zora.unloaded, 1);
+	pthread_key_delete(zora.key);
 }
 
-/* (under @zora_lock) */
-static zc_result_t zora_begin(void)
+void zora_after_fork(void)
+{
+	pthread_mutex_init(&zora.lock, NULL);
+	/* No number that the parent gave away meanwhile. */
+	zora.bindings += ZORA_FORK_NUMBERS;
+}
+
+/* What can go wrong under the lock, said when it is no longer held. */
+enum zora_lack {
+	ZORA_BOUND, ZORA_NO_TABLE, ZORA_NO_GUARD, ZORA_NO_KEY, ZORA_NO_ROOM, ZORA_TAKEN,
+	ZORA_ENDING, ZORA_UNLOADED, ZORA_CLOSED
+};
+
+/* (under the lock) */
+static enum zora_lack zora_begin(void)
 {
 	void *table;
 
-	if (zora_table != zora_nothing)
-		return ZC_OK;
+	if (zora.table != zora_nothing)
+		return ZORA_BOUND;
 	table = mmap(NULL, ZORA_BYTES, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (table == MAP_FAILED)
-		return zc_fail_errno("cannot map the table of bound roles");
-	/* Pools need it, too: it is there. */
-	madvise(table, ZORA_BYTES, MADV_WIPEONFORK);
-	if (pthread_key_create(&zora_key, zora_thread_ends)) {
+		return ZORA_NO_TABLE;
+	if (madvise(table, ZORA_BYTES, MADV_WIPEONFORK)) {
 		munmap(table, ZORA_BYTES);
-		return zc_fail(ZC_ERROR_NO_MEMORY, "this process has no thread-specific key left");
+		return ZORA_NO_GUARD;
 	}
-	zc_store_release(&zora_table, table);
-	return ZC_OK;
+	if (pthread_key_create(&zora.key, zora_thread_ends)) {
+		munmap(table, ZORA_BYTES);
+		return ZORA_NO_KEY;
+	}
+	zc_store_release(&zora.table, table);
+	return ZORA_BOUND;
 }
 
-static zc_result_t zora_bind(struct zora_entry role, zora_id_t *out_id)
+static bool zora_thread_there(const struct zora_entry *e)
 {
-	zc_result_t result;
-	u32 i = 0;
-
-	role.thread = &zora_self;
-	pthread_mutex_lock(&zora_lock);
-	result = zora_begin();
-	while (result == ZC_OK && i < ZORA_ROLES && zora_table[i].id)
-		i++;
-	if (result != ZC_OK)
-		;
-	else if (*role.bound)
-		result = zc_fail(ZC_ERROR_BUSY,
-				 "this role is bound to a thread already: unregister it there");
-	else if (i == ZORA_ROLES)
-		result = zc_fail(ZC_ERROR_SLOTS, "%u roles of this process are bound to "
-				 "threads, which is all there can be", ZORA_ROLES);
-	else if (pthread_setspecific(zora_key, &zora_self))
-		result = zc_fail(ZC_ERROR_NO_MEMORY, "no memory to bind a role");
-	if (result == ZC_OK) {
-		u64 id = ++zora_bindings << ZORA_NUMBER_SHIFT |
-			 i * sizeof(struct zora_entry);
-
-		role.id = 0;
-		zora_table[i] = role;
-		zc_store_release(&zora_table[i].id, id);
-		*role.bound = id;
-		*out_id = id;
-	}
-	pthread_mutex_unlock(&zora_lock);
-	return result;
+	return !syscall(SYS_tgkill, getpid(), e->tid, 0) || errno != ESRCH;
 }
 
-static struct zora_entry *zora_entry_of(zora_id_t id)
+/*
+ * (under the lock) A thread that bound its first role after our destructor had its last
+ * turn went without a word: its ids end when somebody wants what they stand for.
+ */
+static struct zora_entry *zora_room(u64 bound)
 {
-	return (void *)((char *)zora_table + (id & ZORA_OFFSET_MASK));
+	struct zora_entry *e, *last = zora.table + zora.used;
+
+	if (bound && !zora_thread_there(zora_entry_of(bound)))
+		zora_end(zora_entry_of(bound));
+	for (e = zora.table; e < last; e++)
+		if (!e->id)
+			return e;
+	if (zora.used < ZORA_ROLES)
+		return zora.table + zora.used++;
+	for (e = zora.table; e < last; e++)
+		if (!zora_thread_there(e)) {
+			zora_end(e);
+			return e;
+		}
+	return NULL;
+}
+
+/* (under the lock) */
+static enum zora_lack zora_thread_begin(void)
+{
+	const char *state = pthread_getspecific(zora.key);
+
+	if (state)
+		return state == &zora_thread_ending ? ZORA_ENDING : ZORA_BOUND;
+	/* Whose thread pointer this was. */
+	zora_thread_over(zc_thread_self());
+	return pthread_setspecific(zora.key, &zora_thread_bound) ? ZORA_NO_KEY : ZORA_BOUND;
+}
+
+/* (under the lock) */
+static enum zora_lack zora_bind_locked(const struct zora_entry *role, const u32 *closed,
+				       zora_id_t *out_id)
+{
+	enum zora_lack lack = zora_begin();
+	struct zora_entry *e;
+
+	if (lack == ZORA_BOUND && zc_load_acquire(&zora.unloaded))
+		lack = ZORA_UNLOADED;
+	if (lack == ZORA_BOUND)
+		lack = zora_thread_begin();
+	if (lack != ZORA_BOUND)
+		return lack;
+	/* Whoever closes or evicts it looks here afterwards. */
+	if (zc_load_acquire(closed))
+		return ZORA_CLOSED;
+	e = zora_room(*role->bound);
+	if (*role->bound)
+		return ZORA_TAKEN;
+	if (!e)
+		return ZORA_NO_ROOM;
+	e->seal = role->seal;
+	e->places = role->places;
+	e->nr = role->nr;
+	e->writes = role->writes;
+	e->tid = (pid_t)syscall(SYS_gettid);
+	e->pool = role->pool;
+	e->bound = role->bound;
+	zc_store_relaxed(&e->thread, zc_thread_self());
+	zc_store_relaxed(&zora.bindings, zora.bindings + 1);
+	*out_id = zora.bindings << ZORA_NUMBER_SHIFT |
+		  (u64)((char *)e - (char *)zora.table);
+	*role->bound = *out_id;
+	zc_store_release(&e->id, *out_id);
+	return ZORA_BOUND;
+}
+
+static zc_result_t zora_bind(const struct zora_entry *role, const u32 *alive,
+			     const u32 *closed, zora_id_t *out_id)
+{
+	enum zora_lack lack;
+	int error;
+
+	if (!zc_role_usable(alive, closed))
+		return zc_role_fail(role->pool, alive);
+	pthread_mutex_lock(&zora.lock);
+	lack = zora_bind_locked(role, closed, out_id);
+	error = errno;
+	pthread_mutex_unlock(&zora.lock);
+	errno = error;
+	switch (lack) {
+	case ZORA_BOUND:
+		return ZC_OK;
+	case ZORA_NO_TABLE:
+		return zc_fail_errno("cannot map the table of bound roles");
+	case ZORA_NO_GUARD:
+		return zc_fail_errno("cannot keep the table of bound roles from forked children");
+	case ZORA_NO_KEY:
+		return zc_fail(ZC_ERROR_NO_MEMORY,
+			       "this process has no thread-specific key left, or no memory for one");
+	case ZORA_NO_ROOM:
+		return zc_fail(ZC_ERROR_SLOTS, "%u roles of this process are bound to "
+			       "threads, which is all there can be", ZORA_ROLES);
+	case ZORA_TAKEN:
+		return zc_fail(ZC_ERROR_BUSY,
+			       "this role is bound to a thread already: unregister it there");
+	case ZORA_ENDING:
+		return zc_fail(ZC_ERROR_THREAD,
+			       "this thread is ending, and its ids have ended: register the role in another");
+	case ZORA_UNLOADED:
+		return zc_fail(ZC_ERROR_CLOSED, "this process is ending");
+	case ZORA_CLOSED:
+		break;
+	}
+	return zc_role_fail(role->pool, alive);
 }
 
 void zora_forget(u64 *bound, const u32 *alive)
@@ -143,41 +292,47 @@ void zora_forget(u64 *bound, const u32 *alive)
 	/* In a forked child the table is empty, and the lock may be anybody's. */
 	if (!*alive)
 		return;
-	pthread_mutex_lock(&zora_lock);
+	pthread_mutex_lock(&zora.lock);
 	if (*bound)
 		zora_end(zora_entry_of(*bound));
-	pthread_mutex_unlock(&zora_lock);
+	pthread_mutex_unlock(&zora.lock);
+}
+
+void zora_evict(u64 *bound)
+{
+	struct zora_entry *e;
+
+	pthread_mutex_lock(&zora.lock);
+	if (*bound) {
+		e = zora_entry_of(*bound);
+		zc_store_release(&e->thread, e->thread | ZORA_EVICTED);
+	}
+	pthread_mutex_unlock(&zora.lock);
 }
 
 zc_result_t zora_register_writer(zc_writer_t *w, zora_id_t *out_id)
 {
 	if (!w || !out_id)
 		return zc_fail(ZC_ERROR_INVALID, "writer or output is NULL");
-	if (!zc_role_usable(w->alive, &w->closed))
-		return zc_role_fail(w->pool, w->alive);
-	return zora_bind((struct zora_entry){ .seal = &w->seal,
-					      .places = w->claims,
-					      .nr = w->claims_nr,
-					      .writes = true,
-					      .pool = w->pool,
-					      .bound = &w->zora,
-					      .alive = w->alive },
-			 out_id);
+	return zora_bind(&(struct zora_entry){ .seal = &w->seal,
+					       .places = w->claims,
+					       .nr = w->claims_nr,
+					       .writes = true,
+					       .pool = w->pool,
+					       .bound = &w->zora },
+			 w->alive, &w->closed, out_id);
 }
 
 zc_result_t zora_register_reader(zc_reader_t *r, zora_id_t *out_id)
 {
 	if (!r || !out_id)
 		return zc_fail(ZC_ERROR_INVALID, "reader or output is NULL");
-	if (!zc_role_usable(r->alive, &r->closed))
-		return zc_role_fail(r->pool, r->alive);
-	return zora_bind((struct zora_entry){ .seal = &r->seal,
-					      .places = r->held,
-					      .nr = r->held_nr,
-					      .pool = r->pool,
-					      .bound = &r->zora,
-					      .alive = r->alive },
-			 out_id);
+	return zora_bind(&(struct zora_entry){ .seal = &r->seal,
+					       .places = r->held,
+					       .nr = r->held_nr,
+					       .pool = r->pool,
+					       .bound = &r->zora },
+			 r->alive, &r->closed, out_id);
 }
 
 /* --- access --------------------------------------------------------------------------- */
@@ -188,17 +343,27 @@ static inline const struct zora_entry *zora_mine(zora_id_t id)
 
 	/* What is nobody's is no thread's either: then 0 is no id. */
 	return zc_likely(zc_load_acquire(&e->id) == id &&
-			 zc_load_relaxed(&e->thread) == &zora_self) ? e : NULL;
+			 zc_load_relaxed(&e->thread) == zc_thread_self()) ? e : NULL;
 }
 
 static ZC_SLOW zc_result_t zora_no_id(zora_id_t id)
 {
-	if (id && zc_load_acquire(&zora_entry_of(id)->id) == id)
-		zora_last = zc_fail(ZC_ERROR_THREAD,
-				    "this role is bound to another thread: register it here after that has unregistered it");
-	else
+	const struct zora_entry *e = zora_entry_of(id);
+	uintptr_t thread = zc_load_relaxed(&e->thread);
+
+	if (id && zc_load_acquire(&e->id) == id && thread)
+		zora_last = thread & ZORA_EVICTED ?
+			zc_fail(ZC_ERROR_EVICTED,
+				"the peers took this process for dead and reaped it: close the pool and open it anew") :
+			zc_fail(ZC_ERROR_THREAD,
+				"this role is bound to another thread: register it here after that has unregistered it");
+	else if (id >> ZORA_NUMBER_SHIFT && !(id % sizeof(*e)) &&
+		 id >> ZORA_NUMBER_SHIFT <= zc_load_relaxed(&zora.bindings))
 		zora_last = zc_fail(ZC_ERROR_CLOSED,
-				    "there is no such id: it ended with its role or thread, or is another process's");
+				    "this id ended with its role or thread, or is another process's");
+	else
+		zora_last = zc_fail(ZC_ERROR_FORGED_HANDLE,
+				    "this is no id that a role of this process got");
 	return zora_last;
 }
 
@@ -305,7 +470,7 @@ zc_result_t zora_copy_out(zora_id_t id, zc_handle_t handle, size_t offset, void 
 		return zc_fail(ZC_ERROR_INVALID, "no place to copy to");
 	b = zora_part(id, handle, offset, bytes, false);
 	if (b.result == ZC_OK && bytes)
-		memcpy(to, b.data, bytes);
+		memmove(to, b.data, bytes);
 	return b.result;
 }
 
@@ -318,21 +483,28 @@ zc_result_t zora_copy_in(zora_id_t id, zc_handle_t handle, size_t offset,
 		return zc_fail(ZC_ERROR_INVALID, "nothing to copy from");
 	b = zora_part(id, handle, offset, bytes, true);
 	if (b.result == ZC_OK && bytes)
-		memcpy(b.data, from, bytes);
+		memmove(b.data, from, bytes);
 	return b.result;
 }
 
 zc_result_t zora_unregister(zora_id_t id)
 {
-	const struct zora_entry *e;
+	struct zora_entry *e = zora_entry_of(id);
+	bool mine;
 
 	if (!id)
 		return ZC_OK;
-	e = zora_mine(id);
-	if (!e)
+	/* As in zora_forget(): in a child that has not started over no id is good. */
+	if (zc_load_acquire(&e->id) != id)
 		return zora_no_id(id);
-	zora_forget(e->bound, e->alive);
-	return ZC_OK;
+	/* Its role may be going just now, in another thread. */
+	pthread_mutex_lock(&zora.lock);
+	mine = e->id == id &&
+	       (e->thread & ~(uintptr_t)ZORA_EVICTED) == zc_thread_self();
+	if (mine)
+		zora_end(e);
+	pthread_mutex_unlock(&zora.lock);
+	return mine ? ZC_OK : zora_no_id(id);
 }
 
 /* --- keys ------------------------------------------------------------------------------ */

@@ -13,6 +13,8 @@
  *	ZC_ERROR_FORGED_HANDLE		nobody here ever got it
  *	ZC_ERROR_THREAD			the id is another thread's
  *	ZC_ERROR_CLOSED			the id ended, with its role or before
+ *	ZC_ERROR_FORGED_HANDLE		nobody here ever got the id, either
+ *	ZC_ERROR_EVICTED		the peers reaped this process: its blocks are others'
  *
  * This protects a program against its own mistakes: a handle that is used twice, given
  * to the wrong role, kept too long, added to, taken from a message.  It does not protect
@@ -42,7 +44,10 @@ static inline uint64_t zora_decode(const uint64_t key[ZORA_EPOCHS], zc_handle_t 
 	return handle ^ key[handle >> ZORA_EPOCH_SHIFT];
 }
 
-/* A role as the calling thread has it.  0 is none; an id is never used again. */
+/*
+ * A role as the calling thread has it.  0 is none; an id is never used again: what was
+ * somebody's opens nothing when its role is gone, whoever has its place then.
+ */
 typedef uint64_t zora_id_t;
 
 /**
@@ -51,9 +56,13 @@ typedef uint64_t zora_id_t;
  * @out_id: for the accessors; ends with zora_unregister(), with the role, or with the
  *	thread
  *
+ * In a forked child the id has ended, as the role has: the child opens the pool anew.
+ *
  * Threads: the one that is to use the role. Context: may sleep.
  * Return: ZC_OK; ZC_ERROR_BUSY: it is bound already; ZC_ERROR_SLOTS: 4096 roles of this
- * process are; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
+ * process are; ZC_ERROR_THREAD: this thread is ending (destructors of thread-specific
+ * data run), and its ids have ended; ZC_ERROR_NO_MEMORY; ZC_ERROR_INVALID;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zora_register_writer(zc_writer_t *writer, zora_id_t *out_id);
 /* The same for a reader, whose blocks can only be read. */
@@ -63,8 +72,8 @@ ZC_API zc_result_t zora_register_reader(zc_reader_t *reader, zora_id_t *out_id);
  * zora_unregister() - the role may be bound to another thread now
  * @id: 0: nothing happens
  *
- * Threads: the one that it is bound to.
- * Return: ZC_OK; ZC_ERROR_THREAD; ZC_ERROR_CLOSED.
+ * Threads: the one that it is bound to. Context: may sleep.
+ * Return: ZC_OK; ZC_ERROR_THREAD; ZC_ERROR_CLOSED; ZC_ERROR_FORGED_HANDLE.
  */
 ZC_API zc_result_t zora_unregister(zora_id_t id);
 
@@ -75,7 +84,8 @@ ZC_API zc_result_t zora_unregister(zora_id_t id);
  *
  * Good until the handle ends.
  *
- * Threads: the one that the role is bound to, as for all below. Context: no system call.
+ * Threads: the one that the role is bound to, as for all below. Context: no system call;
+ * who is refused may wait for a lock of the pool, to learn whose the handle is.
  * Return: NULL on failure: zora_error() says which.
  */
 ZC_API const void *zora_data(zora_id_t id, zc_handle_t handle);
@@ -114,6 +124,9 @@ ZC_API void *zora_slice_mut(zora_id_t id, zc_handle_t handle, size_t offset,
  * @offset: from the start of the payload
  * @to: where to
  * @bytes: how many: all of them, or none
+ *
+ * What is copied may overlap, as with memmove(): here and in zora_copy_in().
+ *
  * Return: ZC_OK; ZC_ERROR_SIZE; or what is wrong with id or handle.
  */
 ZC_API zc_result_t zora_copy_out(zora_id_t id, zc_handle_t handle, size_t offset,
@@ -159,8 +172,9 @@ ZORA_ACCESSORS(f64, double)
  *
  * Each at its next acquire or poll, in whatever process it is. Handles that are held stay
  * good. A role that still has a handle under the oldest of its 15 keys keeps the newest
- * until that has ended. A cleaner that leads does it each 5 s, and when members come,
- * go or die.
+ * until that has ended. A role that does not look in between takes one key, however
+ * often this is called, and none after each 256 times. A cleaner that leads does it each
+ * 5 s, and when members come, go or die.
  *
  * Threads: any. Context: no system call.
  * Return: ZC_OK; ZC_ERROR_PERMISSION; ZC_ERROR_INVALID; ZC_ERROR_FORKED;

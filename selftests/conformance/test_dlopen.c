@@ -36,6 +36,9 @@ struct copy {
 	__typeof__(zc_reader_block_data) *reader_data;
 	__typeof__(zc_reader_release_block) *release;
 	__typeof__(zc_reader_get_fd) *get_fd;
+	__typeof__(zora_register_writer) *bind_writer;
+	__typeof__(zora_data) *data;
+	__typeof__(zora_error) *error;
 };
 
 static const char *library(void)
@@ -98,6 +101,9 @@ static void load_from(struct copy *copy, const char *path)
 	copy->reader_data = symbol(copy->so, "zc_reader_block_data");
 	copy->release = symbol(copy->so, "zc_reader_release_block");
 	copy->get_fd = symbol(copy->so, "zc_reader_get_fd");
+	copy->bind_writer = symbol(copy->so, "zora_register_writer");
+	copy->data = symbol(copy->so, "zora_data");
+	copy->error = symbol(copy->so, "zora_error");
 }
 
 /* A file of its own makes it a copy of its own. */
@@ -333,11 +339,55 @@ static void library_copy_closed_leaves_the_other_alive(void)
 	b.pool_close(in_b);
 }
 
+/*
+ * As many as there are plugins: a copy must not need what a process has only little of,
+ * as room for thread-local variables at fixed places.
+ */
+static void library_eight_times_is_eight_members(void)
+{
+	enum { COPIES = 8 };
+	zc_pool_options_t options = t_pool_options();
+	struct copy copy[COPIES];
+	zc_pool_t *pool[COPIES];
+	zora_id_t id[COPIES];
+	zc_handle_t handle[COPIES];
+
+	for (int i = 0; i < COPIES; i++) {
+		zc_writer_options_t writing = ZC_WRITER_OPTIONS_INIT;
+		zc_writer_t *writer;
+		char service[32];
+
+		load_copy(&copy[i]);
+		if (i == 0)
+			CHECK_OK(copy[i].pool_create(t_name(0), &options, &pool[i]));
+		else
+			CHECK_OK(copy[i].pool_open(t_name(0), &pool[i]));
+		snprintf(service, sizeof(service), "dlopen/copy/%d", i);
+		writing.service = service;
+		CHECK_OK(copy[i].writer_register(pool[i], &writing, &writer));
+		CHECK_OK(copy[i].bind_writer(writer, &id[i]));
+		CHECK_OK(copy[i].acquire(writer, 100, &handle[i], 0));
+		CHECK_EQ(members_of(&copy[i], pool[i]), i + 1);
+	}
+	for (int i = 0; i < COPIES; i++) {
+		for (int k = 0; k < COPIES; k++) {
+			CHECK(!copy[k].data(id[k], handle[i]) == (i != k));
+			if (i != k)
+				CHECK_RESULT(copy[k].error(), ZC_ERROR_FORGED_HANDLE);
+		}
+	}
+	for (int i = 0; i < COPIES; i++) {
+		copy[i].pool_close(pool[i]);
+		CHECK(!dlclose(copy[i].so));
+	}
+}
+
 static const struct t_case cases[] = {
 	T_CASE(library_loads_and_unloads_again_and_again),
 	T_CASE(library_unloaded_with_an_open_pool),
 	T_CASE(library_twice_is_two_members),
 	T_CASE(library_copy_closed_leaves_the_other_alive),
+	T_CASE(library_eight_times_is_eight_members),
 	T_END,
 };
 

@@ -230,6 +230,12 @@ static void access_stays_within_the_block(void)
 	CHECK_RESULT(zora_copy_in(at.w, handle, 0, NULL, 1), ZC_ERROR_INVALID);
 	CHECK_OK(zora_copy_in(at.w, handle, 1000, NULL, 0));
 	CHECK(!memcmp(p + 900, in, 100) && p[899] == (char)0xaa);
+	/* From one part of it to another. */
+	CHECK_OK(zora_copy_in(at.w, handle, 901, p + 900, 99));
+	CHECK(!memcmp(p + 901, in, 99) && p[900] == in[0]);
+	CHECK_OK(zora_copy_out(at.w, handle, 901, p + 900, 99));
+	CHECK(!memcmp(p + 900, in, 99));
+	CHECK_OK(zora_copy_in(at.w, handle, 900, in, 100));
 	CHECK_OK(zora_store_u64(at.w, handle, 3, 0x0123456789abcdefULL));
 	CHECK_OK(zora_store_i16(at.w, handle, 998, -5));
 	CHECK_RESULT(zora_store_i16(at.w, handle, 999, -5), ZC_ERROR_SIZE);
@@ -316,9 +322,14 @@ static void ids_are_a_threads_own(void)
 	refused(at.w, block, ZC_ERROR_CLOSED);
 	refused(old, block, ZC_ERROR_CLOSED);
 	CHECK_OK(zora_register_writer(at.writer.role, &at.w));
+	/* Numbers that nobody got: too small, too large, or between two entries. */
 	for (id = 0; id < 10000; id += 37)
 		if (id != at.w && id != at.o && id != at.r)
-			refused(id, block, ZC_ERROR_CLOSED);
+			refused(id, block, ZC_ERROR_FORGED_HANDLE);
+	refused(at.w + 1, block, ZC_ERROR_FORGED_HANDLE);
+	refused(at.w + (1ULL << 18), block, ZC_ERROR_FORGED_HANDLE);
+	refused(UINT64_MAX, block, ZC_ERROR_FORGED_HANDLE);
+	CHECK_RESULT(zora_unregister(UINT64_MAX), ZC_ERROR_FORGED_HANDLE);
 	CHECK_OK(zora_unregister(0));
 	/* The id goes with the role. */
 	CHECK_OK(zc_writer_cancel_block(at.writer.role, block));
