@@ -66,7 +66,8 @@ zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 	const unsigned char *tail = from;
 	size_t i;
 
-	if (sz < sizeof(size_t) || sz > ZC_OPTIONS_MAX)
+	/* No struct ends within a pointer or a number. */
+	if (sz < sizeof(size_t) || sz > ZC_OPTIONS_MAX || sz % sizeof(size_t))
 		return zc_fail(ZC_ERROR_INVALID,
 			       "%s.sz is %zu: initialise it with its _INIT macro",
 			       what, sz);

@@ -131,6 +131,12 @@ Test(handle, says_no_to_what_makes_no_sense)
 	zc_handle_t h[3], untouched = 4711;
 
 	lib_open(&l, SMALL);
+	/* A struct that ends within .service. */
+	o.service = SERVICE;
+	for (o.sz = 0; o.sz < 32; o.sz++)
+		if (o.sz % sizeof(size_t))
+			must_fail(zc_writer_register(l.pool, &o, &w), ZC_ERROR_INVALID);
+	o.sz = sizeof(o);
 	o.max_inflight = 2;
 	w = lib_writer(&l, &o);
 	r = lib_plain_reader(&l);
