@@ -10,6 +10,7 @@
 #   build/asan/    AddressSanitizer and UndefinedBehaviorSanitizer
 #   build/tsan/    ThreadSanitizer; -DZC_TSAN: fences that it understands
 #   build/kill/    -DZC_KILLPOINTS: stops and dies at named steps
+#   build/fuzz/    libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer
 #
 # Sources are found by wildcard: adding a file is dropping it in its folder.
 
@@ -55,6 +56,7 @@ CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
 CRASH_SRC := $(sort $(wildcard selftests/crash/*.c))
 DEVICE_SRC := $(sort $(wildcard selftests/device/*.c))
 LITMUS := $(sort $(wildcard selftests/litmus/*.litmus))
+FUZZ_SRC := $(sort $(wildcard selftests/fuzz/*.c))
 
 # A test program is selftests/*/test_*.c; what else lies there is its harness.
 tests_of = $(filter $(dir $(firstword $1))test_%,$1)
@@ -106,6 +108,8 @@ $1_unit_o := $(UNIT_SRC:%.c=$1/obj/%.o)
 $1_conf_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CONF_SRC)))
 $1_crash_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CRASH_SRC)))
 $1_device_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(DEVICE_SRC)))
+$1_fuzz_o := $(FUZZ_SRC:%.c=$1/obj/%.o)
+$1_fuzz := $(patsubst selftests/fuzz/%.c,$1/fuzz/%,$(filter selftests/fuzz/fuzz_%,$(FUZZ_SRC)))
 $1_command := $(if $(TOOL_SRC),$1/bin/zerocore)
 $1_examples := $(EXAMPLE_SRC:tools/examples/%.c=$1/examples/%)
 $1_unit := $(if $(UNIT_SRC),$1/tests/unit)
@@ -115,7 +119,7 @@ $1_device := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(DEVICE_SRC)))
 $1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,\
 	$$($1_conf) $$($1_crash) $$($1_device))
 $1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_example_o) $$($1_unit_o) \
-	$$($1_conf_o) $$($1_crash_o) $$($1_device_o) $$($1_tests_o)
+	$$($1_conf_o) $$($1_crash_o) $$($1_device_o) $$($1_tests_o) $$($1_fuzz_o)
 
 $1/flags: FORCE
 	@$$(call when_changed,$2 $(BASE) $(INC) $(GNU) $3 $4 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
@@ -140,6 +144,7 @@ $$(filter $1/obj/selftests/crash/%,$$($1_all_o)): private local = $(GNU) -Ilib \
 	-Iselftests/crash -Iselftests/conformance
 $$(filter $1/obj/selftests/device/%,$$($1_all_o)): private local = $(GNU) \
 	-Iselftests/device -Iselftests/conformance
+$$($1_fuzz_o): private local = $(GNU) -Iselftests/fuzz
 # liburing comes with the tests' packages.
 $1/obj/selftests/device/storm.o $1/obj/selftests/device/test_storm.o: | deps-check
 
@@ -224,11 +229,20 @@ $$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/confo
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs)
 
+# The engine has the main function.
+$$($1_fuzz): $1/fuzz/%: $1/obj/selftests/fuzz/%.o $1/obj/selftests/fuzz/fuzz.o \
+		$1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 -fsanitize=fuzzer $(LDFLAGS) -o $$@ $$^
+
 -include $$($1_all_o:.o=.d)
 endef
 
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TSAN := -fsanitize=thread -DZC_TSAN -fno-omit-frame-pointer
+
+FUZZER := -fsanitize=fuzzer-no-link $(ASAN)
 
 # A kernel stack is short.  (Sanitizers need more, and are not for the kernel.)
 CORE := -Wframe-larger-than=1024
@@ -238,6 +252,7 @@ $(eval $(call variant,build/alt,$(ALT_CC),,$(CORE)))
 $(eval $(call variant,build/asan,$(SAN_CC),$(ASAN)))
 $(eval $(call variant,build/tsan,$(SAN_CC),$(TSAN)))
 $(eval $(call variant,build/kill,$(CC),-DZC_KILLPOINTS,$(CORE)))
+$(eval $(call variant,build/fuzz,$(SAN_CC),$(FUZZER)))
 
 libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 
@@ -247,7 +262,7 @@ libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
-.PHONY: alt asan tsan kill tests deps-build deps-demo deps-check
+.PHONY: alt asan tsan kill fuzz fuzzers tests deps-build deps-demo deps-check
 .PHONY: module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -325,6 +340,14 @@ tsan: $(TSAN_TESTS)
 ## kill         command and crash tests with kill points, below build/kill/
 kill: $(build/kill_command) $(build/kill_crash)
 
+fuzzers: $(build/fuzz_fuzz)
+
+# Not exported by shells that have a variable of that name.
+SECONDS ?= 60
+## fuzz         libFuzzer at handles, names, control files, rings; SECONDS=60 for each
+fuzz: fuzzers
+	selftests/fuzz.sh $(SECONDS)
+
 # The runner prints `N passed, N failed` and says what failed; ONLY=word runs
 # what has that word in its name.
 RUN := selftests/run.sh
@@ -341,11 +364,11 @@ TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
 ## check        all tests that end within minutes: selftests/, each compiler, sanitizers
-check: all tests alt asan tsan kill | deps-check
+check: all tests alt asan tsan kill fuzzers | deps-check
 	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(VM_TESTS) $(SHELL_TESTS) $(TESTS)
 
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
-check-long: all tests alt asan tsan kill | deps-check
+check-long: all tests alt asan tsan kill fuzzers | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
 		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
@@ -360,7 +383,7 @@ deps-check: | deps-build
 	@tools/deps.sh check
 
 # The other compilers come with the tests' packages.
-$(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o): | deps-check
+$(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o) $(build/fuzz_all_o): | deps-check
 
 # The .pc file says ${prefix} where it can: the tree may be moved as a whole.
 below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)

@@ -51,7 +51,8 @@ licences()
 {
 	local file line want
 
-	grep -vE '^(LICENSE|LICENSES/.*|README\.md|Documentation/.*\.md)$' "$tmp/files" |
+	grep -vE '^(LICENSE|LICENSES/.*|README\.md|Documentation/.*\.md|selftests/fuzz/corpus/.*)$' \
+		"$tmp/files" |
 	while IFS= read -r file; do
 		line=$(head -n 3 "$file" | grep -a SPDX-License-Identifier)
 		case $file in
@@ -70,7 +71,7 @@ includes()
 	local folder=$1 allowed=$2 source file list
 
 	grep "^$folder/.*\.c$" "$tmp/files" | while IFS= read -r source; do
-		for list in build build/alt build/asan build/tsan build/kill; do
+		for list in build build/alt build/asan build/tsan build/kill build/fuzz; do
 			list=$list/obj/${source%.c}.d
 			[ -e "$list" ] || continue
 			# Without the phony rules, one a header.
@@ -149,6 +150,7 @@ none library_includes_no_tool_or_test < <(includes lib 'lib/|include/')
 none tools_include_public_headers < <(includes tools 'tools/|include/zerocore/')
 none conformance_includes_public_headers < <(
 	includes selftests/conformance 'selftests/conformance/|include/')
+none fuzz_includes_public_headers < <(includes selftests/fuzz 'selftests/fuzz/|include/')
 none device_includes_public_headers < <(
 	includes selftests/device 'selftests/(device|conformance)/|include/')
 none core_is_freestanding < <(core_calls)
