@@ -46,6 +46,18 @@ struct zc_bin {
 	u32 cap;		/* a power of two */
 };
 
+/*
+ * A stripe as the writer last saw all of it: @hint is the least that it had free since,
+ * and as long as it has no more, no run there is longer than @longest.
+ */
+struct zc_stripe_seen {
+	u32 stripe;	/* + 1 */
+	u32 hint;
+	u32 longest;
+};
+
+#define ZC_SEEN 1024U
+
 struct zc_writer {
 	/* What acquire and commit look at comes first. */
 	const u32 *alive;	/* zc_not_forked */
@@ -124,6 +136,8 @@ struct zc_writer {
 	u64 stat_disconnected;
 	u64 stat_timeouts;
 	u64 stat_wakes;
+
+	struct zc_stripe_seen seen[ZC_SEEN];	/* by the stripe's low bits */
 
 	u32 incarnation;
 	struct zc_writer *next;	/* in pool->writers */

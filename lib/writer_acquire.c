@@ -133,7 +133,7 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 			return ZC_LACK_NOTHING;
 		zc_kept_flush(w);
 		if (w->used_granules + n <= w->quota_granules &&
-		    zc_take_fresh(w, n, !got, c))
+		    zc_take_fresh(w, n, !got && rounds, c))
 			return ZC_LACK_NOTHING;
 		if (!got && rounds)
 			break;

@@ -12,12 +12,7 @@
 
 #include "core/moves.h"
 #include "core/segment.h"
-#include "role.h"
-
-/* Heads looked at in one search. */
-#define ZC_SEARCH_BUDGET 16384U
-/* Long runs tried in one search: each may join and part many pieces. */
-#define ZC_LARGE_TRIES 64U
+#include "writer_search.h"
 
 u32 zc_size_class_large(const struct zc_view *v, u32 n, u32 *bin)
 {
@@ -147,9 +142,9 @@ static bool zc_from_the_end(const struct zc_writer *w, u32 granule, u32 length,
 
 /*
  * Of a run that was claimed at @granule, @n granules for a block, where is said,
- * some to be cached, and the rest goes back.
+ * some to be cached if there are to be more of its kind, and the rest goes back.
  */
-static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
+u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
@@ -161,6 +156,11 @@ static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 	/* So much was there when it was claimed, whatever somebody wrote since. */
 	if (length <= n || !zc_run_sane(v, granule, word))
 		return granule;
+	/* At its beginning: what is left may have free neighbours to grow with. */
+	if (!zc_is_chunked(w, n)) {
+		zc_writer_give_back(w, zc_run_split(v, granule, n, owner));
+		return granule;
+	}
 	length -= n;
 	if (cap < 65536U >> w->granule_shift)
 		cap = 65536U >> w->granule_shift;
@@ -188,217 +188,13 @@ static u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 	return granule;
 }
 
-/* Tries the run whose head may be at *@at; there is the block then. */
-static bool zc_try_run(struct zc_writer *w, u32 *at, u32 n)
-{
-	u32 granule = *at;
-	struct zc_view *v = &w->pool->view;
-	u32 owner = ZC_OWNER_WRITER(w->id);
-	u64 word = zc_load_acquire(&v->descs[granule].word);
-	u32 length;
-
-	/* A run that does not start on a stripe ends with it. */
-	if (granule % v->stripe_granules && zc_run_room(v, granule) < n)
-		return false;
-	if (!zc_run_claim(v, granule, &word, owner))
-		return false;
-	length = zc_word_length(word);
-	if (length < n)
-		length = zc_run_grow(v, granule, n, owner);
-	if (length < n) {
-		zc_run_free(v, granule, owner);
-		return false;
-	}
-	*at = zc_run_share(w, granule, n);
-	return true;
-}
-
-static u32 zc_stripe_hint(const struct zc_view *v, u32 stripe)
-{
-	return zc_load_relaxed(&v->free_hint[stripe]);
-}
-
-/* The first head at or after a stripe's start: a long run may reach into it. */
-static u32 zc_first_head(const struct zc_view *v, u32 begin)
-{
-	u32 g = begin;
-	u32 back;
-
-	for (back = 0; back < ZC_STRIPES; back++) {
-		u64 word = zc_load_acquire(&v->descs[g].word);
-
-		if (zc_word_state(word) != ZC_STATE_INSIDE)
-			return g < begin ? g + zc_word_length(word) : g;
-		if (!(g & (v->segment_granules - 1)))
-			break;
-		g -= v->stripe_granules;
-	}
-	return begin + v->stripe_granules;
-}
-
-/* Searches one stripe; *heads is the budget. Corrects the hint. */
-static bool zc_search_stripe(struct zc_writer *w, u32 stripe, u32 n, u32 *heads,
-			     u32 *granule)
-{
-	struct zc_view *v = &w->pool->view;
-	u32 begin = stripe * v->stripe_granules;
-	u32 end = begin + v->stripe_granules;
-	u32 hint = zc_stripe_hint(v, stripe);
-	u32 g = zc_first_head(v, begin), free = 0;
-
-	while (g < end && *heads) {
-		u64 word = zc_load_acquire(&v->descs[g].word);
-
-		(*heads)--;
-		if (zc_word_state(word) == ZC_STATE_INSIDE)
-			return false;	/* lost, or inside a long run */
-		if (zc_word_state(word) == ZC_STATE_FREE &&
-		    zc_word_owner(word) == ZC_OWNER_NONE) {
-			*granule = g;
-			if (zc_try_run(w, granule, n))
-				return true;
-			/* It may have grown: look again. */
-			word = zc_load_acquire(&v->descs[g].word);
-			if (zc_word_state(word) == ZC_STATE_INSIDE)
-				return false;
-			free += zc_word_length(word);
-		} else if (zc_word_state(word) == ZC_STATE_CLEAN &&
-			   zc_word_owner(word) == ZC_OWNER_ORPHAN &&
-			   zc_orphan_finish(v, g, word)) {
-			continue;
-		}
-		g += zc_word_length(word);
-	}
-	if (g >= end)
-		zc_hint_set(v, stripe, hint, free);
-	return false;
-}
-
-void zc_recount(struct zc_writer *w)
-{
-	struct zc_view *v = &w->pool->view;
-	u32 stripes = zc_segments(v) * ZC_STRIPES;
-	/* Somebody may have written that there are none. */
-	u32 stripe = stripes ? w->recount++ % stripes : 0;
-	u32 begin = stripe * v->stripe_granules;
-	u32 end = begin + v->stripe_granules;
-	u32 hint = zc_stripe_hint(v, stripe);
-	u32 g = zc_first_head(v, begin), free = 0;
-
-	while (g < end) {
-		u64 word = zc_load_acquire(&v->descs[g].word);
-
-		if (zc_word_state(word) == ZC_STATE_INSIDE)
-			return;
-		if (zc_word_state(word) == ZC_STATE_FREE &&
-		    zc_word_owner(word) == ZC_OWNER_NONE)
-			free += zc_word_length(word);
-		g += zc_word_length(word);
-	}
-	zc_hint_set(v, stripe, hint, free);
-}
-
-/* A segment that is to become empty is the last that anything is taken from. */
-static bool zc_search_small(struct zc_writer *w, u32 n, u32 *granule)
-{
-	struct zc_view *v = &w->pool->view;
-	u32 stripes = zc_segments(v) * ZC_STRIPES;
-	u32 heads = ZC_SEARCH_BUDGET;
-	u32 avoid = zc_draining(v);
-	u32 i;
-
-	for (i = 0; i < stripes && heads; i++) {
-		u32 s = w->rotor < stripes ? w->rotor : 0;
-
-		w->rotor = s;
-		if (zc_stripe_hint(v, s) >= n && s / ZC_STRIPES + 1 != avoid &&
-		    zc_search_stripe(w, s, n, &heads, granule))
-			return true;
-		w->rotor = s + 1;
-	}
-	return false;
-}
-
-/*
- * When the hints lead nowhere: every head, a bounded number at a time, from
- * where the last search stopped. Also ends orphans.
- */
-static bool zc_search_deep(struct zc_writer *w, u32 n, u32 *granule)
-{
-	struct zc_view *v = &w->pool->view;
-	u32 heads = ZC_SEARCH_BUDGET;
-	bool again = true;
-	u64 word;
-	u32 g;
-
-	while (heads--) {
-		if (!zc_walk_step(v, &w->deep, &g, &word)) {
-			w->deep = (struct zc_walk){ 0 };
-			if (!again)
-				return false;
-			again = false;
-			continue;
-		}
-		if (zc_word_state(word) == ZC_STATE_CLEAN &&
-		    zc_word_owner(word) == ZC_OWNER_ORPHAN &&
-		    zc_orphan_finish(v, g, word))
-			word = zc_load_acquire(&v->descs[g].word);
-		if (zc_word_state(word) == ZC_STATE_FREE &&
-		    zc_word_owner(word) == ZC_OWNER_NONE &&
-		    zc_try_run(w, &g, n)) {
-			*granule = g;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A run longer than a stripe starts on one and is joined from free runs. */
-static bool zc_search_large(struct zc_writer *w, u32 n, u32 *granule)
-{
-	struct zc_view *v = &w->pool->view;
-	u32 need = (n + v->stripe_granules - 1) / v->stripe_granules;
-	u32 whole = n / v->stripe_granules;
-	u32 segments = zc_segments(v);
-	u32 tries = ZC_LARGE_TRIES;
-	u32 avoid = zc_draining(v);
-	u32 i;
-
-	for (i = 0; i < segments && tries; i++) {
-		u32 segment = (w->rotor / ZC_STRIPES + i) % segments;
-		u32 first = segment + 1 == avoid ? ZC_STRIPES : 0;
-
-		while (first + need <= ZC_STRIPES && tries) {
-			u32 s = segment * ZC_STRIPES + first;
-			u32 k = 0;
-
-			/* All but the last must be free as a whole. */
-			while (k < whole &&
-			       zc_stripe_hint(v, s + k) >= v->stripe_granules)
-				k++;
-			if (k < whole) {
-				first += k + 1;
-				continue;
-			}
-			tries--;
-			*granule = s * v->stripe_granules;
-			if (zc_try_run(w, granule, n)) {
-				w->rotor = s + need;
-				return true;
-			}
-			first++;
-		}
-	}
-	return false;
-}
-
 static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 owner = ZC_OWNER_WRITER(w->id);
 	u32 i;
 
-	if (w->cached) {
+	if (w->cached && (deep || zc_is_chunked(w, n))) {
 		u32 g = w->cached - 1;
 		u64 word = zc_load_relaxed(&v->descs[g].word);
 		u32 length = zc_run_sane(v, g, word) ? zc_word_length(word) : 0;
@@ -415,8 +211,7 @@ static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 				w->cached = zc_run_split(v, g, n, owner) + 1;
 			return true;
 		}
-		if (deep || n <= v->stripe_granules)
-			zc_cached_return(w);
+		zc_cached_return(w);
 	}
 	for (i = 0; i < ZC_GUIDES; i++) {
 		u64 g = zc_load_relaxed(&w->area->guide[i]);
@@ -428,8 +223,7 @@ static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 		if (g && g - 1 < zc_granules(v) && zc_try_run(w, granule, n))
 			return true;
 	}
-	if (n <= v->stripe_granules ? zc_search_small(w, n, granule) :
-				      zc_search_large(w, n, granule))
+	if (zc_search(w, n, granule))
 		return true;
 	return deep && zc_search_deep(w, n, granule);
 }
@@ -454,6 +248,11 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 	return false;
 }
 
+/*
+ * A run is offered to the lowest id for whom it suffices; others see it by and by.  Who
+ * waits for more than a stripe looks for a row of them by itself: a whole one may have
+ * been the last that was missing.
+ */
 void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
 {
 	struct zc_view *v = &pool->view;
@@ -462,10 +261,10 @@ void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
 
 	if (zc_likely(!waiting))
 		return;
-	/* The lowest id that waits is served first; others see it by and by. */
 	while (waiting) {
 		u32 w = __builtin_ctzll(waiting);
 		struct zc_writer_area *area;
+		bool enough;
 		u32 wanted;
 
 		waiting &= waiting - 1;
@@ -475,7 +274,12 @@ void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
 		wanted = zc_load_relaxed(&area->wanted_granules);
 		if (!wanted)
 			continue;
-		for (i = 0; i < ZC_GUIDES; i++) {
+		enough = granules >= wanted ||
+			 zc_run_reach(v, granule, wanted) >= wanted;
+		if (!enough && (wanted <= v->stripe_granules ||
+				granules < v->stripe_granules))
+			continue;
+		for (i = 0; enough && i < ZC_GUIDES; i++) {
 			u64 none = 0;
 
 			if (zc_cas64(&area->guide[i], &none, granule + 1ULL))
@@ -483,7 +287,7 @@ void zc_offer(struct zc_pool *pool, u32 granule, u32 granules)
 		}
 		zc_fetch_add32(&area->wait_word, 1);
 		zc_futex_wake(&area->wait_word);
-		if (wanted <= granules)
+		if (enough)
 			return;
 	}
 }

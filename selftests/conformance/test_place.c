@@ -335,6 +335,72 @@ static void nodes_that_are_not_there_are_refused(void)
 	CHECK(!is_there(0));
 }
 
+/* --- where blocks go ---------------------------------------------------------------- */
+
+#define MESSAGES 2048U
+
+/* Sizes from 64 bytes up, each twice as long as the last as likely as that. */
+static uint32_t any_size(uint32_t most, uint32_t *seed)
+{
+	uint32_t octave = 0;
+
+	while (64U << (octave + 1) < most)
+		octave++;
+	*seed = *seed * 1664525 + 1013904223;
+	octave = (*seed >> 8) % (octave + 1);
+	*seed = *seed * 1664525 + 1013904223;
+	return (64U << octave) + (*seed >> 8) % (64U << octave);
+}
+
+/*
+ * Blocks of all sizes come and go at random, in half of the pool: when it has been
+ * round many times a long run is still there, which is longer than a stripe.
+ */
+static void fragmented_pool_has_a_long_run(void)
+{
+	zc_pool_options_t options = t_pool_options();
+	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
+	struct {
+		zc_handle_t handle;
+		uint32_t bytes;
+	} held[MESSAGES];
+	uint32_t nr = 0, live = 0, seed = 1, longest, bytes;
+	zc_pool_t *pool;
+	zc_writer_t *writer;
+	zc_handle_t run;
+
+	options.bytes = options.segment_bytes = 16 << 20;
+	options.granule_bytes = 64;
+	options.ring_entries = 2 * MESSAGES;
+	pool = t_pool_create(&options);
+	wo.service = "place/of/blocks";
+	wo.max_inflight = MESSAGES;
+	wo.footprint_bytes = 64;
+	CHECK_OK(zc_writer_register(pool, &wo, &writer));
+	longest = (uint32_t)t_segment_bytes(pool) / 16;
+	for (uint32_t i = 0; i < 40000; i++) {
+		bytes = any_size(longest / 8, &seed);
+		while (nr && (live + bytes > 8 << 20 || nr == MESSAGES - 1)) {
+			uint32_t which = (seed >> 8) % nr;
+
+			seed = seed * 1664525 + 1013904223;
+			CHECK_OK(zc_writer_cancel_block(writer, held[which].handle));
+			live -= held[which].bytes;
+			held[which] = held[--nr];
+		}
+		CHECK_OK(zc_writer_acquire_block(writer, bytes, &held[nr].handle, 0));
+		held[nr++].bytes = bytes;
+		live += bytes;
+		if (i % 1000 < 999)
+			continue;
+		CHECK_OK(zc_writer_acquire_block(writer, longest, &run, 0));
+		CHECK_OK(zc_writer_cancel_block(writer, run));
+	}
+	zc_writer_unregister(writer);
+	t_pool_check_rest(pool);
+	t_pool_close(pool);
+}
+
 /* --- opening with options; eviction ------------------------------------------------- */
 
 static void open_options_are_looked_at(void)
@@ -426,6 +492,7 @@ static const struct t_case cases[] = {
 	T_CASE(memory_is_on_the_node_that_was_asked_for),
 	T_CASE(new_segment_is_near_who_waits),
 	T_CASE(nodes_that_are_not_there_are_refused),
+	T_CASE(fragmented_pool_has_a_long_run),
 	T_CASE(open_options_are_looked_at),
 	T_CASE(eviction_ends_a_member_that_agreed),
 	T_END,
