@@ -70,7 +70,7 @@ COMPLETION := $(sort $(wildcard tools/completion/*))
 # pkg-config is asked in recipes only: at parse time it may not be there yet.
 # What it finds is other people's: -isystem keeps our warnings off it.
 tool_cflags = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags json-c libcrypto ncursesw))
-tool_libs = $(shell $(PKG_CONFIG) --libs json-c libcrypto ncursesw)
+tool_libs = $(shell $(PKG_CONFIG) --libs json-c libcrypto ncursesw) -lm
 unit_cflags = $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags criterion))
 unit_libs = $(shell $(PKG_CONFIG) --libs criterion)
 

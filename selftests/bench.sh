@@ -204,6 +204,8 @@ refuses name_twice "one benchmark at a time" latency ring
 refuses number_wrong "takes a number" latency --size 12x
 refuses number_negative "takes a number" latency --count -3
 refuses number_too_large "takes a number" throughput --readers 33
+refuses part_wrong "takes a number from 0.01" fragmentation --utilisation 60
+refuses pool_too_small "64 MiB or more" fragmentation --pool-bytes 16M
 refuses number_zero "takes a number" latency --size 0
 refuses choice_wrong "takes touch or whole" latency --payload most
 refuses pin_wrong "two different processors" latency --pin 0
@@ -269,6 +271,28 @@ done <"$tmp/out"
 [ "$(wc -l <"$tmp/out")" = 9 ] || good=1
 [ "$(grep -c '"written":5000,' "$tmp/out")" = 7 ] || good=1
 point slow_readers $good
+# frag NAME ARG...: samples and a summary
+frag()
+{
+	local name=$1 line good=0
+
+	shift
+	run fragmentation --json --count 2000 --pool-bytes 128M "$@"
+	[ $rc = 0 ] && [ "$(wc -l <"$tmp/out")" = 201 ] || good=1
+	while read -r line; do
+		has "$line" op largest_bytes share share_joined free_bytes &&
+			compare "$line" "0 <= share && share <= share_joined && share_joined <= 1 && \
+				largest_bytes <= free_bytes" || good=1
+	done < <(grep '^{"op"' "$tmp/out" | sed -n '1p;$p')
+	line=$(tail -n 1 "$tmp/out")
+	has "$line" bench count utilisation cleaners seed refused live_mean_bytes &&
+		compare "$line" "share_least <= share_mean && share_joined_least <= share_joined_mean && \
+			samples == 200 && refused_though_it_fits * (cleaners == 0) == 0" || good=1
+	point "$name" $good
+}
+
+frag fragmentation
+frag fragmentation_with_cleaners --cleaners 2 --utilisation 0.7 --seed 5
 recovers recovery_reader --role reader --kills 3
 recovers recovery_writer --role writer --kills 3
 recovers recovery_reader_random --role reader --kills 5 --random

@@ -38,6 +38,7 @@ _zerocore()
 		[ "$noun" != blocks ] || words='free claimed using clean'
 		;;
 	--payload) words='touch whole' ;;
+	--utilisation) words='0.6 0.8' ;;
 	--files | -f | --files-from | --output | -o)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		compopt -o filenames 2>/dev/null

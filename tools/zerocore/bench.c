@@ -16,7 +16,7 @@ enum {
 	KEY_SIZE = 0x100, KEY_READERS, KEY_PAYLOAD, KEY_COUNT, KEY_WARMUP,
 	KEY_REPS, KEY_MODE, KEY_WAIT, KEY_FOOTPRINT, KEY_TIMESTAMPS,
 	KEY_POOL_BYTES, KEY_KILLS, KEY_ROLE, KEY_RANDOM, KEY_HELD,
-	KEY_PIN, KEY_JSON, KEY_END
+	KEY_PIN, KEY_UTILISATION, KEY_CLEANERS, KEY_SEED, KEY_JSON, KEY_END
 };
 
 #define BIT(key) (1UL << ((key) - KEY_SIZE))
@@ -61,6 +61,11 @@ static const struct bench_verb {
 	  bench_messagering,
 	  OF_ALL | BIT(KEY_COUNT) | BIT(KEY_WARMUP) | BIT(KEY_REPS) |
 		  BIT(KEY_WAIT), 32, 1 },
+	{ "fragmentation", "random sizes and lifetimes: free memory that stays in long "
+			   "runs",
+	  bench_fragmentation,
+	  BIT(KEY_JSON) | BIT(KEY_COUNT) | BIT(KEY_POOL_BYTES) |
+		  BIT(KEY_UTILISATION) | BIT(KEY_CLEANERS) | BIT(KEY_SEED), 0, 1 },
 	{ "recovery", "kill -9, and the time until all of it is acquirable",
 	  bench_recovery,
 	  BIT(KEY_JSON) | BIT(KEY_POOL_BYTES) | BIT(KEY_KILLS) | BIT(KEY_ROLE) |
@@ -98,6 +103,10 @@ static const struct argp_option option_list[] = {
 	  "killed (recovery, default 100)", 0 },
 	{ "pin", KEY_PIN, "A,B", 0,
 	  "processors of the writer and of the readers (default 0,1)", 0 },
+	{ "utilisation", KEY_UTILISATION, "PART", 0,
+	  "of the pool that is to be in use (default 0.6)", 0 },
+	{ "cleaners", KEY_CLEANERS, "N", 0, "0 to 8 (default 0)", 0 },
+	{ "seed", KEY_SEED, "N", 0, "of the random numbers (default 1)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON object a line", 0 },
 	{ 0 }
 };
@@ -134,6 +143,17 @@ static uint64_t number(struct argp_state *state, const char *name,
 			   (unsigned long long)low, (unsigned long long)high,
 			   text);
 	return value << shift;
+}
+
+static double part(struct argp_state *state, const char *name, const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (*end != '\0' || end == text || !(value >= 0.01 && value <= 0.99))
+		argp_error(state, "--%s takes a number from 0.01 to 0.99, not \"%s\"",
+			   name, text);
+	return value;
 }
 
 /* True for @second, false for @first. */
@@ -220,6 +240,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_PIN:
 		pins(state, arg, o->pin);
 		break;
+	case KEY_UTILISATION:
+		o->utilisation = part(state, "utilisation", arg);
+		break;
+	case KEY_CLEANERS:
+		o->cleaners = (uint32_t)number(state, "cleaners", arg, 0, 8);
+		break;
+	case KEY_SEED:
+		o->seed = number(state, "seed", arg, 1, UINT32_MAX);
+		break;
 	case KEY_JSON:
 		o->json = true;
 		break;
@@ -257,7 +286,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return (char *)text;
 	fputs("Measure a pool beside a bare ring in the same run.\n\n", f);
 	for (size_t i = 0; i < VERBS_NR; i++)
-		fprintf(f, "  %-11s %s\n", verbs[i].name, verbs[i].what);
+		fprintf(f, "  %-14s %s\n", verbs[i].name, verbs[i].what);
 	fputs("\nOptions:", f);
 	fclose(f);
 	return out;

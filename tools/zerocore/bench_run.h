@@ -44,6 +44,9 @@ struct bench_options {
 	bool kills_writer;
 	bool kills_random;
 	uint64_t held;
+	double utilisation;
+	uint32_t cleaners;
+	uint64_t seed;
 	bool throughput;	/* the benchmark's own: not latency */
 };
 
@@ -244,6 +247,7 @@ int bench_readers(const struct bench_options *options);
 int bench_recovery(const struct bench_options *options);
 int bench_messagering(const struct bench_options *options);
 int bench_handle(const struct bench_options *options);
+int bench_fragmentation(const struct bench_options *options);
 int bench_slow(const struct bench_options *options);
 
 #endif /* ZEROCORE_TOOL_BENCH_RUN_H */
