@@ -248,6 +248,26 @@ line=$(cat "$tmp/out")
 point handle $?
 hops messagering line "${few[@]}" --count 500
 hops messagering_blocking futex "${few[@]}" --wait block --count 100
+run cleaners --json "${small[@]}" --count 2000
+good=$rc
+while read -r line; do
+	# shellcheck disable=SC2086
+	has "$line" cleaners $times p50_ratio p999_ratio rounds &&
+		compare "$line" "$ordered && p50_ratio > 0 && p999_ratio > 0 && wrong == 0" ||
+		good=1
+done <"$tmp/out"
+[ "$(grep -o '"cleaners":[0-9]*' "$tmp/out" | tr -d '\n')" = \
+	'"cleaners":0"cleaners":1"cleaners":4' ] || good=1
+point cleaners $good
+run idle --json --seconds 1 --reps 1 --warmup 0
+good=$rc
+while read -r line; do
+	has "$line" cleaners seconds percent_of_core wakes_per_s &&
+		compare "$line" "percent_of_core > 0 && percent_of_core < 100 && wakes_per_s > 0" ||
+		good=1
+done <"$tmp/out"
+[ "$(wc -l <"$tmp/out")" = 3 ] || good=1
+point idle $good
 timed latency_timestamps latency "${small[@]}" --timestamps --count 500
 rated throughput "${small[@]}" --count 2000
 [ "$(field lost "$(cat "$tmp/out")")" = 0 ]

@@ -16,7 +16,8 @@ enum {
 	KEY_SIZE = 0x100, KEY_READERS, KEY_PAYLOAD, KEY_COUNT, KEY_WARMUP,
 	KEY_REPS, KEY_MODE, KEY_WAIT, KEY_FOOTPRINT, KEY_TIMESTAMPS,
 	KEY_POOL_BYTES, KEY_KILLS, KEY_ROLE, KEY_RANDOM, KEY_HELD,
-	KEY_PIN, KEY_UTILISATION, KEY_CLEANERS, KEY_SEED, KEY_JSON, KEY_END
+	KEY_PIN, KEY_UTILISATION, KEY_CLEANERS, KEY_SEED, KEY_SECONDS, KEY_JSON,
+	KEY_END
 };
 
 #define BIT(key) (1UL << ((key) - KEY_SIZE))
@@ -66,6 +67,13 @@ static const struct bench_verb {
 	  bench_fragmentation,
 	  BIT(KEY_JSON) | BIT(KEY_COUNT) | BIT(KEY_POOL_BYTES) |
 		  BIT(KEY_UTILISATION) | BIT(KEY_CLEANERS) | BIT(KEY_SEED), 0, 1 },
+	{ "cleaners", "a writer's acquire with 0, 1 and 4 cleaners", bench_cleaners,
+	  OF_ALL | BIT(KEY_SIZE) | BIT(KEY_COUNT) | BIT(KEY_WARMUP) |
+		  BIT(KEY_REPS) | BIT(KEY_POOL_BYTES), 64 << 10, 1 },
+	{ "idle", "what a pool costs in which nothing happens, with 0, 1 and 4 "
+		  "cleaners", bench_idle_pool,
+	  BIT(KEY_JSON) | BIT(KEY_SECONDS) | BIT(KEY_REPS) | BIT(KEY_WARMUP) |
+		  BIT(KEY_POOL_BYTES), 0, 1 },
 	{ "recovery", "kill -9, and the time until all of it is acquirable",
 	  bench_recovery,
 	  BIT(KEY_JSON) | BIT(KEY_POOL_BYTES) | BIT(KEY_KILLS) | BIT(KEY_ROLE) |
@@ -101,6 +109,8 @@ static const struct argp_option option_list[] = {
 	{ "held", KEY_HELD, "N", 0,
 	  "blocks held: elsewhere (acquire, default 100000) or by who is "
 	  "killed (recovery, default 100)", 0 },
+	{ "seconds", KEY_SECONDS, "N", 0,
+	  "idle: seconds of a repetition (default 10)", 0 },
 	{ "pin", KEY_PIN, "A,B", 0,
 	  "processors of the writer and of the readers (default 0,1)", 0 },
 	{ "utilisation", KEY_UTILISATION, "PART", 0,
@@ -236,6 +246,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_HELD:
 		o->held = number(state, "held", arg, 1, 1000000);
+		break;
+	case KEY_SECONDS:
+		o->seconds = number(state, "seconds", arg, 1, 3600);
 		break;
 	case KEY_PIN:
 		pins(state, arg, o->pin);

@@ -31,6 +31,8 @@
 struct bench_round {
 	double probe[BENCH_SIDES_MAX + 1];
 	double value_ns[BENCH_SIDES_MAX];
+	double p50_ns[BENCH_SIDES_MAX];
+	double p999_ns[BENCH_SIDES_MAX];
 };
 
 struct bench_run {
@@ -337,6 +339,8 @@ static void value_from_samples(struct bench_run *run, uint32_t r)
 		bench_percentiles_of(samples, plan->samples_nr, unit_ns, &p);
 		run->round[r].value_ns[i] =
 			bench_middle(samples, plan->samples_nr, unit_ns);
+		run->round[r].p50_ns[i] = p.p50_ns;
+		run->round[r].p999_ns[i] = p.p999_ns;
 	}
 }
 
@@ -370,6 +374,25 @@ static size_t usual_samples(struct bench_run *run, uint32_t i, double usual)
 	return nr;
 }
 
+/* Of percentiles of the same round, side @i's to side 0's. */
+static void percentile_ratios(const struct bench_run *run, uint32_t i,
+			      double usual, struct bench_figures *out)
+{
+	static double p50[ROUNDS_MAX], p999[ROUNDS_MAX];
+	uint32_t nr = 0;
+
+	for (uint32_t r = 0; r < run->kept; r++) {
+		const struct bench_round *round = &run->round[r];
+
+		if (!same_placement(round, usual))
+			continue;
+		p50[nr] = round->p50_ns[i] / round->p50_ns[0];
+		p999[nr++] = round->p999_ns[i] / round->p999_ns[0];
+	}
+	out->p50_ratio = bench_median(p50, nr);
+	out->p999_ratio = bench_median(p999, nr);
+}
+
 static void summarise_side(struct bench_run *run, uint32_t i, double usual,
 			   struct bench_figures *out)
 {
@@ -394,6 +417,8 @@ static void summarise_side(struct bench_run *run, uint32_t i, double usual,
 		bench_percentiles_of(run->samples[i], samples,
 				     bench_ns_per_tick() * plan->sample_ticks,
 				     &out->samples);
+	if (plan->samples_nr > 0)
+		percentile_ratios(run, i, usual, out);
 	out->wrong = run->wrong[i];
 	out->lost = run->lost[i];
 }

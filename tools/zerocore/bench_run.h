@@ -47,6 +47,7 @@ struct bench_options {
 	double utilisation;
 	uint32_t cleaners;
 	uint64_t seed;
+	uint64_t seconds;
 	bool throughput;	/* the benchmark's own: not latency */
 };
 
@@ -128,6 +129,9 @@ struct bench_figures {
 	/* Medians over rounds of this side / side j of the same round. */
 	double ratio_to[BENCH_SIDES_MAX];
 	double ratio_of_medians;	/* to side 0 */
+	/* Medians over rounds of percentiles, divided by side 0's of the round. */
+	double p50_ratio;
+	double p999_ratio;
 	uint64_t wrong;
 	uint64_t lost;
 };
@@ -249,5 +253,7 @@ int bench_messagering(const struct bench_options *options);
 int bench_handle(const struct bench_options *options);
 int bench_fragmentation(const struct bench_options *options);
 int bench_slow(const struct bench_options *options);
+int bench_cleaners(const struct bench_options *options);
+int bench_idle_pool(const struct bench_options *options);
 
 #endif /* ZEROCORE_TOOL_BENCH_RUN_H */
