@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "node.h"
 #include "role.h"
 #include "shm.h"
 
@@ -33,15 +34,20 @@
 /*
  * A bare ppoll() every 20 ms is 0.1 % of a core in a virtual machine.  Who joined
  * is seen at a tick, and who was seen is watched by pidfd: so often for a while
- * after a change, and seldom when nothing happens.
+ * after a change, seldom when nothing happens, and ever more seldom if it does not
+ * for long and no hook is to be called.
  */
 #define ZC_BUSY_TICK_NS 2000000ULL
 #define ZC_BUSY_NS 200000000ULL
 #define ZC_TICK_NS 20000000ULL
 #define ZC_TICKING_NS 2000000000ULL
 #define ZC_IDLE_TICK_NS 50000000ULL
+#define ZC_RESTING_NS 5000000000ULL
+#define ZC_REST_TICK_NS 250000000ULL
 #define ZC_PROBE_NS 5000000ULL	/* where a peer has to be asked for its lock */
 #define ZC_STAMP_NS 100000000ULL
+/* Who rests stamps at each of its ticks: some of them may come late. */
+#define ZC_SILENT_NS 600000000ULL
 #define ZC_FULL_NS 1000000000ULL
 #define ZC_SUSPECT_NS 1000000000ULL
 #define ZC_PIDFDS_MAX 256U
@@ -100,6 +106,8 @@ static void zc_ops_reaped(void *ctx, u32 m, u32 incarnation)
 	struct zc_pool *pool = ctx;
 
 	zc_event_emit_death(pool, m, incarnation);
+	/* It may have been on duty, and what it had is to be merged. */
+	zc_nodes_ring(pool);
 	zc_log(ZC_LOG_INFO, "pool %s: what process %u held came back", pool->name,
 	       zc_load_relaxed(&pool->view.members[m].pid));
 }
@@ -278,7 +286,7 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 		 */
 		if (w->kind == ZC_WATCH_PIDFD &&
 		    now - zc_load_relaxed(&pool->view.members[m].alive_ns) >
-			    3 * ZC_STAMP_NS)
+			    ZC_SILENT_NS)
 			declared |= zc_watch_judge(pool, m);
 		zc_suspect(pool, m, life, now);
 	}
@@ -312,7 +320,10 @@ static bool zc_watch_sleep(struct zc_pool *pool, u64 now)
 	u64 ns = quiet < ZC_BUSY_NS	? ZC_BUSY_TICK_NS :
 		 b->probes		? ZC_PROBE_NS :
 		 quiet < ZC_TICKING_NS	? ZC_TICK_NS :
-					  ZC_IDLE_TICK_NS;
+		 quiet < ZC_RESTING_NS ||
+		 zc_load_relaxed(&pool->hooked) ?
+					  ZC_IDLE_TICK_NS :
+					  ZC_REST_TICK_NS;
 	struct timespec ts = { .tv_nsec = (long)ns };
 	bool declared = false;
 	u32 m, i, nr = 0;

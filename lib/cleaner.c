@@ -19,7 +19,7 @@
 #include "core/killpoint.h"
 
 #define ZC_CLEAN_PERIOD_NS	1000000ULL
-#define ZC_CLEAN_IDLE_NS	100000000ULL
+#define ZC_CLEAN_IDLE_NS	1000000000ULL
 #define ZC_CLEAN_SLICE		4096U
 #define ZC_CLEAN_UNREAD_NS	1000000000ULL
 #define ZC_CLEAN_KEYS_NS	5000000000ULL
@@ -27,6 +27,8 @@
 #define ZC_CLEAN_MESSAGES	1024U
 /* A live writer takes its own back, unless it has done nothing for so long. */
 #define ZC_CLEAN_REST_NS	20000000ULL
+/* A topic of which nothing changed is tried again after so long. */
+#define ZC_CLEAN_VAIN_NS	1000000000ULL
 
 /* A number that changes with every message and every death. */
 static u64 zc_motion(const struct zc_view *v)
@@ -61,6 +63,68 @@ static bool zc_scarce(const struct zc_view *v)
 	       zc_load_relaxed(&v->hints->free_granules) < total / 4;
 }
 
+static u64 zc_mix(u64 h, u64 x)
+{
+	h = (h ^ x) * 0x9e3779b97f4a7c15ULL;
+	return h ^ h >> 32;
+}
+
+/* What taking back depends on, as one number. */
+static u64 zc_topic_stamp(const struct zc_view *v, u32 w, u64 life, u64 now)
+{
+	const struct zc_writer_area *wa = zc_writer_area(v, w);
+	u64 active = zc_load_acquire(&v->writer_slots[w].active);
+	u64 h = zc_mix(zc_mix(life, active), zc_load_acquire(&wa->head));
+	u32 mask = zc_mask_bits(active), i;
+
+	h = zc_mix(zc_mix(h, zc_load_relaxed(&wa->tail)),
+		   zc_load_relaxed(&wa->deferred_nr));
+	for (; mask; mask &= mask - 1) {
+		u32 r = (u32)__builtin_ctz(mask);
+		struct zc_reader_area *ra = zc_reader_area(v, w, r);
+
+		h = zc_mix(h, zc_load_relaxed(&wa->floor[r].floor));
+		h = zc_mix(h, zc_load_relaxed(&wa->floor[r].cut_incarnation));
+		/* Who is not known, or holds very much, may change anything. */
+		if (!zc_reader_seen(v, w, r) ||
+		    zc_load_relaxed(&ra->overflow_high))
+			return zc_mix(h, now);
+		h = zc_mix(h, zc_load_relaxed(&ra->cursor));
+		for (i = 0; i < ZC_FAST_HOLDS; i++)
+			h = zc_mix(h, zc_load_relaxed(&ra->hold[i]));
+	}
+	return h;
+}
+
+/* All of it was looked at, nothing came back, and nothing has changed since. */
+static bool zc_topic_in_vain(const struct zc_view *v, struct zc_topic *t, u64 stamp,
+			     u64 now)
+{
+	if (t->stamp != stamp) {
+		t->stamp = stamp;
+		t->vain = 0;
+	}
+	return t->vain > (v->ring_mask + 1) / ZC_CLEAN_MESSAGES + 1 &&
+	       now - t->tried_ns < ZC_CLEAN_VAIN_NS;
+}
+
+static u64 zc_clean_topic(struct zc_cleaner *c, u32 w, u64 life, u64 now)
+{
+	const struct zc_view *v = &c->pool->view;
+	struct zc_topic *t = &c->topic[w];
+	u64 freed;
+
+	if (v->reader_mapped)
+		c->pool->backend->readers_map(c->pool, w);
+	if (zc_topic_in_vain(v, t, zc_topic_stamp(v, w, life, now), now))
+		return 0;
+	freed = zc_slot_reclaim(v, w, c->clean.owner, zc_membarrier,
+				ZC_CLEAN_MESSAGES, &t->cursor);
+	t->tried_ns = now;
+	t->vain = freed ? 0 : t->vain + 1;
+	return freed;
+}
+
 static u64 zc_clean_topics(struct zc_cleaner *c, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
@@ -83,10 +147,7 @@ static u64 zc_clean_topics(struct zc_cleaner *c, u64 now)
 		if (zc_life_state(life) == ZC_LIFE_LIVE && !scarce &&
 		    now - t->moved_ns < ZC_CLEAN_REST_NS)
 			continue;
-		if (v->reader_mapped)
-			c->pool->backend->readers_map(c->pool, w);
-		freed += zc_slot_reclaim(v, w, c->clean.owner, zc_membarrier,
-					 ZC_CLEAN_MESSAGES, &t->cursor);
+		freed += zc_clean_topic(c, w, life, now);
 	}
 	return freed;
 }
@@ -131,10 +192,14 @@ static void zc_cleaner_count(struct zc_cleaner *c, u64 now)
 static bool zc_cleaner_slice(struct zc_cleaner *c)
 {
 	const struct zc_view *v = &c->pool->view;
+	bool waits = zc_load_relaxed(&v->hints->waiting_writers);
 	u64 now = zc_timestamp(), motion;
 	u64 freed = zc_clean_topics(c, now);
 
 	c->reclaimed += freed;
+	if (waits && !c->waited)
+		c->seen = 0;
+	c->waited = waits;
 	if (!c->passing) {
 		motion = zc_motion(v);
 		if (motion == c->seen && !freed)
@@ -162,21 +227,25 @@ static bool zc_cleaner_slice(struct zc_cleaner *c)
 /* One turn; true: there is more. */
 static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 {
-	bool busy = zc_cleaner_slice(c);
+	u64 most = c->idle_ns, now;
 	u32 packets, mine;
-	u64 now;
 
+	c->busy = zc_cleaner_slice(c);
 	now = zc_timestamp();
 	zc_node_alive(&c->ring.node, now, now);
 	packets = zc_messagering_work(&c->ring, now, &mine);
 	zc_team_step(c, now);
 	if (packets)
 		return true;
-	*sleep_ns = busy ? c->period_ns : 2 * *sleep_ns;
-	if (*sleep_ns > c->idle_ns)
-		*sleep_ns = c->idle_ns;
+	if (c->team.restless && most > ZC_RESTLESS_NS)
+		most = ZC_RESTLESS_NS;
+	if (c->waited && most > ZC_WAITED_NS)
+		most = ZC_WAITED_NS;
+	*sleep_ns = c->busy ? c->period_ns : 2 * *sleep_ns;
+	if (*sleep_ns > most)
+		*sleep_ns = most > c->period_ns ? most : c->period_ns;
 	pthread_mutex_lock(&c->lock);
-	c->stats.resting = !busy && c->stats.passes;
+	c->stats.resting = !c->busy && c->stats.passes;
 	c->stats.leads = zc_team_leads(c);
 	pthread_mutex_unlock(&c->lock);
 	zc_node_alive(&c->ring.node, now, zc_deadline(*sleep_ns));

@@ -25,6 +25,8 @@ struct zc_team {
 	u64 shrink_pause_ns;
 	struct zc_drain drain;
 	u64 scaled_ns;		/* last cleaner started or ended */
+	bool voted;		/* at the last question */
+	bool restless;		/* something is to be decided soon: no long sleep */
 	u32 known[ZC_MAX_CLEANERS];	/* incarnations that have their offset */
 	u64 up_ns[ZC_MAX_CLEANERS];	/* last votes, as the leader got them */
 	u64 down_ns[ZC_MAX_CLEANERS];
@@ -35,6 +37,9 @@ struct zc_topic {
 	u64 cursor;		/* of zc_slot_reclaim() */
 	u64 head;		/* when it was last seen to move */
 	u64 moved_ns;
+	u64 stamp;		/* of what taking back depends on, */
+	u32 vain;		/* how often it gave nothing since that changed, */
+	u64 tried_ns;		/* and when it was tried last */
 };
 
 struct zc_cleaner {
@@ -65,11 +70,17 @@ struct zc_cleaner {
 	u64 reclaimed;		/* granules */
 	u64 scan_ns;		/* longest time that any block goes unscanned */
 	bool passing;
+	bool busy;		/* there was something to do in this turn */
+	bool waited;		/* a writer waits for memory, and all is looked through */
 	struct zc_team team;
 	struct zc_post *post;	/* when it leads */
 	u64 unread_ns;
 	u64 key_period_ns;
 };
+
+/* Longest sleep of one that has something to decide, or where a writer waits. */
+#define ZC_RESTLESS_NS 100000000ULL
+#define ZC_WAITED_NS 10000000ULL
 
 enum zc_cleaner_kind {
 	ZC_CLEANER_OWN,		/* somebody started it, and will end it */

@@ -13,11 +13,15 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "node.h"
 
 #define ZC_STAMP_NS 100000000ULL
 /* Without a descriptor only the epoch word tells of changes. */
 #define ZC_BLIND_MS 20
 #define ZC_TICK_MS 100
+/* When nothing has happened for long, and no hook is to be called. */
+#define ZC_RESTING_NS 5000000000ULL
+#define ZC_REST_TICK_MS 250
 #define ZC_EVENT_BATCH 8
 
 /* Whoever sleeps on any topic, or on the pool, looks again. */
@@ -30,6 +34,8 @@ static void zc_wake_all(struct zc_pool *pool)
 		if (zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active)))
 			zc_futex_wake((u32 *)&zc_writer_area(v, w)->head);
 	zc_futex_wake(&v->header->epoch);
+	/* Somebody on duty may be gone, and what came back is to be merged. */
+	zc_nodes_ring(pool);
 }
 
 static struct zc_event_record zc_device_record(const struct zc_device_event *e)
@@ -121,7 +127,7 @@ void zc_device_watch(struct zc_pool *pool)
 	const struct zc_view *v = &pool->view;
 	const u64 *life = &v->members[pool->member].life;
 	u32 epoch = zc_load_acquire(&v->header->epoch), now_epoch;
-	u64 stamped = 0, progress = 0;
+	u64 stamped = 0, progress = 0, changed = zc_timestamp();
 
 	while (!zc_background_stopping(pool)) {
 		struct pollfd p[2] = {
@@ -130,6 +136,10 @@ void zc_device_watch(struct zc_pool *pool)
 			  .events = POLLIN },
 		};
 		bool blind = pool->device->fd_lost;
+		u64 now = zc_timestamp();
+		int ms = now - changed < ZC_RESTING_NS ||
+			 zc_load_relaxed(&pool->hooked) ? ZC_TICK_MS :
+							  ZC_REST_TICK_MS;
 
 		if (zc_load_acquire(life) != pool->life) {
 			if (!zc_load_relaxed(&pool->evicted))
@@ -141,17 +151,18 @@ void zc_device_watch(struct zc_pool *pool)
 			blind = true;
 			p[1].fd = -1;
 		} else {
-			zc_device_stamp(pool, zc_timestamp(), &stamped,
-					&progress);
+			zc_device_stamp(pool, now, &stamped, &progress);
 			zc_hook_tick(pool, false);
 		}
-		if (poll(p, 2, blind ? ZC_BLIND_MS : ZC_TICK_MS) > 0 &&
-		    p[1].revents &&
-		    (!zc_device_fd_good(pool) || !zc_read_events(pool)))
-			pool->device->fd_lost = true;
+		if (poll(p, 2, blind ? ZC_BLIND_MS : ms) > 0 && p[1].revents) {
+			changed = now;
+			if (!zc_device_fd_good(pool) || !zc_read_events(pool))
+				pool->device->fd_lost = true;
+		}
 		now_epoch = zc_load_acquire(&v->header->epoch);
 		if (now_epoch != epoch) {
 			epoch = now_epoch;
+			changed = now;
 			zc_wake_all(pool);
 		}
 	}

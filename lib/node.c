@@ -282,3 +282,14 @@ void zc_node_ring(const struct zc_view *v, u32 c)
 	if (zc_load_relaxed(bell) && zc_exchange32(bell, 0))
 		zc_futex_wake(bell);
 }
+
+void zc_nodes_ring(struct zc_pool *pool)
+{
+	const struct zc_view *v = &pool->view;
+	u32 c;
+
+	for (c = 0; pool->may_write && c < ZC_MAX_CLEANERS; c++)
+		if (zc_life_state(zc_load_acquire(&v->cleaner_slots[c].life)) ==
+		    ZC_LIFE_LIVE)
+			zc_node_ring(v, c);
+}

@@ -59,5 +59,8 @@ void zc_node_forward(struct zc_node *n, struct zc_packet *p, u64 now_ns);
 void zc_node_sleep(struct zc_node *n, const u32 *awake, u64 deadline_ns);
 /* Wakes node @c if it sleeps. What it is woken for was stored before. */
 void zc_node_ring(const struct zc_view *v, u32 c);
+/* The same of all that there are, if this process may write. */
+struct zc_pool;
+void zc_nodes_ring(struct zc_pool *pool);
 
 #endif /* ZC_LIB_NODE_H */

@@ -30,12 +30,39 @@ u32 zc_peer_incarnation(const struct zc_view *v, u32 peer)
 	return zc_life_state(life) == ZC_LIFE_LIVE ? zc_life_incarnation(life) : 0;
 }
 
+/* The cleaner on duty, ~0: there is none. */
+static u32 zc_on_duty(const struct zc_view *v)
+{
+	u32 c = (u32)zc_load_acquire(&v->hints->duty) - 1;
+
+	return c < ZC_MAX_CLEANERS && zc_node_there(v, c, zc_timestamp()) ? c : ~0U;
+}
+
+void zc_team_ring(struct zc_pool *pool)
+{
+	const struct zc_view *v = &pool->view;
+	u32 c = zc_on_duty(v);
+
+	if (c == ~0U) {
+		/* So that they see it, too. */
+		zc_nodes_ring(pool);
+		return;
+	}
+	if (pool->may_write)
+		zc_node_ring(v, c);
+	else if (zc_load_relaxed(&zc_node_area(v, c)->bell))
+		zc_futex_wake(&zc_node_area(v, c)->bell);
+}
+
 void zc_peer_ring(struct zc_pool *pool, u32 peer)
 {
 	const struct zc_view *v = &pool->view;
 
-	if (!pool->may_write)
+	if (!pool->may_write) {
+		/* The one on duty may. */
+		zc_team_ring(pool);
 		return;
+	}
 	if (zc_peer_is_writer(peer)) {
 		u32 w = peer - ZC_PEER_WRITER(0);
 
@@ -49,27 +76,6 @@ void zc_peer_ring(struct zc_pool *pool, u32 peer)
 		/* It may sleep until there is a message of the other kind. */
 		zc_futex_wake((u32 *)&zc_writer_area(v, w)->head);
 	}
-}
-
-/* The cleaner on duty, ~0: there is none. */
-static u32 zc_on_duty(const struct zc_view *v)
-{
-	u32 c = (u32)zc_load_acquire(&v->hints->duty) - 1;
-
-	return c < ZC_MAX_CLEANERS && zc_node_there(v, c, zc_timestamp()) ? c : ~0U;
-}
-
-static void zc_team_ring(struct zc_pool *pool)
-{
-	const struct zc_view *v = &pool->view;
-	u32 c = zc_on_duty(v);
-
-	if (c == ~0U)
-		return;
-	if (pool->may_write)
-		zc_node_ring(v, c);
-	else if (zc_load_relaxed(&zc_node_area(v, c)->bell))
-		zc_futex_wake(&zc_node_area(v, c)->bell);
 }
 
 /* --- opening ------------------------------------------------------------------------- */

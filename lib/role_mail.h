@@ -55,6 +55,8 @@ static inline bool zc_peer_is_reader(u32 peer)
 	return peer - ZC_PEER_READER(0, 0) < ZC_MAX_WRITERS * ZC_MAX_READERS_PER;
 }
 
+/* Wakes the cleaner on duty if it sleeps, or all if none is. */
+void zc_team_ring(struct zc_pool *pool);
 /* Something is in a mailbox for it. */
 void zc_peer_ring(struct zc_pool *pool, u32 peer);
 

@@ -14,6 +14,8 @@
 #include "zora.h"
 
 #define ZC_TEAM_BEAT_NS		100000000ULL
+/* Of one that has nothing to tell: that it is there is in its region. */
+#define ZC_TEAM_REST_BEAT_NS	5000000000ULL
 #define ZC_TEAM_VOTE_NS		1000000000ULL
 #define ZC_TEAM_SETTLE_NS	200000000ULL
 #define ZC_TEAM_HURRY_NS	10000000ULL
@@ -51,6 +53,18 @@ static u32 zc_team_count(const struct zc_view *v, u64 now)
 	for (i = 0; i < ZC_MAX_CLEANERS; i++)
 		n += zc_cleaner_there(v, i, now);
 	return n;
+}
+
+/* Is one there that the team may end? */
+static bool zc_team_hot(const struct zc_view *v, u64 now)
+{
+	u32 i;
+
+	for (i = 0; i < ZC_MAX_CLEANERS; i++)
+		if (zc_cleaner_there(v, i, now) &&
+		    zc_load_relaxed(&zc_node_area(v, i)->flags) & ZC_NODE_HOT)
+			return true;
+	return false;
 }
 
 /* --- duty -------------------------------------------------------------------------- */
@@ -320,7 +334,8 @@ static void zc_team_beat(struct zc_cleaner *c, u32 leader, u64 now)
 	const struct zc_node_area *a = c->ring.node.area;
 	u64 news[3];
 
-	if (now - c->team.beat_ns < ZC_TEAM_BEAT_NS)
+	if (now - c->team.beat_ns <
+	    (c->busy || c->passing ? ZC_TEAM_BEAT_NS : ZC_TEAM_REST_BEAT_NS))
 		return;
 	c->team.beat_ns = now;
 	news[0] = zc_load_relaxed(&a->position);
@@ -408,6 +423,7 @@ static bool zc_team_has_spare(struct zc_cleaner *c, u64 now)
 	}
 	if (!c->team.spare_ns)
 		c->team.spare_ns = now;
+	c->team.restless |= now >= c->team.shrink_ns;
 	return now - c->team.spare_ns >= ZC_TEAM_SPARE_NS;
 }
 
@@ -424,7 +440,7 @@ static void zc_team_shrink(struct zc_cleaner *c, u64 now)
 	}
 	if (now < t->shrink_ns)
 		return;
-	t->drain.turn_ns = c->idle_ns;
+	t->drain.turn_ns = c->idle_ns < ZC_RESTLESS_NS ? c->idle_ns : ZC_RESTLESS_NS;
 	switch (zc_drain_step(c->pool, &t->drain, now)) {
 	case ZC_DRAINED_ONE:
 		t->shrink_pause_ns = 0;
@@ -477,12 +493,15 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 	bool up, down = false;
 
 	c->team.asked_ns = now;
+	c->team.voted = false;
 	c->scan_ns = s.scan_ns;
 	up = policy.should_scale_up(&s, (int)all, policy.ctx);
 	if (!up)
 		down = policy.should_scale_down(&s, (int)all, policy.ctx);
-	if (!up && !down)
+	/* A wish that cannot come true is not told. */
+	if (up ? (int)all >= policy.max_cleaners : !down || !zc_team_hot(v, now))
 		return;
+	c->team.voted = true;
 	if (zc_team_leads(c))
 		zc_team_vote(c, c->id, up, now);
 	else
@@ -507,6 +526,7 @@ void zc_team_step(struct zc_cleaner *c, u64 now)
 	/* Nothing to scan is an opinion, too. */
 	if (!c->passing && now - c->team.asked_ns > ZC_TEAM_VOTE_NS / 2)
 		zc_team_ask(c, 0, now);
+	c->team.restless = c->team.voted;
 	if (!zc_team_leads(c)) {
 		zc_team_beat(c, zc_duty_node(duty), now);
 		return;

@@ -166,6 +166,7 @@ static void zc_post_missing(struct zc_cleaner *c, u32 w, u32 r, u64 now)
 				     .create_ns = now };
 	u64 news[2];
 
+	c->team.restless |= cursor && cursor < head && !c->post->reader[n].warned;
 	if (!cursor || cursor >= head || cursor != c->post->reader[n].cursor) {
 		c->post->reader[n].cursor = cursor;
 		c->post->reader[n].since_ns = now;

@@ -195,6 +195,7 @@ struct zc_wait {
 	u64 deadline;	/* 0: not waiting yet */
 	u64 spin_until;
 	u64 slice_ns;
+	bool told;	/* cleaners know */
 };
 
 /* Waits a slice for memory or readers; nobody spins on anybody for long. */
@@ -217,6 +218,10 @@ static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
 		zc_store_relaxed(&w->area->wait_node, zc_numa_here());
 		zc_store_release(&w->area->wanted_granules, n);
 		zc_or64(&h->waiting_writers, 1ULL << w->id);
+		/* Where nothing happened for long they sleep for long. */
+		if (!wait->told)
+			zc_team_ring(w->pool);
+		wait->told = true;
 	}
 	until = now + wait->slice_ns;
 	zc_futex_wait(&w->area->wait_word, seen,
@@ -239,7 +244,7 @@ static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
 					   u64 bytes, zc_handle_t *out,
 					   u64 timeout_ns)
 {
-	struct zc_wait wait = { 0, 0, ZC_WAIT_SLICE_MIN_NS };
+	struct zc_wait wait = { .slice_ns = ZC_WAIT_SLICE_MIN_NS };
 	struct zc_claim c;
 
 	for (;;) {

@@ -19,7 +19,8 @@ typedef struct zc_cleaner zc_cleaner_t;
  * struct zc_cleaner_options - how a cleaner works
  * @sz: sizeof(struct zc_cleaner_options): set by ZC_CLEANER_OPTIONS_INIT
  * @period_ns: sleep between two slices while there is something to do; 0: 1 ms
- * @idle_ns: longest sleep while nothing happens in the pool; 0: 100 ms
+ * @idle_ns: longest sleep while nothing happens in the pool; 0: 1 s. A writer that
+ *	waits for memory, a message to the cleaners and a death wake them
  * @slice: blocks and free runs that one slice looks at; 0: 4096
  * @unread_ns: a reader that leaves a message unread for so long gets a
  *	ZC_MSG_MISSING_BLOCK, if this cleaner is on duty; 0: 1 s
