@@ -493,6 +493,7 @@ void zc_shm_watch(struct zc_pool *pool)
 		if (declared || (reaping && b->dead_seen))
 			reaping = !zc_reap_passes(pool, &b->reaper, &b->stop);
 		b->dead_seen = reaping;
+		zc_shm_segments_bury(pool);
 		declared = zc_watch_sleep(pool, now);
 	}
 }

@@ -77,7 +77,7 @@ static void zc_count_roles(const struct zc_view *v, zc_pool_load_t *l)
 u64 zc_free_hint(const struct zc_view *v)
 {
 	u64 sum = zc_load_relaxed(&v->hints->free_granules);
-	u64 total = zc_granules(v);
+	u64 total = zc_granules_live(v);
 
 	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
 }

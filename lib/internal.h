@@ -75,6 +75,8 @@ struct zc_pool {
 	struct zc_messagering *rings;	/* (under @lock) */
 	zc_scaling_policy_t scaling;	/* (under @lock) */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
+	/* Over @map_lock: which thread grows or shrinks it, of those of this process. */
+	pthread_mutex_t segment_lock;
 
 	struct zc_listener listener;	/* zc_pool_next_event() */
 	zc_hooks_t hooks;		/* (under @lock) */
@@ -161,6 +163,9 @@ void zc_shm_detach(struct zc_pool *pool);
 
 /* Allocates a part of control (a role's region) before it is first touched. */
 zc_result_t zc_shm_control_allocate(struct zc_pool *pool, u64 off, u64 bytes);
+
+/* Gives the whole pages of a part of control back, which read as zeros then. */
+void zc_shm_control_punch(struct zc_pool *pool, u64 off, u64 bytes);
 
 /* --- shm_map.c: data segments ---------------------------------------------- */
 

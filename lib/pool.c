@@ -175,6 +175,7 @@ static struct zc_pool *zc_pool_alloc(const struct zc_backend_ops *backend)
 	pool->alive = zc_not_forked;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_mutex_init(&pool->map_lock, NULL);
+	pthread_mutex_init(&pool->segment_lock, NULL);
 	return pool;
 }
 
@@ -182,6 +183,7 @@ static void zc_pool_free(struct zc_pool *pool)
 {
 	pthread_mutex_destroy(&pool->lock);
 	pthread_mutex_destroy(&pool->map_lock);
+	pthread_mutex_destroy(&pool->segment_lock);
 	free(pool);
 }
 

@@ -122,7 +122,7 @@ struct zc_writer {
 	u32 recount;		/* stripe whose hint is looked after next */
 	struct zc_walk deep;	/* bounded walk when nothing else helped */
 	u64 idle_cursor[ZC_MAX_WRITERS];
-	u32 drained;		/* what was draining when it last looked */
+	u32 drained;		/* hints->draining when it last looked */
 	u32 deferred_used;
 	u32 deferred_next;
 	u32 deferred_free;	/* where the search for a free entry begins */
@@ -319,8 +319,9 @@ static inline void zc_drain_look(struct zc_writer *w)
 u32 zc_draining_now(const struct zc_view *v);
 static inline u32 zc_draining(const struct zc_view *v)
 {
-	return zc_likely(!zc_load_relaxed(&v->hints->draining)) ? 0 :
-								   zc_draining_now(v);
+	u32 word = zc_load_relaxed(&v->hints->draining);
+
+	return zc_likely(!(word & ZC_DRAINING_SEGMENT)) ? 0 : zc_draining_now(v);
 }
 /* Free granules of the pool, as members count them: a hint that drifts with deaths. */
 u64 zc_free_hint(const struct zc_view *v);

@@ -58,6 +58,10 @@ void zc_fd_close(int *fd, u64 dev, u64 ino);
 
 /* Would @bytes more fit on the file system and into the machine? */
 zc_result_t zc_room_check(const char *dir, u64 bytes);
+/* ftruncate() without the signal of a limit. 0 or errno. */
+int zc_file_size(int fd, u64 bytes);
+/* The sentence, when a file of @bytes could not be made or allocated. */
+zc_result_t zc_file_fail(int error, u64 bytes, const char *what, const char *dir);
 /* posix_fallocate() in slices that signals cannot stop for ever. 0 or errno. */
 int zc_allocate(int fd, u64 off, u64 bytes);
 
@@ -86,6 +90,8 @@ int zc_populate(void *address, u64 bytes, u64 page_bytes);
 
 /* Makes data segment @n; what somebody left who was killed at that goes. */
 zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n);
+/* Deletes data segment @n, which was never published, and what its descriptors have. */
+void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n);
 /* Takes the memory of data segment @n out of its file; puts some in again. */
 zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n);
 zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n);
@@ -94,11 +100,12 @@ zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
 /* All data files of that id that belong to @owner. */
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
 
-/* --- shm_grow.c --------------------------------------------------------------------- */
+/* --- shm_segment.c ------------------------------------------------------------------ */
 
 zc_result_t zc_shm_grow(struct zc_pool *pool);
 zc_result_t zc_shm_shrink(struct zc_pool *pool, u32 segment);
-/* Puts in order what somebody left who was killed while he did one of both. */
+/* Puts in order what somebody left who died while he did one of both; a look at one word
+ * if there is none. */
 void zc_shm_segments_bury(struct zc_pool *pool);
 
 /* --- shm_remove.c ------------------------------------------------------------------ */

@@ -144,6 +144,19 @@ zc_result_t zc_shm_control_allocate(struct zc_pool *pool, u64 off, u64 bytes)
 			     bytes >> 10, pool->name);
 }
 
+void zc_shm_control_punch(struct zc_pool *pool, u64 off, u64 bytes)
+{
+	u64 first = (off + ZC_LAYOUT_PAGE - 1) & ~(u64)(ZC_LAYOUT_PAGE - 1);
+	u64 end = (off + bytes) & ~(u64)(ZC_LAYOUT_PAGE - 1);
+	int fd = zc_shm_control_fd(pool);
+
+	if (fd >= 0 && first < end)
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first,
+			  (off_t)(end - first));
+	if (fd >= 0 && fd != pool->control_fd)
+		close(fd);
+}
+
 /* --- creation ---------------------------------------------------------------- */
 
 /* A creation id of its own, and a lock file of that name with our lock in it. */
@@ -208,23 +221,21 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 	if (pool->control_fd < 0)
 		return zc_fail_errno("cannot create %s", path);
 	if (!zc_shm_note_fd(pool->control_fd, &pool->control_dev,
-			    &pool->control_ino, &st) ||
-	    ftruncate(pool->control_fd, (off_t)g->control_bytes))
-		return zc_fail_errno("cannot make %s %llu bytes long", path,
-				     g->control_bytes);
+			    &pool->control_ino, &st))
+		return zc_fail_errno("cannot look at %s", path);
+	error = zc_file_size(pool->control_fd, g->control_bytes);
 	/* Regions of roles are allocated when the role is registered. */
-	error = zc_allocate(pool->control_fd, 0, g->off_reader_areas);
+	if (!error)
+		error = zc_allocate(pool->control_fd, 0, g->off_reader_areas);
 	if (!error)
 		error = zc_allocate(pool->control_fd, g->off_hints,
 				    g->off_writer_areas - g->off_hints);
 	if (!error)
 		error = zc_allocate(pool->control_fd, g->off_descs, descs);
-	if (error) {
-		errno = error;
-		return zc_fail_errno("cannot allocate %llu MiB of control memory in %s",
-				     zc_shm_control_needed(g, segments) >> 20,
-				     pool->dir);
-	}
+	if (error)
+		return zc_file_fail(error, error == EFBIG ? g->control_bytes :
+				    zc_shm_control_needed(g, segments), "control",
+				    pool->dir);
 	result = zc_shm_map_control(pool, g);
 	if (result == ZC_OK)
 		zc_pool_format(&pool->view, g, segments);

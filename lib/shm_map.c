@@ -89,8 +89,9 @@ static int zc_segment_make(int fd, const struct zc_data_wish *wish, u32 *kind)
 	int got, error;
 
 	*kind = wish->hugetlb ? ZC_PAGES_HUGETLB : ZC_PAGES_SMALL;
-	if (ftruncate(fd, (off_t)wish->segment_bytes))
-		return errno;
+	error = zc_file_size(fd, wish->segment_bytes);
+	if (error)
+		return error;
 	if (wish->transparent) {
 		got = zc_transparent_make(fd, wish->segment_bytes);
 		if (got < 0)
@@ -128,13 +129,10 @@ static zc_result_t zc_segments_make(struct zc_pool *pool,
 			return zc_fail_errno("cannot create data file %s", path);
 		error = zc_segment_make(fd, wish, &kind);
 		close(fd);
-		if (error) {
-			errno = error;
-			return zc_fail_errno("cannot allocate %llu MiB of data memory in %s",
-					     (u64)wish->segments *
-						     wish->segment_bytes >> 20,
-					     wish->dir);
-		}
+		if (error)
+			return zc_file_fail(error, error == EFBIG ? wish->segment_bytes :
+					    wish->segments * wish->segment_bytes,
+					    "data", wish->dir);
 		/* Not got once: do not try again. */
 		if (kind == ZC_PAGES_SMALL)
 			wish->transparent = false;
@@ -259,17 +257,39 @@ static zc_result_t zc_segment_allocate(struct zc_pool *pool, const char *dir, u3
 	if (error) {
 		if (flags & O_CREAT)
 			unlink(path);
-		errno = error;
-		return zc_fail_errno("cannot allocate %llu MiB of data memory in %s",
-				     wish.segment_bytes >> 20, dir);
+		return zc_file_fail(error, wish.segment_bytes, "data", dir);
 	}
 	zc_store_relaxed(&pool->view.segments[n].page_kind, kind);
+	if (kind < zc_load_relaxed(&pool->view.header->page_kind))
+		zc_store_relaxed(&pool->view.header->page_kind, kind);
 	return ZC_OK;
 }
 
 zc_result_t zc_shm_segment_make(struct zc_pool *pool, const char *dir, u32 n)
 {
 	return zc_segment_allocate(pool, dir, n, O_CREAT | O_EXCL);
+}
+
+void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n)
+{
+	u64 descs = (u64)pool->view.segment_granules * sizeof(struct zc_block_desc);
+	u64 off = (u64)((char *)zc_desc(&pool->view, n << pool->view.segment_shift) -
+			(char *)pool->control);
+	char path[ZC_SHM_PATH];
+	int fd;
+
+	/* Nobody else's descriptors: whole pages. */
+	zc_shm_control_punch(pool, off, descs);
+	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
+		return;
+	/* Whoever may not delete it empties it. */
+	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	if (fd >= 0) {
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			  (off_t)zc_segment_bytes(pool));
+		close(fd);
+	}
+	unlink(path);
 }
 
 zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n)

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,36 @@ zc_result_t zc_room_check(const char *dir, u64 bytes)
 			       "ask for less",
 			       (bytes + ZC_ROOM_SPARE) >> 10, available >> 10);
 	return ZC_OK;
+}
+
+int zc_file_size(int fd, u64 bytes)
+{
+	const struct timespec now = { 0, 0 };
+	sigset_t limit, old, pending;
+	int error;
+
+	/* Past ulimit -f the kernel sends a signal, too, which kills whoever does not ignore it. */
+	sigemptyset(&limit);
+	sigaddset(&limit, SIGXFSZ);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &limit, &old);
+	error = ftruncate(fd, (off_t)bytes) ? errno : 0;
+	if (error == EFBIG && !sigismember(&pending, SIGXFSZ))
+		sigtimedwait(&limit, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return error;
+}
+
+zc_result_t zc_file_fail(int error, u64 bytes, const char *what, const char *dir)
+{
+	if (error == EFBIG)
+		return zc_fail(ZC_ERROR_NO_MEMORY,
+			       "a file of %llu KiB is larger than this process may make: "
+			       "raise its limit (ulimit -f), or ask for less",
+			       bytes >> 10);
+	errno = error;
+	return zc_fail_errno("cannot allocate %llu MiB of %s memory in %s", bytes >> 20,
+			     what, dir);
 }
 
 int zc_allocate(int fd, u64 off, u64 bytes)

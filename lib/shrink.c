@@ -25,7 +25,7 @@ u32 zc_draining_now(const struct zc_view *v)
 	u32 draining = zc_load_relaxed(&v->hints->draining);
 	u64 left = zc_load_relaxed(&v->hints->drain_until_ns) - zc_timestamp();
 
-	return left - 1 < ZC_DRAIN_LEASE_MAX_NS ? draining : 0;
+	return left - 1 < ZC_DRAIN_LEASE_MAX_NS ? draining & ZC_DRAINING_SEGMENT : 0;
 }
 
 static u64 zc_segment_free(const struct zc_view *v, u32 segment)
@@ -46,9 +46,33 @@ static bool zc_drain_refused(const struct zc_drain *d, u32 segment)
 	return d->refused[segment / 64] >> segment % 64 & 1;
 }
 
-/* The emptiest that was not tried yet, + 1; of two the last. */
-static u32 zc_drain_pick(const struct zc_view *v, const struct zc_drain *d)
+/*
+ * Of huge pages that are gone there may be no others, for whoever is led there by what a
+ * hostile writer wrote: on /dev/zerocore, where that is promised, they stay.
+ */
+static bool zc_drain_never(const struct zc_pool *pool, u32 segment)
 {
+	return pool->backend->id == ZC_BACKEND_DEVICE &&
+	       zc_load_relaxed(&pool->view.segments[segment].page_kind) ==
+		       ZC_PAGES_HUGETLB;
+}
+
+static bool zc_drain_possible(const struct zc_pool *pool)
+{
+	const struct zc_view *v = &pool->view;
+	u32 s;
+
+	for (s = 0; s < zc_segments(v); s++)
+		if (zc_segment_state(v, s) == ZC_SEGMENT_READY &&
+		    !zc_drain_never(pool, s))
+			return true;
+	return false;
+}
+
+/* The emptiest that was not tried yet, + 1; of two the last. */
+static u32 zc_drain_pick(const struct zc_pool *pool, const struct zc_drain *d)
+{
+	const struct zc_view *v = &pool->view;
 	u64 most = 0;
 	u32 s, best = 0;
 
@@ -56,7 +80,7 @@ static u32 zc_drain_pick(const struct zc_view *v, const struct zc_drain *d)
 		u64 free;
 
 		if (zc_segment_state(v, s) != ZC_SEGMENT_READY ||
-		    zc_drain_refused(d, s))
+		    zc_drain_refused(d, s) || zc_drain_never(pool, s))
 			continue;
 		free = zc_segment_free(v, s) + 1;
 		if (free >= most) {
@@ -84,10 +108,12 @@ static bool zc_drain_begin(struct zc_pool *pool, struct zc_drain *d, u64 now)
 	const struct zc_view *v = &pool->view;
 	u32 draining = zc_load_relaxed(&v->hints->draining);
 
-	if (draining && zc_draining_now(v))
+	if (zc_draining_now(v))
 		return false;		/* somebody else is at it */
+	/* Another number: who has seen the same segment drain before looks again. */
+	d->mark = ((draining & ~ZC_DRAINING_SEGMENT) + ZC_DRAINING_ONE) | d->segment;
 	zc_store_relaxed(&v->hints->drain_until_ns, now + d->lease_ns);
-	if (!zc_cas32(&v->hints->draining, &draining, d->segment))
+	if (!zc_cas32(&v->hints->draining, &draining, d->mark))
 		return false;
 	d->begun_ns = now;
 	d->tried_ns = 0;
@@ -97,10 +123,11 @@ static bool zc_drain_begin(struct zc_pool *pool, struct zc_drain *d, u64 now)
 
 void zc_drain_end(struct zc_pool *pool, struct zc_drain *d)
 {
-	u32 mine = d->segment;
+	u32 mine = d->mark;
 
-	if (mine)
-		zc_cas32(&pool->view.hints->draining, &mine, 0);
+	if (d->segment)
+		zc_cas32(&pool->view.hints->draining, &mine,
+			 mine & ~ZC_DRAINING_SEGMENT);
 	d->segment = 0;
 }
 
@@ -113,7 +140,7 @@ enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
 		d->lease_ns = d->turn_ns * 2 + ZC_DRAIN_LEASE_NS;
 		if (d->lease_ns > ZC_DRAIN_LEASE_MAX_NS)
 			d->lease_ns = ZC_DRAIN_LEASE_MAX_NS;
-		d->segment = zc_drain_pick(v, d);
+		d->segment = zc_drain_pick(pool, d);
 		if (!d->segment)
 			return ZC_DRAINED_ALL_TRIED;
 		if (!zc_drain_begin(pool, d, now)) {
@@ -122,6 +149,11 @@ enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
 		}
 	}
 	segment = d->segment - 1;
+	/* Stopped for longer than the lease: somebody else is at it, or was. */
+	if (zc_load_relaxed(&v->hints->draining) != d->mark) {
+		d->segment = 0;
+		return ZC_DRAINED_NOT_YET;
+	}
 	zc_store_relaxed(&v->hints->drain_until_ns, now + d->lease_ns);
 	if (zc_segment_free(v, segment) == v->segment_granules ||
 	    now - d->tried_ns > ZC_DRAIN_TRY_NS) {
@@ -156,6 +188,13 @@ static zc_result_t zc_shrink_one(struct zc_pool *pool, u64 deadline)
 		now = zc_timestamp();
 		if (once && now >= deadline)
 			break;
+		/* Others may shrink it, too. */
+		if (zc_segments_live(&pool->view) <= 1) {
+			zc_drain_end(pool, &d);
+			return zc_fail(ZC_ERROR_INVALID,
+				       "pool %s has one segment left, which it keeps",
+				       pool->name);
+		}
 		drained = zc_drain_step(pool, &d, now);
 		if (drained == ZC_DRAINED_ONE)
 			return ZC_OK;
@@ -187,17 +226,16 @@ zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s was opened without write permission",
 			       pool->name);
+	if (segments && !zc_drain_possible(pool))
+		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			       "pool %s has huge pages of the kernel's reserve, which "
+			       "stay as long as it does: one that is to shrink is "
+			       "created with ZC_HUGE_TRANSPARENT (--huge transparent)", pool->name);
 	/* Somebody must take back what was read; a pool may have no cleaner. */
 	if (segments && timeout_ns)
 		zc_cleaner_new(pool, &options, ZC_CLEANER_GUEST, &cleaner);
-	while (segments-- && result == ZC_OK) {
-		if (zc_segments_live(&pool->view) <= 1)
-			result = zc_fail(ZC_ERROR_INVALID,
-					 "pool %s has one segment left, which it keeps",
-					 pool->name);
-		else
-			result = zc_shrink_one(pool, deadline);
-	}
+	while (segments-- && result == ZC_OK)
+		result = zc_shrink_one(pool, deadline);
 	zc_cleaner_stop(cleaner);
 	return result;
 }

@@ -11,6 +11,7 @@
 struct zc_drain {
 	u64 turn_ns;		/* how often its owner makes a step, at least */
 	u32 segment;		/* + 1; 0: none */
+	u32 mark;		/* hints->draining as this one has set it */
 	u64 lease_ns;
 	u64 begun_ns;
 	u64 tried_ns;

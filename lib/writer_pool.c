@@ -116,9 +116,10 @@ void zc_cached_return(struct zc_writer *w)
 void zc_drain_leave(struct zc_writer *w)
 {
 	const struct zc_view *v = &w->pool->view;
-	u32 draining = zc_draining(v);
+	u32 draining;
 
 	w->drained = zc_load_relaxed(&v->hints->draining);
+	draining = zc_draining(v);
 	if (!draining)
 		return;
 	zc_kept_flush(w);

@@ -64,6 +64,9 @@ static void zc_clean_count(struct zc_clean *c, u64 word)
 	c->now.runs++;
 	switch (zc_word_state(word)) {
 	case ZC_STATE_FREE:
+		/* There is no memory, or not for long. */
+		if (zc_word_owner(word) == ZC_OWNER_REMOVER)
+			break;
 		if (zc_word_owner(word) != ZC_OWNER_NONE) {
 			c->now.claimed += n;
 			break;

@@ -77,6 +77,8 @@
 	X(shrink_marked)                                                      \
 	X(shrink_emptied)                                                     \
 	X(shrink_done)                                                        \
+	X(remover_came)                                                       \
+	X(remover_left)                                                       \
 	X(mail_collected)                                                     \
 	X(mail_sent)                                                          \
 	X(mail_taken)                                                         \

@@ -112,6 +112,8 @@ ZC_AT(zc_hints, draining, 24);
 ZC_AT(zc_hints, drain_until_ns, 32);
 ZC_AT(zc_hints, removing, 40);
 ZC_AT(zc_hints, placement, 44);
+ZC_AT(zc_hints, remover, 48);
+_Static_assert(ZC_MAX_SEGMENTS < ZC_DRAINING_SEGMENT, "segments fit");
 
 ZC_SIZE(zc_mail_head, 16);
 ZC_SIZE(zc_mailbox, 576);

@@ -6,32 +6,64 @@
  * everything to the right of it, up to the end of the segment or to what somebody has.
  */
 #include "killpoint.h"
+#include "reclaim.h"
 #include "run.h"
 #include "segment.h"
 
-bool zc_segment_take(const struct zc_view *v, u32 segment)
-{
-	u32 first = segment << v->segment_shift, length, want;
-	u64 word = zc_load_acquire(&zc_desc(v, first)->word);
+/* Runs of one granule each, in a segment of 2^24: a slice is some 100 us. */
+#define ZC_TAKE_GRANULES	4096U
+/* Walks of one that gives back: each may lose its way where others merge. */
+#define ZC_GIVE_TRIES		8
 
-	if (!zc_run_claim(v, first, &word, ZC_OWNER_REMOVER))
-		return false;
-	ZC_KILLPOINT(segment_claimed);
-	length = zc_word_length(word);
+/* An orphan that nobody holds any more: in a pool at rest nobody else comes by. */
+static bool zc_segment_orphan(const struct zc_view *v, u32 granule)
+{
+	u64 word = zc_load_acquire(&zc_desc(v, granule)->word);
+
+	return zc_word_state(word) == ZC_STATE_CLEAN &&
+	       zc_word_owner(word) == ZC_OWNER_ORPHAN &&
+	       zc_orphan_finish(v, granule, word);
+}
+
+/* Up to what somebody has.  Return: granules. */
+static u32 zc_segment_grow(const struct zc_view *v, u32 first, u32 length)
+{
+	u32 want;
+
 	do {
 		zc_relax();
-		want = length + v->stripe_granules;
+		want = length + ZC_TAKE_GRANULES;
 		if (want > v->segment_granules)
 			want = v->segment_granules;
 		length = zc_run_grow(v, first, want, ZC_OWNER_REMOVER);
 	} while (length >= want && length < v->segment_granules);
-	if (length == v->segment_granules)
+	return length;
+}
+
+bool zc_segment_take(const struct zc_view *v, u32 segment)
+{
+	u32 first = segment << v->segment_shift, length, more;
+	u64 word;
+
+	zc_segment_orphan(v, first);
+	word = zc_load_acquire(&zc_desc(v, first)->word);
+	if (!zc_run_claim(v, first, &word, ZC_OWNER_REMOVER))
+		return false;
+	ZC_KILLPOINT(segment_claimed);
+	more = zc_segment_grow(v, first, zc_word_length(word));
+	/* Each time it is longer, or this ends: whatever somebody writes there. */
+	for (length = 0; more > length && more < v->segment_granules;) {
+		length = more;
+		if (zc_segment_orphan(v, first + length))
+			more = zc_segment_grow(v, first, length);
+	}
+	if (more == v->segment_granules)
 		return true;
-	zc_segment_give(v, segment);
+	zc_run_free(v, first, ZC_OWNER_REMOVER);
 	return false;
 }
 
-void zc_segment_give(const struct zc_view *v, u32 segment)
+static bool zc_segment_give_once(const struct zc_view *v, u32 segment)
 {
 	struct zc_walk walk = { .segment = segment };
 	u32 granule;
@@ -47,13 +79,30 @@ void zc_segment_give(const struct zc_view *v, u32 segment)
 		zc_run_free(v, granule, ZC_OWNER_REMOVER);
 		ZC_KILLPOINT(segment_given);
 	}
+	return !walk.skipped;
+}
+
+bool zc_segment_give(const struct zc_view *v, u32 segment)
+{
+	u32 tries = ZC_GIVE_TRIES;
+
+	while (tries--)
+		if (zc_segment_give_once(v, segment))
+			return true;
+	return false;
+}
+
+u32 zc_segments_ready(const struct zc_view *v)
+{
+	u32 s, n = 0;
+
+	for (s = 0; s < zc_segments(v); s++)
+		n += zc_segment_state(v, s) == ZC_SEGMENT_READY;
+	return n;
 }
 
 void zc_segments_count(const struct zc_view *v)
 {
-	u32 s, retired = 0;
-
-	for (s = 0; s < zc_segments(v); s++)
-		retired += zc_segment_state(v, s) != ZC_SEGMENT_READY;
-	zc_store_relaxed(&v->header->retired_segments, retired);
+	zc_store_relaxed(&v->header->retired_segments,
+			 zc_segments(v) - zc_segments_ready(v));
 }

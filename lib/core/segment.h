@@ -3,7 +3,8 @@
  * segment.h - all granules of a segment at once: taken, so that its memory can go, and
  * given back.
  *
- * One at a time: the caller holds the lock of the pool's segments.
+ * One at a time: the caller holds the lock of the pool's segments.  All others go on
+ * meanwhile.
  */
 #ifndef ZC_CORE_SEGMENT_H
 #define ZC_CORE_SEGMENT_H
@@ -26,7 +27,7 @@ static inline void zc_segment_set(const struct zc_view *v, u32 segment, u32 stat
  * @segment: READY
  *
  * All or nothing: who dies on the way leaves runs of ZC_OWNER_REMOVER, which
- * zc_segment_give() frees.
+ * zc_segment_give() frees.  Ends orphans that nobody holds.
  * Return: true: nobody else has anything there, and nobody will.
  */
 bool zc_segment_take(const struct zc_view *v, u32 segment);
@@ -35,8 +36,14 @@ bool zc_segment_take(const struct zc_view *v, u32 segment);
  * zc_segment_give() - free what the remover has in a segment
  * @v: the pool
  * @segment: READY: there is memory
+ *
+ * Return: false: not all of it was seen, because others split and join there; or
+ * because somebody wrote nonsense there.
  */
-void zc_segment_give(const struct zc_view *v, u32 segment);
+bool zc_segment_give(const struct zc_view *v, u32 segment);
+
+/* Segments that have memory, counted: one must stay. */
+u32 zc_segments_ready(const struct zc_view *v);
 
 /* Counts the segments without memory, for zc_granules_live(). */
 void zc_segments_count(const struct zc_view *v);

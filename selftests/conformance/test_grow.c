@@ -3,6 +3,7 @@
  * test_grow.c - a pool grows by segments, and its members go on.
  */
 #include <string.h>
+#include <sys/resource.h>
 
 #include "harness.h"
 
@@ -104,6 +105,27 @@ static void growing_pool_has_small_segments(void)
 	pool = t_pool_create(&options);
 	CHECK_EQ(t_segment_bytes(pool), SEGMENT);
 	CHECK_EQ(bytes_of(pool), 4 * SEGMENT);
+	t_pool_close(pool);
+}
+
+/* What a file of this process may have: told, and not killed for. */
+static void limit_of_files_is_told(void)
+{
+	struct rlimit limit = { SEGMENT / 2, SEGMENT / 2 };
+	zc_pool_options_t options = growing();
+	zc_pool_t *pool = growing_pool(), *other;
+
+	CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+	if (t_backend_is_shm()) {
+		CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_NO_MEMORY);
+		CHECK(strstr(zc_last_error(), "ulimit"));
+		CHECK_RESULT(zc_pool_create(t_name(1), &options, &other),
+			     ZC_ERROR_NO_MEMORY);
+		CHECK_EQ(bytes_of(pool), 2 * SEGMENT);
+	} else {
+		CHECK_OK(zc_pool_grow(pool, 1));
+	}
+	t_pool_check_rest(pool);
 	t_pool_close(pool);
 }
 
@@ -238,6 +260,7 @@ int main(int argc, char **argv)
 		T_CASE(pool_grows_when_asked),
 		T_CASE(bad_growth_is_refused),
 		T_CASE(growing_pool_has_small_segments),
+		T_CASE(limit_of_files_is_told),
 		T_CASE(members_meet_new_segments),
 		T_CASE(rivals_add_a_segment_each),
 		T_CASE(burst_makes_a_pool_grow),

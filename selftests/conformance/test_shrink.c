@@ -248,6 +248,66 @@ static void segments_come_and_go_under_load(void)
 	t_pool_close(pool);
 }
 
+/* Two who shrink a pool of two segments at once: the second takes not the last. */
+static void shrinks_by_one(void *arg)
+{
+	zc_result_t result;
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	pool = t_pool_open();
+	t_say(t_parent(), "there");
+	result = zc_pool_shrink(pool, 1, t_wait_ns());
+	CHECK(result == ZC_OK || result == ZC_ERROR_INVALID);
+	t_say_number(t_parent(), "shrank", result == ZC_OK);
+	t_pool_close(pool);
+}
+
+static uint32_t cleaners_of(zc_pool_t *pool)
+{
+	zc_pool_load_t load = { .sz = sizeof(load) };
+
+	CHECK_OK(zc_pool_get_load(pool, &load));
+	return load.cleaners;
+}
+
+static void last_segment_stays(void)
+{
+	struct t_peer *child[2];
+	zc_handle_t handle[100];
+	struct t_writer writer;
+	unsigned int i, nr = 0;
+	uint64_t shrank = 0;
+	zc_pool_t *pool;
+
+	for (i = 0; i < 2; i++)
+		child[i] = t_spawn("shrinker", shrinks_by_one, NULL);
+	pool = pool_of(2);
+	t_writer_open(&writer, pool, "shrink/last/main", NULL);
+	while (nr < 100 && zc_writer_acquire_block(writer.role, 30000, &handle[nr],
+						   0) == ZC_OK)
+		nr++;
+	for (i = 0; i < 2; i++) {
+		t_say(child[i], "open");
+		t_hear(child[i], "there");
+	}
+	/* Both are at it, and none gets anywhere. */
+	T_UNTIL(cleaners_of(pool) == 2);
+	while (nr)
+		CHECK_OK(zc_writer_cancel_block(writer.role, handle[--nr]));
+	t_writer_close(&writer);
+	for (i = 0; i < 2; i++) {
+		shrank += t_hear_number(child[i], "shrank");
+		t_join(child[i]);
+	}
+	CHECK_EQ(shrank, 1);
+	CHECK_EQ(bytes_of(pool), SEGMENT);
+	t_pool_check_rest(pool);
+	t_pool_acquire_all(pool, "shrink/all/main");
+	t_pool_close(pool);
+}
+
 /* --- by itself ------------------------------------------------------------------------- */
 
 /*
@@ -303,6 +363,7 @@ int main(int argc, char **argv)
 		T_CASE(bad_shrinking_is_refused),
 		T_CASE(writer_at_work_moves_out),
 		T_CASE(segments_come_and_go_under_load),
+		T_CASE(last_segment_stays),
 		T_CASE(burst_leaves_a_pool_as_it_was),
 		T_END
 	};

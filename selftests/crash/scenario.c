@@ -514,6 +514,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "node_", cleaner_first },	{ "packet_", cleaner_first },
 		{ "duty_", cleaner_first },	{ "mail_", cleaner_first },
 		{ "grow_", cleaner_first },	{ "segment_", cleaner_first },
+		{ "remover_", cleaner_first },
 		{ "revive_", cleaner_first },	{ "shrink_", cleaner_first },
 		{ "keys_", cleaner_first },
 	};

@@ -6,7 +6,9 @@
  * look at the segment's state in lib/writer_pool.c (zc_writer_take).
  *
  * A segment of G runs, each FREE of nobody, of a writer or of the remover. Wardens, who
- * hold the lock, which goes with them when they die:
+ * hold the lock, which goes with them when they die, and which one may lose in the middle
+ * (LOSE); whoever has it looks who the remover is, gives up if that one is alive, and is
+ * the remover himself till he is done:
  * shrink:
  *   a. removing = 1; claim run after run; not all: give back what was claimed, be done
  *   b. state = RETIRING; punch; state = RETIRED; removing = 0
@@ -25,6 +27,9 @@
  * memory and all of it the remover's (left).
  *
  * @variant base               quick pass
+ * @variant lose               quick pass -DLOSE opt=2
+ * @variant lock_only          quick fail:left -DLOSE -DMUT_LOCK_ONLY
+ * @variant never_taken_over   quick fail:left -DMUT_NEVER_TAKEN_OVER
  * @variant three_wardens      quick pass -DK=3 opt=2
  * @variant two_writers        quick pass -DWRITERS=2 opt=2
  * @variant punch_early        quick fail:left -DMUT_PUNCH_EARLY
@@ -60,14 +65,25 @@ byte state = READY;
 bool has_memory = true;
 bool removing = false;
 byte lock = 0;			/* 0: nobody holds it */
+byte remover = 0;		/* who is at it; he may be dead */
+bool dead[K + 2];		/* what /proc says */
+bool lost = false;		/* ghost: a lock was lost once */
 byte ended = 0;			/* ghost: wardens that are no more */
 
 #define MAYDIE(k)						\
 	if							\
 	:: true							\
 	:: k <= K ->						\
-		atomic { if :: lock == k -> lock = 0 :: else fi; goto out }	\
+		atomic { if :: lock == k -> lock = 0 :: else fi;		\
+			 dead[k] = true; goto out }				\
+	:: MAYLOSE(k)								\
 	fi
+
+#ifdef LOSE
+#define MAYLOSE(k) atomic { lock == k && !lost -> lost = true; lock = 0 }
+#else
+#define MAYLOSE(k) false
+#endif
 
 inline punch()
 {
@@ -129,6 +145,19 @@ proctype Warden(byte k)
 #endif
 	atomic { lock == 0 -> lock = k };
 	MAYDIE(k);
+#ifndef MUT_LOCK_ONLY
+	atomic {
+		if
+#ifdef MUT_NEVER_TAKEN_OVER
+		:: remover == 0 -> remover = k
+#else
+		:: remover == 0 || dead[remover] -> remover = k
+#endif
+		:: else -> goto unlock
+		fi
+	};
+	MAYDIE(k);
+#endif
 	repair(k);
 	if
 	:: k > K -> goto look
@@ -199,7 +228,15 @@ proctype Warden(byte k)
 		removing = false
 	fi;
 	MAYDIE(k);
-	lock = 0;
+	atomic { if :: remover == k -> remover = 0 :: else fi };
+	MAYDIE(k);
+unlock:
+	atomic {
+		/* it is the last one's: he found somebody where nobody can be */
+		left = (k <= K);
+		assert(left);
+		if :: lock == k -> lock = 0 :: else fi
+	};
 	goto out;
 look:
 	/* nobody is left who could be at it: but writers are */
@@ -217,6 +254,7 @@ look:
 	};
 	lock = 0;
 out:
+	skip;
 	ended++
 }
 

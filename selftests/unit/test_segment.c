@@ -89,6 +89,35 @@ Test(segment, in_use_it_is_not_taken)
 	}
 }
 
+/* Who held it lets go, and in a pool at rest nobody comes by but the remover. */
+Test(segment, orphans_that_nobody_holds_are_ended)
+{
+	static const u32 where[] = { 0, 5, UNIT_STRIPE, 9 * UNIT_STRIPE + 3 };
+	struct zc_view *v = &world.p.view;
+	u32 i;
+
+	world_init();
+	unit_member_join(&world.p, 1);
+	unit_reader_join(&world.p, 0, 2, 1, 0);
+	for (i = 0; i < sizeof(where) / sizeof(*where); i++) {
+		u64 s = unit_commit(&world.p, 0, where[i], 2);
+		u64 *word = &v->descs[where[i]].word;
+
+		unit_hold(&world.p, 0, 2, i, s);
+		*word = zc_word(zc_word_generation(*word) + 1, zc_word_length(*word),
+				ZC_OWNER_ORPHAN, ZC_STATE_CLEAN);
+		must(!zc_segment_take(v, 0));
+	}
+	for (i = 0; i < sizeof(where) / sizeof(*where); i++) {
+		must(!zc_segment_take(v, 0));
+		unit_hold(&world.p, 0, 2, i, 0);
+	}
+	must(zc_segment_take(v, 0));
+	one_run_of_the_remover();
+	must_ok(unit_hints(&world.p));
+	unit_pool_fini(&world.p);
+}
+
 Test(segment, those_without_memory_are_counted)
 {
 	const struct zc_view *v = &world.p.view;

@@ -280,11 +280,13 @@ struct zc_ioc_cleaner {
 
 /**
  * struct zc_ioc_segment - ZC_IOC_SEGMENT_ADD, ZC_IOC_SEGMENT_REMOVE
- * @segment: gets, or says, its number; numbers are never used again
+ * @segment: gets, or says, its number; one that was removed is the first to come back
  * @page_kind: gets what was got (add)
  *
  * Needs ZC_JOIN_WRITE.  Removal frees the data pages of a segment in which nothing
- * is claimed or committed (EBUSY); its descriptors stay mapped and say so.
+ * is claimed or committed (EBUSY); its descriptors stay mapped and say so.  The last
+ * one stays (EBUSY), and so do segments of hugetlb pages (EOPNOTSUPP): whoever is led
+ * to a place without memory gets some there, but of hugetlb pages there may be none.
  */
 struct zc_ioc_segment {
 	__u32	segment;

@@ -398,10 +398,13 @@ struct zc_segment_record {
  * @free_granules: granules that nobody owns
  * @waiting_writers: bit w: writer w waits for memory
  * @duty: which cleaner leads the others (CAS)
- * @draining: segment + 1 that is to become empty: take nothing there; 0: none (CAS)
+ * @draining: segment + 1 that is to become empty: take nothing there; 0: none; in the
+ *	high half how many times there was one (CAS)
  * @drain_until_ns: CLOCK_MONOTONIC: afterwards @draining counts as 0
  * @removing: segment + 1 whose memory somebody is taking or giving; he may be dead
  * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
+ * @remover: who takes or gives the memory of a segment: the member's incarnation in the
+ *	high half, its index + 1; 0: nobody (CAS; plain shared memory)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
@@ -415,8 +418,12 @@ struct zc_hints {
 	__u64	drain_until_ns;
 	__u32	removing;
 	__u32	placement;
-	__u64	reserved[2];
+	__u64	remover;
+	__u64	reserved;
 };
+
+#define ZC_DRAINING_SEGMENT	0xffffU
+#define ZC_DRAINING_ONE		0x10000U
 
 enum zc_page_kind {
 	ZC_PAGES_SMALL		= 0,
