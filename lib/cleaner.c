@@ -54,13 +54,38 @@ static void zc_clean_offer(void *ctx, u32 granule, u32 granules)
 	zc_offer(c->pool, granule, granules);
 }
 
-/* Less than a quarter is free, or somebody waits. */
-static bool zc_scarce(const struct zc_view *v)
+static bool zc_topic_is_due(struct zc_cleaner *c, u32 w, u64 life, bool scarce, u64 now)
 {
-	u64 total = zc_granules_live(v);
+	const struct zc_topic *t = &c->topic[w];
+	bool live = zc_life_state(life) == ZC_LIFE_LIVE;
+	zc_topic_stats_t stats = {
+		.sz = sizeof(stats),
+		.writer = w,
+		.has_writer = live,
+		.messages = t->head ? t->head - 1 : 0,
+		.rest_ns = now - t->moved_ns,
+		.level = c->level,
+		.usual = !live || scarce || now - t->moved_ns >= ZC_CLEAN_REST_NS,
+	};
 
-	return zc_load_relaxed(&v->hints->waiting_writers) ||
-	       zc_load_relaxed(&v->hints->free_granules) < total / 4;
+	return zc_ask_reclaim(&c->strategies, &stats);
+}
+
+static zc_clean_stats_t zc_clean_stats(const struct zc_cleaner *c, u64 usual)
+{
+	const struct zc_view *v = &c->pool->view;
+
+	return (zc_clean_stats_t){
+		.sz = sizeof(zc_clean_stats_t),
+		.cleaner = c->id,
+		.total_bytes = zc_granules_live(v) << v->granule_shift,
+		.free_bytes = zc_free_hint(v) << v->granule_shift,
+		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
+		.level = c->level,
+		.moved = zc_motion(v) != c->seen,
+		.busy = c->busy,
+		.usual = usual,
+	};
 }
 
 static u64 zc_mix(u64 h, u64 x)
@@ -128,7 +153,7 @@ static u64 zc_clean_topic(struct zc_cleaner *c, u32 w, u64 life, u64 now)
 static u64 zc_clean_topics(struct zc_cleaner *c, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
-	bool scarce = zc_scarce(v);
+	bool scarce = zc_ask_relief(&c->strategies, c->level) & ZC_RELIEF_RECLAIM;
 	u64 freed = 0;
 	u32 w;
 
@@ -144,8 +169,7 @@ static u64 zc_clean_topics(struct zc_cleaner *c, u64 now)
 			t->head = head;
 			t->moved_ns = now;
 		}
-		if (zc_life_state(life) == ZC_LIFE_LIVE && !scarce &&
-		    now - t->moved_ns < ZC_CLEAN_REST_NS)
+		if (!zc_topic_is_due(c, w, life, scarce, now))
 			continue;
 		freed += zc_clean_topic(c, w, life, now);
 	}
@@ -193,23 +217,28 @@ static bool zc_cleaner_slice(struct zc_cleaner *c)
 {
 	const struct zc_view *v = &c->pool->view;
 	bool waits = zc_load_relaxed(&v->hints->waiting_writers);
-	u64 now = zc_timestamp(), motion;
-	u64 freed = zc_clean_topics(c, now);
+	u64 now = zc_timestamp(), motion, freed;
+	zc_clean_stats_t stats;
 
+	zc_strategies_look(c->pool, &c->strategies);
+	c->level = zc_level_now(&c->strategies, v, c->level);
+	freed = zc_clean_topics(c, now);
 	c->reclaimed += freed;
 	if (waits && !c->waited)
 		c->seen = 0;
 	c->waited = waits;
 	if (!c->passing) {
 		motion = zc_motion(v);
-		if (motion == c->seen && !freed)
-			return false;
+		stats = zc_clean_stats(c, motion != c->seen || freed);
+		if (!zc_ask_scan(&c->strategies, &stats))
+			return freed;
 		c->seen = motion;
 		c->began_ns = now;
 		zc_clean_begin(v, &c->clean);
 		c->passing = true;
 	}
-	if (zc_clean_slice(v, &c->clean, c->slice)) {
+	stats = zc_clean_stats(c, c->slice);
+	if (zc_clean_slice(v, &c->clean, zc_ask_slice(&c->strategies, &stats))) {
 		c->passing = false;
 		/* There may be more: a claim merges no more than a batch. */
 		if (c->clean.last.merged || c->clean.last.adopted)
@@ -228,6 +257,7 @@ static bool zc_cleaner_slice(struct zc_cleaner *c)
 static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 {
 	u64 most = c->idle_ns, now;
+	zc_clean_stats_t stats;
 	u32 packets, mine;
 
 	c->busy = zc_cleaner_slice(c);
@@ -244,6 +274,8 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 	*sleep_ns = c->busy ? c->period_ns : 2 * *sleep_ns;
 	if (*sleep_ns > most)
 		*sleep_ns = most > c->period_ns ? most : c->period_ns;
+	stats = zc_clean_stats(c, *sleep_ns);
+	*sleep_ns = zc_ask_pause(&c->strategies, &stats);
 	pthread_mutex_lock(&c->lock);
 	c->stats.resting = !c->busy && c->stats.passes;
 	c->stats.leads = zc_team_leads(c);

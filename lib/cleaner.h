@@ -64,6 +64,8 @@ struct zc_cleaner {
 	struct zc_messagering ring;
 	struct zc_clean clean;
 	struct zc_topic topic[ZC_MAX_WRITERS];
+	struct zc_strategies strategies;	/* a copy */
+	zc_pressure_t level;
 	u64 seen;		/* what the pool had come to when the pass began */
 	u64 began_ns;
 	u64 counted_ns;		/* last pass that was counted */

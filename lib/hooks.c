@@ -93,20 +93,20 @@ void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 {
 	const struct zc_view *v = &pool->view;
-	u64 total = zc_granules_live(v);
-	u64 free = zc_free_hint(v);
-	zc_pressure_t level = ZC_PRESSURE_OK;
+	u64 total = zc_granules_live(v), free = zc_free_hint(v);
+	zc_pressure_t before = pool->pressure, level;
+	struct zc_strategies s;
 
 	if (!total)
 		return;		/* somebody wrote that there is nothing */
-	if (zc_load_relaxed(&v->hints->waiting_writers))
-		level = ZC_PRESSURE_FULL;
-	else if (free < total / 4)
-		level = ZC_PRESSURE_HIGH;
-	if (level == pool->pressure)
-		return;
+	zc_strategies_fetch(pool, &s);
+	level = zc_level_now(&s, v, before);
 	pool->pressure = level;
-	h->backpressure(pool, level, (u32)((total - free) * 100 / total), h->ctx);
+	if (level != before && (zc_ask_relief(&s, level) |
+				zc_ask_relief(&s, before)) & ZC_RELIEF_HOOK)
+		h->backpressure(pool, level,
+				free < total ? (u32)((total - free) * 100 / total) : 0,
+				h->ctx);
 }
 
 void zc_hook_tick(struct zc_pool *pool, bool listen)
@@ -117,7 +117,7 @@ void zc_hook_tick(struct zc_pool *pool, bool listen)
 	u32 n;
 
 	if (!zc_load_acquire(&pool->hooked)) {
-		pool->pressure = ZC_PRESSURE_OK;
+		pool->pressure = ZC_PRESSURE_NONE;
 		return;
 	}
 	/*

@@ -17,6 +17,7 @@
 #include "core/reaper.h"
 #include "core/run.h"
 #include "core/view.h"
+#include "strategy.h"
 
 struct zc_background;
 struct zc_backend_ops;
@@ -74,6 +75,7 @@ struct zc_pool {
 	struct zc_cleaner *cleaners;	/* (under @lock) */
 	struct zc_messagering *rings;	/* (under @lock) */
 	zc_scaling_policy_t scaling;	/* (under @lock) */
+	struct zc_strategies strategies;	/* (under @lock); version: anybody */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
 	/* Over @map_lock: which thread grows or shrinks it, of those of this process. */
 	pthread_mutex_t segment_lock;
@@ -83,7 +85,7 @@ struct zc_pool {
 	u64 hooked_ns;			/* when they were set (under @lock) */
 	u32 hooked;			/* there are some: @lock need not be taken */
 	struct zc_listener hook_listener;	/* the background thread's */
-	zc_pressure_t pressure;		/* as it was last told; likewise */
+	zc_pressure_t pressure;		/* as it was last seen; likewise */
 	struct zc_background *background;
 	struct zc_pool *next;		/* (under zc_pools_lock) */
 };
@@ -188,6 +190,14 @@ u64 zc_segment_bytes(const struct zc_pool *pool);
 
 /* Ends all cleaners of this process. */
 void zc_cleaners_close(struct zc_pool *pool);
+
+/* --- strategy.c ----------------------------------------------------------------- */
+
+static inline void zc_strategies_look(struct zc_pool *pool, struct zc_strategies *s)
+{
+	if (zc_unlikely(zc_load_acquire(&pool->strategies.version) != s->version))
+		zc_strategies_fetch(pool, s);
+}
 
 /* --- grow.c ------------------------------------------------------------------ */
 

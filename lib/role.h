@@ -109,6 +109,7 @@ struct zc_writer {
 	struct zc_holds look_holds;
 	u64 used_granules;	/* claimed, published, deferred, kept */
 	u64 footprint_granules;	/* 0: by block size */
+	struct zc_strategies strategies;	/* a copy */
 	u32 footprint_for;	/* last block size asked about, */
 	u64 footprint_now;	/* and its answer */
 	u64 quota_granules;
@@ -325,6 +326,8 @@ static inline u32 zc_draining(const struct zc_view *v)
 }
 /* Free granules of the pool, as members count them: a hint that drifts with deaths. */
 u64 zc_free_hint(const struct zc_view *v);
+/* What a strategy of allocation is told; @run: granules left of a run that is split. */
+zc_alloc_stats_t zc_alloc_stats(const struct zc_writer *w, u32 n, u32 run, u64 usual);
 /* Counts what is free in one more stripe. */
 void zc_recount(struct zc_writer *w);
 /* Gives an owned run, FREE or CLEAN, back to everybody, and says so. */

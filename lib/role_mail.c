@@ -164,12 +164,33 @@ static u32 zc_bell_mix(u32 keys, u32 mail)
 
 /* --- receiving -------------------------------------------------------------------------- */
 
+/* Of levels that nobody asked for only the last counts. */
+static bool zc_role_queue_newer(struct zc_role_mail *m, const struct zc_mail_head *head,
+				const void *payload)
+{
+	u32 pos = 0;
+
+	while (pos < m->queued) {
+		struct zc_mail_head *old = (void *)((char *)m->queue + pos);
+
+		if (old->type == head->type && old->bytes == head->bytes) {
+			memcpy(old, head, sizeof(*head));
+			memcpy(old + 1, payload, head->bytes);
+			return true;
+		}
+		pos += (u32)(sizeof(*old) + old->bytes + 7) & ~7u;
+	}
+	return false;
+}
+
 static void zc_role_queue(struct zc_role_mail *m, const struct zc_mail_head *head,
 			  const void *payload)
 {
 	u32 bytes = (u32)(sizeof(*head) + head->bytes + 7) & ~7u;
 	char *to = (char *)m->queue + m->queued;
 
+	if (head->type == ZC_MSG_BACKPRESSURE && zc_role_queue_newer(m, head, payload))
+		return;
 	if (m->queued + bytes > ZC_MAIL_QUEUE)
 		return;
 	memset(to, 0, bytes);

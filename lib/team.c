@@ -20,13 +20,8 @@
 #define ZC_TEAM_SETTLE_NS	200000000ULL
 #define ZC_TEAM_HURRY_NS	10000000ULL
 #define ZC_TEAM_SCAN_GOAL_NS	100000000ULL
-#define ZC_TEAM_MAX		4
 /* However many come and go. */
 #define ZC_TEAM_KEYS_NS		100000000ULL
-#define ZC_TEAM_UP_PERCENT	85
-#define ZC_TEAM_DOWN_PERCENT	40
-/* A pool that shrinks is not to grow again at once. */
-#define ZC_TEAM_STAY_PERCENT	60
 #define ZC_TEAM_SPARE_NS	1000000000ULL
 #define ZC_TEAM_PAUSE_MAX_NS	60000000000ULL
 
@@ -92,60 +87,6 @@ static void zc_team_name(struct zc_cleaner *c, u64 duty, u64 now)
 }
 
 /* --- scaling ------------------------------------------------------------------------ */
-
-static bool zc_default_up(const zc_stats_t *s, int current, void *ctx)
-{
-	(void)current;
-	(void)ctx;
-	return s->scan_ns > s->scan_goal_ns / 100 * ZC_TEAM_UP_PERCENT;
-}
-
-static bool zc_default_down(const zc_stats_t *s, int current, void *ctx)
-{
-	(void)current;
-	(void)ctx;
-	return s->scan_ns < s->scan_goal_ns / 100 * ZC_TEAM_DOWN_PERCENT;
-}
-
-static zc_scaling_policy_t zc_policy(struct zc_pool *pool)
-{
-	zc_scaling_policy_t p;
-
-	pthread_mutex_lock(&pool->lock);
-	p = pool->scaling;
-	pthread_mutex_unlock(&pool->lock);
-	if (!p.should_scale_up)
-		p.should_scale_up = zc_default_up;
-	if (!p.should_scale_down)
-		p.should_scale_down = zc_default_down;
-	if (!p.max_cleaners)
-		p.max_cleaners = ZC_TEAM_MAX;
-	return p;
-}
-
-zc_result_t zc_set_scaling_policy(zc_pool_t *pool,
-				  const zc_scaling_policy_t *policy)
-{
-	zc_scaling_policy_t p = ZC_SCALING_POLICY_INIT;
-	zc_result_t result;
-
-	if (!pool)
-		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
-	result = zc_pool_usable(pool);
-	if (result == ZC_OK && policy)
-		result = zc_options_copy(&p, sizeof(p), policy, policy->sz,
-					 "zc_scaling_policy_t");
-	if (result != ZC_OK)
-		return result;
-	if (p.max_cleaners < 0 || p.max_cleaners > (int)ZC_MAX_CLEANERS)
-		return zc_fail(ZC_ERROR_INVALID,
-			       "max_cleaners is %d: a pool has up to %u",
-			       p.max_cleaners, ZC_MAX_CLEANERS);
-	pthread_mutex_lock(&pool->lock);
-	pool->scaling = p;
-	pthread_mutex_unlock(&pool->lock);
-	return ZC_OK;
-}
 
 static void zc_team_vote(struct zc_cleaner *c, u32 from, bool up, u64 now)
 {
@@ -240,7 +181,7 @@ static void zc_team_scale(struct zc_cleaner *c, u64 now)
 	if (!up && !down)
 		return;
 	all = zc_team_count(v, now);
-	policy = zc_policy(c->pool);
+	policy = zc_scaling(c->pool);
 	if (2 * up > all && (int)all < policy.max_cleaners)
 		zc_team_start(c);
 	else if (2 * down > all && all > 1)
@@ -388,16 +329,46 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 	}
 }
 
+/* What a policy is told; @used: granules. */
+static zc_stats_t zc_team_stats(const struct zc_cleaner *c, u64 used)
+{
+	const struct zc_view *v = &c->pool->view;
+	u32 shift = v->granule_shift;
+
+	return (zc_stats_t){
+		.total_bytes = zc_granules_live(v) << shift,
+		.used_bytes = used << shift,
+		.largest_free_bytes = c->clean.last.largest_free << shift,
+		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
+		.scan_ns = c->scan_ns,
+		.scan_goal_ns = ZC_TEAM_SCAN_GOAL_NS,
+		.segment_bytes = (u64)v->segment_granules << shift,
+		.segments = zc_segments_live(v),
+		.least_segments = zc_load_relaxed(&v->header->least_segments),
+		.max_segments = v->max_segments,
+	};
+}
+
+/* In use by the members' count. */
+static zc_stats_t zc_team_memory_stats(const struct zc_cleaner *c)
+{
+	const struct zc_view *v = &c->pool->view;
+	u64 total = zc_granules_live(v), free = zc_free_hint(v);
+
+	return zc_team_stats(c, free < total ? total - free : 0);
+}
+
 /* More memory: nearly all is in use, or somebody waits for some. */
 static void zc_team_memory(struct zc_cleaner *c, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
-	u64 total = zc_granules_live(v);
-	u64 free = zc_free_hint(v);
+	zc_stats_t stats = zc_team_memory_stats(c);
+	zc_scaling_policy_t policy;
 
-	if (zc_segments_live(v) >= v->max_segments || now < c->team.grow_ns ||
-	    (free > total / 100 * (100 - ZC_TEAM_UP_PERCENT) &&
-	     !zc_load_relaxed(&v->hints->waiting_writers)))
+	if (stats.segments >= v->max_segments || now < c->team.grow_ns)
+		return;
+	policy = zc_scaling(c->pool);
+	if (!zc_ask_grow(&policy, &stats))
 		return;
 	if (zc_pool_grow(c->pool, 1) == ZC_OK)
 		zc_log(ZC_LOG_INFO, "pool %s: grew to %u segments", c->pool->name,
@@ -410,14 +381,16 @@ static void zc_team_memory(struct zc_cleaner *c, u64 now)
 /* So little is in use, and for so long, that it is not again too much with less. */
 static bool zc_team_has_spare(struct zc_cleaner *c, u64 now)
 {
-	const struct zc_view *v = &c->pool->view;
-	u64 total = zc_granules_live(v), free = zc_free_hint(v);
-	u64 used = free < total ? total - free : 0;
+	zc_stats_t stats = zc_team_memory_stats(c);
+	zc_scaling_policy_t policy;
+	bool spare = false;
 
-	if (zc_segments_live(v) <= zc_load_relaxed(&v->header->least_segments) ||
-	    zc_load_relaxed(&v->hints->waiting_writers) ||
-	    used >= total / 100 * ZC_TEAM_DOWN_PERCENT ||
-	    used >= (total - v->segment_granules) / 100 * ZC_TEAM_STAY_PERCENT) {
+	if (stats.segments > stats.least_segments) {
+		policy = zc_scaling(c->pool);
+		spare = zc_ask_shrink(&policy, &stats) &&
+			!zc_ask_grow(&policy, &stats);
+	}
+	if (!spare) {
 		c->team.spare_ns = 0;
 		return false;
 	}
@@ -480,24 +453,18 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
 	const struct zc_clean_pass *p = &c->clean.last;
-	zc_scaling_policy_t policy = zc_policy(c->pool);
+	zc_scaling_policy_t policy = zc_scaling(c->pool);
+	zc_stats_t s = zc_team_stats(c, p->claimed + p->committed);
 	u32 all = zc_team_count(v, now);
-	zc_stats_t s = {
-		.total_bytes = zc_granules_live(v) << v->granule_shift,
-		.used_bytes = (p->claimed + p->committed) << v->granule_shift,
-		.largest_free_bytes = (u64)p->largest_free << v->granule_shift,
-		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
-		.scan_ns = scan_ns / (all ? all : 1),
-		.scan_goal_ns = ZC_TEAM_SCAN_GOAL_NS,
-	};
 	bool up, down = false;
 
 	c->team.asked_ns = now;
 	c->team.voted = false;
+	s.scan_ns = scan_ns / (all ? all : 1);
 	c->scan_ns = s.scan_ns;
-	up = policy.should_scale_up(&s, (int)all, policy.ctx);
+	up = zc_ask_up(&policy, &s, all);
 	if (!up)
-		down = policy.should_scale_down(&s, (int)all, policy.ctx);
+		down = zc_ask_down(&policy, &s, all);
 	/* A wish that cannot come true is not told. */
 	if (up ? (int)all >= policy.max_cleaners : !down || !zc_team_hot(v, now))
 		return;

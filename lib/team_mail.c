@@ -14,6 +14,8 @@
 
 #define ZC_READERS (ZC_MAX_WRITERS * ZC_MAX_READERS_PER)
 #define ZC_MISSING_LOOK_NS 20000000ULL
+/* A lower level is told when it has lasted. */
+#define ZC_CALM_NS 100000000ULL
 
 struct zc_post {
 	/* To writers, then readers. */
@@ -21,6 +23,14 @@ struct zc_post {
 	u32 incarnation[ZC_MAX_WRITERS + ZC_READERS];
 	bool collected;
 	u64 looked_ns;
+	/* Backpressure: what is to be told, since when it is less than that, and what
+	 * each knows. */
+	zc_pressure_t level;
+	bool settled;		/* all that were there are known */
+	u64 calm_ns;
+	u64 used_percent;
+	u8 told[ZC_MAX_WRITERS + ZC_READERS];
+	u32 told_incarnation[ZC_MAX_WRITERS + ZC_READERS];
 	/* Of each reader: what it has not read, since when, and what was said. */
 	struct {
 		u64 cursor;
@@ -180,6 +190,65 @@ static void zc_post_missing(struct zc_cleaner *c, u32 w, u32 r, u64 now)
 	c->post->reader[n].warned = zc_post_put(c, ZC_PEER_READER(w, r), &mail, news);
 }
 
+/* Whoever is new thinks that there is none, others what the last on duty told. */
+static void zc_post_pressure(struct zc_cleaner *c, u32 peer, u64 now)
+{
+	u32 place = zc_post_place(peer);
+	u32 incarnation = zc_peer_incarnation(&c->pool->view, peer);
+	struct zc_post *post = c->post;
+	struct zc_mail_head mail = { .type = ZC_MSG_BACKPRESSURE,
+				     .bytes = 2 * sizeof(u64),
+				     .src = ZC_PEER_NODE(c->id),
+				     .create_ns = now };
+	u64 news[2] = { post->level, post->used_percent };
+
+	if (!incarnation)
+		return;
+	if (post->told_incarnation[place] != incarnation) {
+		if (post->settled)
+			post->told[place] = ZC_PRESSURE_NONE;
+		post->told_incarnation[place] = incarnation;
+	}
+	if (post->told[place] != (u8)post->level &&
+	    zc_post_put(c, peer, &mail, news))
+		post->told[place] = (u8)post->level;
+}
+
+/* Up at once; down when it has lasted. */
+static void zc_post_level(struct zc_cleaner *c, u64 now)
+{
+	struct zc_hints *h = c->pool->view.hints;
+	u64 total = zc_granules_live(&c->pool->view);
+	u64 free = zc_free_hint(&c->pool->view);
+	zc_pressure_t before = c->post->level;
+
+	if (c->level >= before || !c->post->calm_ns)
+		c->post->calm_ns = now;
+	c->team.restless |= c->level < before;
+	if (c->level == before ||
+	    (c->level < before && now - c->post->calm_ns < ZC_CALM_NS))
+		return;
+	if (!((zc_ask_relief(&c->strategies, c->level) |
+	       zc_ask_relief(&c->strategies, before)) & ZC_RELIEF_TELL))
+		return;
+	c->post->level = c->level;
+	c->post->used_percent = total && free < total ? (total - free) * 100 / total : 0;
+	zc_store_relaxed(&h->pressure, (u32)c->level);
+}
+
+static bool zc_post_begin(struct zc_cleaner *c)
+{
+	u32 told = zc_load_relaxed(&c->pool->view.hints->pressure);
+
+	c->post = calloc(1, sizeof(*c->post));
+	if (!c->post)
+		return false;
+	c->post->level = told <= ZC_PRESSURE_CRITICAL ? (zc_pressure_t)told :
+							ZC_PRESSURE_NONE;
+	memset(c->post->told, c->post->level, sizeof(c->post->told));
+	return true;
+}
+
 static void zc_post_service(struct zc_cleaner *c, u32 w, bool look, u64 now)
 {
 	const struct zc_view *v = &c->pool->view;
@@ -187,6 +256,7 @@ static void zc_post_service(struct zc_cleaner *c, u32 w, bool look, u64 now)
 	u32 mask = zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active));
 
 	zc_post_take(c, ZC_PEER_WRITER(w), &wm->team, &wm->team_read);
+	zc_post_pressure(c, ZC_PEER_WRITER(w), now);
 	if (v->reader_mapped && mask)
 		c->pool->backend->readers_map(c->pool, w);
 	while (mask) {
@@ -206,6 +276,7 @@ static void zc_post_service(struct zc_cleaner *c, u32 w, bool look, u64 now)
 			c->post->reader[n].relayed = version;
 			zc_peer_ring(c->pool, ZC_PEER_WRITER(w));
 		}
+		zc_post_pressure(c, ZC_PEER_READER(w, r), now);
 		if (look)
 			zc_post_missing(c, w, r, now);
 	}
@@ -217,15 +288,15 @@ void zc_team_mail(struct zc_cleaner *c, u64 now)
 	bool look;
 	u32 w;
 
-	if (!c->post)
-		c->post = calloc(1, sizeof(*c->post));
-	if (!c->post)
+	if (!c->post && !zc_post_begin(c))
 		return;
+	zc_post_level(c, now);
 	look = now - c->post->looked_ns >= ZC_MISSING_LOOK_NS;
 	if (look)
 		c->post->looked_ns = now;
 	for (w = 0; w < ZC_MAX_WRITERS; w++)
 		if (zc_life_incarnation(zc_load_acquire(&v->writer_slots[w].life)))
 			zc_post_service(c, w, look, now);
+	c->post->settled = true;
 	zc_post_flush(c);
 }

@@ -42,16 +42,27 @@ static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granul
 	return ZC_OK;
 }
 
+/* Would so little be left that it is kept?  Who waits is another question. */
+static bool zc_reserves(const struct zc_writer *w, u64 free, u32 n)
+{
+	const struct zc_view *v = &w->pool->view;
+	zc_pressure_t level;
+
+	free = free > n ? free - n : 0;
+	if (free >= zc_granules_live(v) / 4)
+		return false;
+	level = zc_ask_level(&w->strategies, v, free, 0, ZC_PRESSURE_NONE);
+	return zc_ask_relief(&w->strategies, level) & ZC_RELIEF_RESERVE;
+}
+
 /* The last part of the pool is kept for the lower half of the ids. */
 static bool zc_reserved(struct zc_writer *w, u32 n)
 {
 	const struct zc_view *v = &w->pool->view;
-	u64 least = zc_granules_live(v) / 32 + n;
 	u32 i;
 
-	if (w->id < ZC_MAX_WRITERS / 2 ||
-	    zc_load_relaxed(&v->hints->free_granules) >= least ||
-	    zc_hint_sum(v) >= least)
+	if (w->id < ZC_MAX_WRITERS / 2 || !zc_reserves(w, zc_free_hint(v), n) ||
+	    !zc_reserves(w, zc_hint_sum(v), n))
 		return false;
 	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
 		if (zc_life_state(zc_load_relaxed(
@@ -93,11 +104,39 @@ static void zc_reclaim_others(struct zc_writer *w)
 					ZC_OTHERS_BUDGET, &w->idle_cursor[i]);
 }
 
+static void zc_tables_look(struct zc_writer *w)
+{
+	u32 version = w->strategies.version;
+
+	zc_strategies_look(w->pool, &w->strategies);
+	if (zc_unlikely(version != w->strategies.version))
+		w->footprint_for = 0;
+}
+
+/* May it take from readers that are behind?  @none: it found no memory, and waits. */
+static bool zc_may_push(const struct zc_writer *w, bool none)
+{
+	const struct zc_view *v = &w->pool->view;
+	const zc_backpressure_strategy_t *b = &w->strategies.backpressure;
+	u32 waiting = (u32)zc_load_relaxed(&v->hints->waiting_writers);
+	zc_pressure_t level;
+
+	/* What the default does not do need not be asked for. */
+	if (!none && zc_likely(!b->relief))
+		return false;
+	level = zc_ask_level(&w->strategies, v, zc_free_hint(v),
+			     none ? waiting | 1U << w->id : waiting,
+			     ZC_PRESSURE_NONE);
+	return zc_ask_relief(&w->strategies, level) &
+	       (none ? ZC_RELIEF_PUSH : ZC_RELIEF_PUSH_EARLY);
+}
+
 static __attribute__((noinline)) enum zc_lack
 zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 {
 	u32 rounds;
 
+	zc_tables_look(w);
 	/* A reader may move while we look: then it is no push that helps. */
 	for (rounds = 0; zc_unlikely(!zc_has_credit(w)); rounds++) {
 		/* Blocks that wait in ring slots make room first. */
@@ -117,6 +156,11 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 		return ZC_LACK_NOTHING;
 	if (!zc_below_footprint(w, n)) {
 		zc_writer_reclaim(w, false);
+		if (zc_reuse(w, bin, n, c))
+			return ZC_LACK_NOTHING;
+	}
+	if (zc_may_push(w, false) && zc_writer_push_slow(w, true)) {
+		zc_writer_reclaim(w, true);
 		if (zc_reuse(w, bin, n, c))
 			return ZC_LACK_NOTHING;
 	}
@@ -142,7 +186,7 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 	if (w->used_granules + n <= w->quota_granules &&
 	    zc_take_fresh(w, n, true, c))
 		return ZC_LACK_NOTHING;
-	if (zc_writer_push_slow(w, true)) {
+	if (zc_may_push(w, true) && zc_writer_push_slow(w, true)) {
 		zc_writer_reclaim(w, true);
 		zc_kept_flush(w);
 		if (w->used_granules + n <= w->quota_granules &&

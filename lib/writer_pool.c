@@ -141,6 +141,41 @@ static bool zc_from_the_end(const struct zc_writer *w, u32 granule, u32 length,
 	       granule % v->stripe_granules + length <= v->stripe_granules;
 }
 
+zc_alloc_stats_t zc_alloc_stats(const struct zc_writer *w, u32 n, u32 run, u64 usual)
+{
+	const struct zc_view *v = &w->pool->view;
+	u32 shift = w->granule_shift;
+
+	return (zc_alloc_stats_t){
+		.sz = sizeof(zc_alloc_stats_t),
+		.total_bytes = zc_granules_live(v) << shift,
+		.free_bytes = zc_free_hint(v) << shift,
+		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
+		.writer = w->id,
+		.block_bytes = (u64)n << shift,
+		.used_bytes = w->used_granules << shift,
+		.kept_bytes = w->kept_granules << shift,
+		.run_bytes = (u64)run << shift,
+		.usual = usual,
+	};
+}
+
+/* Granules of the @run left behind a block of @n that are to be its writer's. */
+static u64 zc_keep_of_run(const struct zc_writer *w, u32 n, u32 run)
+{
+	u64 most = zc_granules_live(&w->pool->view) / 256, keep = 128ULL * n;
+	zc_alloc_stats_t stats;
+
+	if (keep < 65536U >> w->granule_shift)
+		keep = 65536U >> w->granule_shift;
+	if (keep > most)
+		keep = most;
+	if (zc_likely(!w->strategies.alloc.keep_run_bytes))
+		return keep;
+	stats = zc_alloc_stats(w, n, run, keep << w->granule_shift);
+	return zc_ask_keep_run(&w->strategies, &stats) >> w->granule_shift;
+}
+
 /*
  * Of a run that was claimed at @granule, @n granules for a block, where is said,
  * some to be cached if there are to be more of its kind, and the rest goes back.
@@ -151,8 +186,8 @@ u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 	u32 owner = ZC_OWNER_WRITER(w->id);
 	u64 word = zc_load_relaxed(&v->descs[granule].word);
 	u32 length = zc_word_length(word);
-	u32 cap = 128 * n, rest = granule + n;
-	u64 total = zc_granules_live(v);
+	u32 cap, rest = granule + n;
+	u64 keep, total = zc_granules_live(v);
 
 	/* So much was there when it was claimed, whatever somebody wrote since. */
 	if (length <= n || !zc_run_sane(v, granule, word))
@@ -163,14 +198,12 @@ u32 zc_run_share(struct zc_writer *w, u32 granule, u32 n)
 		return granule;
 	}
 	length -= n;
-	if (cap < 65536U >> w->granule_shift)
-		cap = 65536U >> w->granule_shift;
-	if (cap > zc_run_room(v, rest))
-		cap = zc_run_room(v, rest);
-	if (cap > total / 256)
-		cap = (u32)(total / 256);
+	keep = zc_keep_of_run(w, n, length);
+	cap = zc_run_room(v, rest);
 	if (cap > length)
 		cap = length;
+	if (cap > keep)
+		cap = (u32)keep;
 	/* What is left below the last block has nobody to grow with. */
 	if (zc_is_paged(w, n))
 		cap -= cap % n;

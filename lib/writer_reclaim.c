@@ -50,9 +50,14 @@ static u64 zc_footprint(struct zc_writer *w, u32 granules)
 	if (zc_likely(w->footprint_for == granules))
 		return w->footprint_now;
 	w->footprint_for = granules;
-	w->footprint_now = w->footprint_granules ?
-				   w->footprint_granules :
-				   zc_footprint_of(w, granules);
+	w->footprint_now = w->footprint_granules;
+	if (!w->footprint_now) {
+		zc_alloc_stats_t stats = zc_alloc_stats(w, granules, 0,
+			zc_footprint_of(w, granules) << w->granule_shift);
+
+		w->footprint_now = zc_ask_footprint(&w->strategies, &stats) >>
+				   w->granule_shift;
+	}
 	return w->footprint_now;
 }
 

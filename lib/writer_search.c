@@ -36,6 +36,17 @@ static bool zc_is_free(u64 word)
 	       zc_word_owner(word) == ZC_OWNER_NONE;
 }
 
+/* Heads that a search for @n granules looks at. */
+static u32 zc_search_budget(const struct zc_writer *w, u32 n)
+{
+	zc_alloc_stats_t stats;
+
+	if (zc_likely(!w->strategies.alloc.candidates))
+		return ZC_SEARCH_BUDGET;
+	stats = zc_alloc_stats(w, n, 0, ZC_SEARCH_BUDGET);
+	return zc_ask_candidates(&w->strategies, &stats);
+}
+
 u32 zc_run_reach(const struct zc_view *v, u32 granule, u32 want)
 {
 	u32 limit = zc_run_room(v, granule), length = 0, heads, n;
@@ -300,11 +311,13 @@ static void zc_fit_pick(struct zc_writer *w, u32 n, struct zc_picks *p)
 static bool zc_fit_broken(struct zc_writer *w, u32 n, u32 *granule, bool *lost)
 {
 	bool chunked = zc_is_chunked(w, n);
-	u32 heads = chunked ? ZC_SEARCH_BUDGET : ZC_FIT_HEADS, i;
+	u32 heads = zc_search_budget(w, n), i;
 	struct zc_fit fit = { 0, 0 };
 	struct zc_picks p;
 
 	*lost = false;
+	if (!chunked && heads > ZC_FIT_HEADS)
+		heads = ZC_FIT_HEADS;
 	zc_fit_pick(w, n, &p);
 	for (i = 0; i < p.nr && heads; i++) {
 		if (!chunked) {
@@ -387,7 +400,7 @@ static bool zc_search_small(struct zc_writer *w, u32 n, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u32 stripes = zc_segments(v) * ZC_STRIPES;
-	u32 heads = ZC_SEARCH_BUDGET;
+	u32 heads = zc_search_budget(w, n);
 	u32 avoid = zc_draining(v);
 	u32 i;
 
@@ -408,7 +421,7 @@ bool zc_search_deep(struct zc_writer *w, u32 n, u32 *granule)
 {
 	struct zc_view *v = &w->pool->view;
 	u64 from = ((u64)w->deep.segment << v->segment_shift) + w->deep.pos;
-	u32 heads = ZC_SEARCH_BUDGET;
+	u32 heads = zc_search_budget(w, n);
 	bool again = false;
 	u64 word;
 	u32 g;
@@ -479,7 +492,7 @@ bool zc_search(struct zc_writer *w, u32 n, u32 *granule)
 {
 	const struct zc_view *v = &w->pool->view;
 	u32 stripes = zc_segments(v) * ZC_STRIPES;
-	u32 heads = ZC_SEARCH_BUDGET, hint, tries;
+	u32 heads = zc_search_budget(w, n), hint, tries;
 	bool lost;
 
 	if (n > v->stripe_granules)

@@ -227,7 +227,7 @@ full=$child
 waits()
 {
 	run top $pool --once --interval 10ms
-	grep -qE '^pressure  full, [0-9]+ %: 1 writer waits for memory \(test/top/full\)' "$tmp/out" &&
+	grep -qE '^pressure  critical, [0-9]+ %: 1 writer waits for memory \(test/top/full\)' "$tmp/out" &&
 		grep -qE "^test/top/full +$full .* room [0-9.]+ KiB " "$tmp/out"
 }
 until_true waits

@@ -121,11 +121,16 @@ ZC_API zc_result_t zc_cleaner_handle(zc_cleaner_t *cleaner, uint32_t type,
 /**
  * struct zc_stats - a pool as a scaling policy sees it
  * @total_bytes: of data memory
- * @used_bytes: claimed and committed
+ * @used_bytes: claimed and committed: of the cleaner's last pass, or, where segments are
+ *	the question, by the members' count
  * @largest_free_bytes: longest run
  * @waiting_writers: bit w: writer w waits for memory
  * @scan_ns: longest time that any block goes unscanned
  * @scan_goal_ns: and how long it may be
+ * @segment_bytes: of data memory
+ * @segments: that have memory
+ * @least_segments: that it was made with; it does not shrink below
+ * @max_segments: that it may have
  */
 typedef struct zc_stats {
 	uint64_t total_bytes;
@@ -134,17 +139,30 @@ typedef struct zc_stats {
 	uint32_t waiting_writers;
 	uint64_t scan_ns;
 	uint64_t scan_goal_ns;
+	uint64_t segment_bytes;
+	uint32_t segments;
+	uint32_t least_segments;
+	uint32_t max_segments;
 } zc_stats_t;
 
 /**
- * struct zc_scaling_policy - when a team grows and shrinks
+ * struct zc_scaling_policy - when team and pool grow and shrink
  * @sz: sizeof(struct zc_scaling_policy): set by ZC_SCALING_POLICY_INIT
- * @should_scale_up: one more cleaner? NULL: when @scan_ns is above 85 % of the goal
- * @should_scale_down: one less? NULL: below 40 %
+ * @should_scale_up: one more cleaner? NULL: when @scan_ns is above @up_percent of the goal
+ * @should_scale_down: one less? NULL: below @down_percent
  * @max_cleaners: most that there may be; 0: 4
  * @ctx: for the functions
+ * @should_grow: one more segment? NULL: when more than @grow_percent of the memory is in
+ *	use, or a writer waits for some.  Asked while the pool may have more
+ * @should_shrink: one less? NULL: below @shrink_percent, unless what stays would then be
+ *	nearly as full as it grows at, or a writer waits.  Asked while it has more than it
+ *	was made with; it must say yes for a second, and @should_grow no
+ * @up_percent: of the default, of the time that a block may go unscanned; 0: 85
+ * @down_percent: likewise; 0: 40
+ * @grow_percent: of the default, of the memory; 0: 85
+ * @shrink_percent: likewise; 0: 40
  *
- * (Reference 1.3.1, 6.3.2; there the load is that of memory.)
+ * (Reference 1.3.1, 6.3.2; there the load of cleaners is that of memory.)
  */
 typedef struct zc_scaling_policy {
 	size_t sz;
@@ -152,9 +170,16 @@ typedef struct zc_scaling_policy {
 	bool (*should_scale_down)(const zc_stats_t *stats, int current, void *ctx);
 	int max_cleaners;
 	void *ctx;
+	bool (*should_grow)(const zc_stats_t *stats, int segments, void *ctx);
+	bool (*should_shrink)(const zc_stats_t *stats, int segments, void *ctx);
+	uint32_t up_percent;
+	uint32_t down_percent;
+	uint32_t grow_percent;
+	uint32_t shrink_percent;
 } zc_scaling_policy_t;
 
-#define ZC_SCALING_POLICY_INIT { sizeof(zc_scaling_policy_t), NULL, NULL, 0, NULL }
+#define ZC_SCALING_POLICY_INIT                                                             \
+	{ sizeof(zc_scaling_policy_t), NULL, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0 }
 
 /**
  * zc_set_scaling_policy() - for the cleaners of this process
@@ -163,7 +188,8 @@ typedef struct zc_scaling_policy {
  *
  * Each cleaner asks the policy at the end of a pass and tells the leader, who starts
  * one more, in its own process, or ends one that a leader started, when more than
- * half of all want it.  Cleaners that a program started are never ended.
+ * half of all want it.  Cleaners that a program started are never ended.  About
+ * segments the leader asks the policy of its own process.
  *
  * Threads: any; the functions run in the cleaners' threads.
  * Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.

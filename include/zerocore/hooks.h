@@ -12,11 +12,12 @@
 
 ZC_BEGIN_DECLS
 
-/* How scarce memory is. */
+/* How scarce memory is, unless a program says what a level is: see strategy.h. */
 typedef enum zc_pressure {
-	ZC_PRESSURE_OK = 0,
-	ZC_PRESSURE_HIGH = 1,	/* less than a quarter is free */
-	ZC_PRESSURE_FULL = 2	/* a writer waits for memory */
+	ZC_PRESSURE_NONE = 0,
+	ZC_PRESSURE_LOW = 1,		/* less than a quarter is free */
+	ZC_PRESSURE_HIGH = 2,		/* less than an eighth */
+	ZC_PRESSURE_CRITICAL = 3	/* less than 1/32, or a writer waits for memory */
 } zc_pressure_t;
 
 /**

@@ -32,7 +32,7 @@ typedef enum zc_message_type {
 	ZC_MSG_DUTY = 9,		/* u64 term, u64 node: who leads from now on */
 	ZC_MSG_OFFSET = 10,		/* u64 granule: begin there */
 	ZC_MSG_STOP = 11,		/* a cleaner that the team started shall end */
-	ZC_MSG_BACKPRESSURE = 12,	/* u64 level, u64 used in % */
+	ZC_MSG_BACKPRESSURE = 12,	/* u64 zc_pressure_t, u64 used in %: now */
 	ZC_MSG_USER = 64,
 	ZC_MSG_MAX = 255
 } zc_message_type_t;

@@ -14,6 +14,7 @@
 #include <zerocore/message.h>
 #include <zerocore/pool.h>
 #include <zerocore/reader.h>
+#include <zerocore/strategy.h>
 #include <zerocore/writer.h>
 #include <zerocore/zora.h>
 

@@ -109,6 +109,7 @@ ZC_AT(zc_hints, free_granules, 0);
 ZC_AT(zc_hints, waiting_writers, 8);
 ZC_AT(zc_hints, duty, 16);
 ZC_AT(zc_hints, draining, 24);
+ZC_AT(zc_hints, pressure, 28);
 ZC_AT(zc_hints, drain_until_ns, 32);
 ZC_AT(zc_hints, removing, 40);
 ZC_AT(zc_hints, placement, 44);

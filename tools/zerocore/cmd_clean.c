@@ -16,7 +16,20 @@ struct clean {
 	uint64_t timeout_ns;
 	bool once;
 	bool quiet;
+	zc_scaling_policy_t policy;
 };
+
+enum { KEY_UP = 0x100, KEY_DOWN, KEY_GROW, KEY_SHRINK, KEY_MOST };
+
+static uint32_t percent(struct argp_state *state, const char *name, const char *arg,
+			uint32_t most)
+{
+	uint64_t value = cli_arg_number(state, name, arg, most);
+
+	if (!value)
+		argp_error(state, "%s: at least 1", name);
+	return (uint32_t)value;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -38,6 +51,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'q':
 		in->quiet = true;
 		return 0;
+	case KEY_UP:
+		in->policy.up_percent = percent(state, "--up", arg, 1000);
+		return 0;
+	case KEY_DOWN:
+		in->policy.down_percent = percent(state, "--down", arg, 1000);
+		return 0;
+	case KEY_GROW:
+		in->policy.grow_percent = percent(state, "--grow", arg, 100);
+		return 0;
+	case KEY_SHRINK:
+		in->policy.shrink_percent = percent(state, "--shrink", arg, 100);
+		return 0;
+	case KEY_MOST:
+		in->policy.max_cleaners = (int)percent(state, "--most", arg,
+						       CLEANERS_MAX);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			argp_error(state, "`%s' is too many", arg);
@@ -55,6 +84,14 @@ static const struct argp_option options[] = {
 	{ "threads", 'n', "N", 0, "Cleaners, 1 to 8 (1)", 0 },
 	{ "once", 'o', NULL, 0, "End when nothing is left to do", 0 },
 	{ "timeout", 't', "TIME", 0, "End after so long (forever)", 0 },
+	{ "up", KEY_UP, "PERCENT", 0,
+	  "One cleaner more when a block goes unscanned for more than so much of 100 ms "
+	  "(85)", 0 },
+	{ "down", KEY_DOWN, "PERCENT", 0, "One less below (40)", 0 },
+	{ "most", KEY_MOST, "N", 0, "Never more than N by themselves (4)", 0 },
+	{ "grow", KEY_GROW, "PERCENT", 0,
+	  "One segment more when more than so much of the memory is in use (85)", 0 },
+	{ "shrink", KEY_SHRINK, "PERCENT", 0, "One less below (40)", 0 },
 	{ "quiet", 'q', NULL, 0, "No remarks on stderr", 0 },
 	{ 0 }
 };
@@ -129,7 +166,12 @@ static void show(const zc_cleaner_stats_t *s)
 static int clean(const struct clean *in, zc_pool_t *pool)
 {
 	zc_cleaner_t *cleaner[CLEANERS_MAX];
+	zc_result_t refused = zc_set_scaling_policy(pool, &in->policy);
 
+	if (refused) {
+		fprintf(stderr, "zerocore: %s\n", zc_last_error());
+		return CLI_USAGE;
+	}
 	for (uint32_t i = 0; i < in->threads; i++) {
 		zc_result_t result = zc_cleaner_start(pool, NULL, &cleaner[i]);
 
@@ -152,7 +194,9 @@ static int clean(const struct clean *in, zc_pool_t *pool)
 
 int cmd_clean(int argc, char **argv)
 {
-	struct clean in = { .threads = 1, .timeout_ns = ZC_TIMEOUT_FOREVER };
+	struct clean in = { .threads = 1,
+			    .timeout_ns = ZC_TIMEOUT_FOREVER,
+			    .policy = ZC_SCALING_POLICY_INIT };
 	zc_pool_t *pool;
 	zc_result_t result;
 	int status;

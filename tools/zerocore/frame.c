@@ -150,7 +150,8 @@ static bool add_attached(struct frame *f, const struct snapshot *s)
 
 static bool add_pressure(struct frame *f, const struct snapshot *s)
 {
-	static const enum look looks[] = { LOOK_GOOD, LOOK_WARN, LOOK_BAD };
+	static const enum look looks[] = { LOOK_GOOD, LOOK_WARN, LOOK_WARN,
+					   LOOK_BAD };
 	uint32_t waiting =
 		(uint32_t)__builtin_popcount(s->load.waiting_writers);
 	enum look look = looks[s->pressure];

@@ -17,7 +17,7 @@
 const char *const memory_names[MEMORY_STATES + 1] = {
 	"free", "claimed", "committed", "cleaning", "orphaned", NULL
 };
-const char *const pressure_names[] = { "ok", "high", "full", NULL };
+const char *const pressure_names[] = { "ok", "low", "high", "critical", NULL };
 
 struct snapshot *snapshot_new(void)
 {
@@ -225,11 +225,13 @@ static void judge(struct snapshot *s)
 
 	s->used_percent = l->bytes ? 100.0 * (double)(l->bytes - l->free_bytes) /
 				     (double)l->bytes : 0;
-	/* Scarce to a cleaner, too: a quarter. */
-	if (l->waiting_writers)
-		s->pressure = PRESSURE_FULL;
-	else if (l->free_bytes < l->bytes / 4)
+	/* As the library's own levels are. */
+	if (l->waiting_writers || l->free_bytes < l->bytes / 32)
+		s->pressure = PRESSURE_CRITICAL;
+	else if (l->free_bytes < l->bytes / 8)
 		s->pressure = PRESSURE_HIGH;
+	else if (l->free_bytes < l->bytes / 4)
+		s->pressure = PRESSURE_LOW;
 	else
 		s->pressure = PRESSURE_OK;
 }

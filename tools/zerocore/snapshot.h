@@ -33,7 +33,7 @@ struct memory_cell {
 	uint64_t granules[MEMORY_STATES];
 };
 
-enum pressure { PRESSURE_OK, PRESSURE_HIGH, PRESSURE_FULL };
+enum pressure { PRESSURE_OK, PRESSURE_LOW, PRESSURE_HIGH, PRESSURE_CRITICAL };
 extern const char *const pressure_names[];
 
 struct snapshot_service {

@@ -128,7 +128,7 @@ static const char *const help_lines[] = {
 	"",
 	"map       . free  : mostly free  c claimed by a writer  # committed",
 	"          ~ being cleaned  ! of a dead writer, still held  ? not seen",
-	"pressure  ok; high: less than a quarter is free; full: a writer waits for memory",
+	"pressure  low, high: a quarter, an eighth is free; critical: 1/32, or a writer waits",
 	"WAITS FOR a size: of memory; reader N: it is at the lag limit",
 };
 

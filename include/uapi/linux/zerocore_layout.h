@@ -400,6 +400,7 @@ struct zc_segment_record {
  * @duty: which cleaner leads the others (CAS)
  * @draining: segment + 1 that is to become empty: take nothing there; 0: none; in the
  *	high half how many times there was one (CAS)
+ * @pressure: level of backpressure that the cleaner on duty told last
  * @drain_until_ns: CLOCK_MONOTONIC: afterwards @draining counts as 0
  * @removing: segment + 1 whose memory somebody is taking or giving; he may be dead
  * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
@@ -414,7 +415,7 @@ struct zc_hints {
 	__u64	waiting_writers;
 	__u64	duty;
 	__u32	draining;
-	__u32	reserved0;
+	__u32	pressure;
 	__u64	drain_until_ns;
 	__u32	removing;
 	__u32	placement;
