@@ -263,7 +263,7 @@ export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
 .PHONY: alt asan tsan kill fuzz fuzzers tests deps-build deps-demo deps-check
-.PHONY: module insmod rmmod install-module uninstall-module vm demo-kernel
+.PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
 all: $(call libs_of,build) $(build_command) $(build_examples)
@@ -323,6 +323,11 @@ vm: tests
 demo-kernel: all
 	@tools/deps.sh module vm demo
 	@module="$(vm_module)" && tools/demo-kernel.sh $(vm_kernel) "$$module"
+
+## plots        draw Documentation/plots/ from zerocore bench fragmentation (minutes); COUNT=
+plots: all
+	@tools/deps.sh plots
+	COUNT=$(COUNT) tools/plots.sh
 
 ## alt          the whole tree by the other compiler, below build/alt/
 alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) \

@@ -51,7 +51,7 @@ licences()
 {
 	local file line want
 
-	grep -vE '^(LICENSE|LICENSES/.*|README\.md|Documentation/.*\.md|selftests/fuzz/corpus/.*)$' \
+	grep -vE '^(LICENSE|LICENSES/.*|README\.md|Documentation/.*\.md|Documentation/plots/.*\.png|selftests/fuzz/corpus/.*)$' \
 		"$tmp/files" |
 	while IFS= read -r file; do
 		line=$(head -n 3 "$file" | grep -a SPDX-License-Identifier)

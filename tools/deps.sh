@@ -3,7 +3,7 @@
 #
 # deps.sh - see to it that the packages that a target needs are there
 #
-# Usage: tools/deps.sh SET...      SET: build, clang, demo, check, module, vm
+# Usage: tools/deps.sh SET...      SET: build, clang, demo, check, module, vm, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -40,8 +40,11 @@ for set in "$@"; do
 		want="$want qemu-system-x86 busybox-static cpio zstd gcc libc6-dev"
 		want="$want flex bison bc libelf-dev libssl-dev pahole kmod xz-utils perl"
 		;;
+	plots)
+		want="$want gnuplot-nox"
+		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, check, module, vm" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, check, module, vm, plots" >&2
 		exit 2
 		;;
 	esac
