@@ -360,6 +360,7 @@ static struct zc_pool *zc_pool_alloc(const struct zc_ioc_create *arg)
 	if (!pool)
 		return NULL;
 	kref_init(&pool->ref);
+	mutex_init(&pool->segment_lock);
 	mutex_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->list);
 	INIT_LIST_HEAD(&pool->members);

@@ -8,7 +8,13 @@
  * the first that comes back when the pool grows.
  *
  * All its granules belong to the remover while there is no memory.  A member that
- * touches it all the same gets memory there, which is why it stays charged.
+ * touches it all the same gets memory there, which is why it stays charged.  Of
+ * hugetlb pages there may be none any more: SIGBUS, for a reader whom a hostile writer
+ * led there.  So segments of those stay.
+ *
+ * What takes long is done under pool->segment_lock alone: a segment of 2^24 granules
+ * may be as many runs, and its descriptors 1 GiB.  To the members the remover is one
+ * more owner, whom nobody waits for.
  */
 #include <linux/slab.h>
 
@@ -42,7 +48,7 @@ static void zc_segment_added(struct zc_pool *pool, u32 segment, u32 *page_kind)
 	trace_zerocore_segment(pool->name, segment, *page_kind, true);
 }
 
-/* A number that was never used. */
+/* A number that was never used. (under pool->segment_lock) */
 static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
 	const struct zc_geometry *g = &pool->geometry;
@@ -53,7 +59,6 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	u32 n;
 	int err;
 
-	/* Not after so much work; it is looked at again below. */
 	if (READ_ONCE(pool->segments) >= g->max_segments)
 		return -ENOSPC;
 	err = zc_pool_charge(pool, cost);
@@ -63,15 +68,12 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	if (err)
 		goto out_charge;
 
-	mutex_lock(&pool->lock);
-	n = pool->segments;
-	err = -ENOSPC;
-	if (n >= g->max_segments)
-		goto out_unlock;
+	n = READ_ONCE(pool->segments);
 	err = zc_pages_get(&made.descs, pool->writers,
 			   g->off_descs - g->off_hints + n * descs, descs);
 	if (err)
-		goto out_unlock;
+		goto out_segment;
+	mutex_lock(&pool->lock);
 	pool->segment[n] = made;
 	v->segment_descs[n] = made.descs.addr;
 	zc_segment_format(v, n);
@@ -83,15 +85,16 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	*segment = n;
 	return 0;
 
-out_unlock:
-	mutex_unlock(&pool->lock);
+out_segment:
 	zc_segment_free(&made);
 out_charge:
 	zc_pool_uncharge(pool, cost);
 	return err;
 }
 
-/* One whose memory went before; -ENOENT: there is none. */
+/*
+ * One whose memory went before; -ENOENT: there is none. (under pool->segment_lock)
+ */
 static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
 	struct zc_view *v = &pool->view;
@@ -99,33 +102,27 @@ static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	u32 n;
 	int err;
 
-	mutex_lock(&pool->lock);
-	for (n = 0; n < pool->segments; n++)
-		if (pool->segment[n].retired && !pool->segment[n].busy)
+	for (n = 0; n < READ_ONCE(pool->segments); n++)
+		if (pool->segment[n].retired)
 			break;
-	if (n == pool->segments) {
-		mutex_unlock(&pool->lock);
+	if (n == READ_ONCE(pool->segments))
 		return -ENOENT;
-	}
 	s = &pool->segment[n];
-	s->busy = true;
-	mutex_unlock(&pool->lock);
-
 	err = zc_segment_fill(s, pool->geometry.segment_bytes);
-	if (err)
-		zc_segment_empty(s, pool->geometry.segment_bytes);
-
-	mutex_lock(&pool->lock);
-	s->busy = false;
 	if (err) {
-		mutex_unlock(&pool->lock);
+		zc_segment_empty(s, pool->geometry.segment_bytes);
 		return err;
 	}
+
+	mutex_lock(&pool->lock);
 	s->retired = false;
 	WRITE_ONCE(v->segments[n].lives, v->segments[n].lives + 1);
 	/* [G2] memory and mark before any granule is free. */
 	zc_segment_set(v, n, ZC_SEGMENT_READY);
+	mutex_unlock(&pool->lock);
+	/* Not all: then somebody wrote nonsense there, and has less. */
 	zc_segment_give(v, n);
+	mutex_lock(&pool->lock);
 	zc_segments_count(v);
 	zc_segment_added(pool, n, page_kind);
 	mutex_unlock(&pool->lock);
@@ -135,41 +132,50 @@ static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 
 int zc_segment_add(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 {
-	int err = zc_segment_revive(pool, segment, page_kind);
+	int err;
 
-	return err == -ENOENT ? zc_segment_append(pool, segment, page_kind) : err;
+	if (mutex_lock_killable(&pool->segment_lock))
+		return -EINTR;
+	err = zc_segment_revive(pool, segment, page_kind);
+	if (err == -ENOENT)
+		err = zc_segment_append(pool, segment, page_kind);
+	mutex_unlock(&pool->segment_lock);
+	return err;
 }
 
-int zc_segment_remove(struct zc_pool *pool, u32 segment)
+/* (under pool->segment_lock) */
+static int zc_segment_retire(struct zc_pool *pool, u32 segment)
 {
 	struct zc_view *v = &pool->view;
 	struct zc_segment *s;
-	int err = 0;
+
+	if (segment >= READ_ONCE(pool->segments))
+		return -EINVAL;
+	s = &pool->segment[segment];
+	if (s->retired)
+		return -ENXIO;
+	if (s->page_kind == ZC_PAGES_HUGETLB)
+		return -EOPNOTSUPP;
+	if (zc_segments_ready(v) <= 1 || !zc_segment_take(v, segment))
+		return -EBUSY;
 
 	mutex_lock(&pool->lock);
-	if (segment >= pool->segments)
-		err = -EINVAL;
-	else if (pool->segment[segment].retired)
-		err = -ENXIO;
-	else if (!zc_segment_take(v, segment))
-		err = -EBUSY;
-	if (err) {
-		mutex_unlock(&pool->lock);
-		return err;
-	}
-	s = &pool->segment[segment];
 	s->retired = true;
-	s->busy = true;
 	zc_segment_set(v, segment, ZC_SEGMENT_RETIRED);
 	zc_segments_count(v);
 	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_REMOVED, segment);
 	trace_zerocore_segment(pool->name, segment, s->page_kind, false);
 	mutex_unlock(&pool->lock);
+	return zc_segment_empty(s, pool->geometry.segment_bytes);
+}
 
-	err = zc_segment_empty(s, pool->geometry.segment_bytes);
+int zc_segment_remove(struct zc_pool *pool, u32 segment)
+{
+	int err;
 
-	mutex_lock(&pool->lock);
-	s->busy = false;
-	mutex_unlock(&pool->lock);
+	if (mutex_lock_killable(&pool->segment_lock))
+		return -EINTR;
+	err = zc_segment_retire(pool, segment);
+	mutex_unlock(&pool->segment_lock);
 	return err;
 }

@@ -4,13 +4,14 @@
  *
  * Lock order:
  *
+ *	pool->segment_lock	who adds or removes a segment, all the while
  *	mmap_lock (of whoever maps)
  *	  zc_pools_lock		names, who is linked, what users have
  *	    pool->lock		everything of one pool: the kernel region, roles,
  *				members, reader regions, reaping (a slice at a time)
  *	      member->events.lock	(spin)
  *
- * Nothing is copied from or to user memory under either mutex (a fault takes
+ * Nothing is copied from or to user memory under any of the mutexes (a fault takes
  * mmap_lock), and no file of a pool is allocated under pool->lock by fallocate
  * (which takes the inode's lock; tmpfs takes mmap_lock inside that one).
  *
@@ -57,8 +58,7 @@ struct zc_region {
 
 struct zc_segment {
 	struct file *file;	/* (invariant) data; NULL: there is no such segment */
-	bool retired;		/* (under pool->lock) without memory */
-	bool busy;		/* (under pool->lock) its memory is going or coming */
+	bool retired;		/* (written under both locks of the pool) no memory */
 	struct zc_pages descs;
 	u32 page_kind;
 	u32 page_shift;
@@ -89,6 +89,7 @@ struct zc_pool {
 	char name[ZC_NAME_BYTES];	/* (invariant) */
 	struct pid_namespace *pid_ns;	/* (invariant) of the creator */
 
+	struct mutex segment_lock;	/* who adds or removes a segment */
 	struct mutex lock;		/* (all below, where it says so) */
 	struct zc_geometry geometry;	/* (invariant) */
 	struct zc_view view;
@@ -100,7 +101,7 @@ struct zc_pool {
 	struct zc_pages nobody;		/* zeros, for what is not there */
 	struct zc_region *reader;	/* ZC_READERS of them */
 	struct zc_segment *segment;	/* max_segments of them */
-	u32 segments;			/* (under @lock) ever added */
+	u32 segments;			/* (written under both locks) ever added */
 	u32 by_readers;			/* (under @lock) services that such made */
 
 	struct list_head members;	/* (under @lock) */

@@ -103,6 +103,34 @@ static void pages_of_hugetlb(void)
 	CHECK(d_set(NR_HUGEPAGES, "0"));
 }
 
+/* Once they are another's, whoever is led to the place of a removed one gets SIGBUS. */
+static void segments_of_hugetlb_stay(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_HUGETLB, 2 * MIB);
+	struct zc_ioc_segment segment = { .segment = 0 };
+	struct zc_ioc_stat stat;
+	struct d_member m;
+	char *data;
+
+	close(d_open());
+	if (!d_set(NR_HUGEPAGES, "2") || number_in(NR_HUGEPAGES, NULL) != 2)
+		t_skip("no 2 huge pages to be had");
+	arg.segment_bytes = 2 * MIB;
+	arg.max_segments = 2;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+	data = d_data(&m, 1, PROT_READ);
+	CHECK_EQ(data[5], 0);
+	segment = (struct zc_ioc_segment){ .segment = 1 };
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, EOPNOTSUPP);
+	d_set(NR_HUGEPAGES, "0");
+	CHECK_EQ(data[5], 0);
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.segments, 2);
+	munmap(data, 2 * MIB);
+	d_leave(&m);
+}
+
 static void pages_transparent(void)
 {
 	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_TRANSPARENT, 8 * MIB);
@@ -302,12 +330,21 @@ static void segments_come_and_go(void)
 	CHECK_EQ(data[100], 0);
 	segment = (struct zc_ioc_segment){ .segment = 4 };
 	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, EINVAL);
+	/* The last one stays. */
+	for (uint32_t i = 0; i < 4; i++) {
+		segment = (struct zc_ioc_segment){ .segment = i };
+		CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment,
+			   i == 2 ? ENXIO : i == 3 ? EBUSY : 0);
+	}
+	CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	CHECK_EQ(stat.segments, 1);
 	munmap(data, 64 << 10);
 	d_leave(&m);
 }
 
 static const struct t_case cases[] = {
 	T_CASE(pages_of_hugetlb),
+	T_CASE(segments_of_hugetlb_stay),
 	T_CASE(pages_transparent),
 	T_CASE(pages_small),
 	T_CASE(pages_that_are_not_there),
