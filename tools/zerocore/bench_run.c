@@ -6,18 +6,16 @@
  * keeps the books in memory shared with the parent, which only waits.
  */
 #include "bench_run.h"
+#include "bench_barrier.h"
 #include "bench_clock.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,8 +39,7 @@ struct bench_run {
 	uint32_t realtime;
 	int parent_pid;
 
-	_Alignas(64) uint32_t arrived;
-	_Alignas(64) uint32_t step;	/* futex word */
+	struct bench_barrier barrier;
 	struct bench_probe probe;
 
 	_Alignas(64) uint32_t attempts;
@@ -61,35 +58,10 @@ struct bench_run {
 	char error[512];
 };
 
-static void futex_wait(uint32_t *word, uint32_t value)
-{
-	syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
-}
-
-static void futex_wake_all(uint32_t *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
 void bench_sync(struct bench_worker *worker)
 {
-	struct bench_run *run = worker->run;
-	uint32_t step = __atomic_load_n(&run->step, __ATOMIC_ACQUIRE);
-
-	if (__atomic_add_fetch(&run->arrived, 1, __ATOMIC_ACQ_REL) ==
-	    run->workers) {
-		__atomic_store_n(&run->arrived, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&run->step, step + 1, __ATOMIC_RELEASE);
-		futex_wake_all(&run->step);
-		return;
-	}
 	/* Who shares a core must not spin: the others would not get here. */
-	for (int spin = 0; !worker->crowded && spin < 20000; spin++) {
-		if (__atomic_load_n(&run->step, __ATOMIC_ACQUIRE) != step)
-			return;
-	}
-	while (__atomic_load_n(&run->step, __ATOMIC_ACQUIRE) == step)
-		futex_wait(&run->step, step);
+	bench_barrier_wait(&worker->run->barrier, !worker->crowded);
 }
 
 void bench_fail(struct bench_worker *worker, const char *fmt, ...)
@@ -474,6 +446,7 @@ int bench_run(const struct bench_plan *plan, struct bench_result *result)
 	bench_pool_name(0, name, sizeof(name));
 	run->plan = plan;
 	run->workers = 1 + plan->readers;
+	run->barrier.workers = run->workers;
 	run->realtime = 1;
 	run->parent_pid = (int)getpid();
 	run->attempts_max = (uint32_t)plan->options->reps * 4 + 20;
