@@ -49,7 +49,9 @@ SONAME := libzerocore.so.$(call version_part,MAJOR)
 SOFILE := libzerocore.so.$(VERSION)
 
 LIB_SRC := $(sort $(wildcard lib/*.c lib/*/*.c))
-TOOL_SRC := $(sort $(wildcard tools/zerocore/*.c tools/bench/*.c))
+TOOL_SRC := $(sort $(wildcard tools/zerocore/*.c))
+# Not the command, which links no library of others: zerocore-compare.
+COMPARE_SRC := $(sort $(wildcard tools/bench/*.c))
 EXAMPLE_SRC := $(sort $(wildcard tools/examples/*.c))
 UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
 CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
@@ -103,6 +105,7 @@ when_changed = mkdir -p $(@D) && printf '%s\n' '$1' >$@.$$$$ && \
 define variant
 $1_lib_o := $(LIB_SRC:%.c=$1/obj/%.o)
 $1_tool_o := $(TOOL_SRC:%.c=$1/obj/%.o)
+$1_compare_o := $(COMPARE_SRC:%.c=$1/obj/%.o)
 $1_example_o := $(EXAMPLE_SRC:%.c=$1/obj/%.o)
 $1_unit_o := $(UNIT_SRC:%.c=$1/obj/%.o)
 $1_conf_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CONF_SRC)))
@@ -111,6 +114,7 @@ $1_device_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(DEVICE_SRC)))
 $1_fuzz_o := $(FUZZ_SRC:%.c=$1/obj/%.o)
 $1_fuzz := $(patsubst selftests/fuzz/%.c,$1/fuzz/%,$(filter selftests/fuzz/fuzz_%,$(FUZZ_SRC)))
 $1_command := $(if $(TOOL_SRC),$1/bin/zerocore)
+$1_compare := $(if $(COMPARE_SRC),$1/bin/zerocore-compare)
 $1_examples := $(EXAMPLE_SRC:tools/examples/%.c=$1/examples/%)
 $1_unit := $(if $(UNIT_SRC),$1/tests/unit)
 $1_conf := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CONF_SRC)))
@@ -118,7 +122,7 @@ $1_crash := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CRASH_SRC)))
 $1_device := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(DEVICE_SRC)))
 $1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,\
 	$$($1_conf) $$($1_crash) $$($1_device))
-$1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_example_o) $$($1_unit_o) \
+$1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_compare_o) $$($1_example_o) $$($1_unit_o) \
 	$$($1_conf_o) $$($1_crash_o) $$($1_device_o) $$($1_tests_o) $$($1_fuzz_o)
 
 $1/flags: FORCE
@@ -137,6 +141,9 @@ $$($1_all_o): $1/obj/%.o: %.c $1/flags | deps-build
 $$($1_lib_o): private local = $(GNU) -Ilib -fPIC -fno-semantic-interposition \
 	$$(if $$(findstring /obj/lib/core/,$$@),$4)
 $$($1_tool_o): private local = $(GNU) -Itools $$(tool_cflags)
+$$($1_compare_o): private local = $(GNU) -Itools/zerocore $$(tool_cflags) \
+	$$(shell sed -n 1p $1/peers)
+$$($1_compare_o): $1/peers
 $$($1_unit_o): private local = $(GNU) -Ilib $$(unit_cflags)
 $$($1_unit_o): | deps-check
 $$(filter $1/obj/selftests/conformance/%,$$($1_all_o)): private local = $(GNU) -Iselftests/conformance
@@ -188,6 +195,22 @@ $1/bin/zerocore: $$($1_tool_o) $1/lib/libzerocore.a $1/sources
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_tool_o) $1/lib/libzerocore.a $$(tool_libs)
+
+# The libraries of peers that this compiler finds: how to compile, how to link.
+$1/peers: FORCE
+	@$$(call when_changed,$$(shell tools/bench/peers.sh cflags $2))
+	@tools/bench/peers.sh libs $2 >$$@-libs.$$$$$$$$ && mv $$@-libs.$$$$$$$$ $$@-libs
+
+# It takes from the command's benchmarks what it calls.
+$1/tests/bench.a: $$(filter $1/obj/tools/zerocore/bench_%,$$($1_tool_o)) $1/sources
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
+
+$1/bin/zerocore-compare: $$($1_compare_o) $1/tests/bench.a $1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ -ljson-c -lm $$(shell cat $1/peers-libs)
 
 # An example links what a program links, and finds it beside itself.
 $$($1_examples): $1/examples/%: $1/obj/tools/examples/%.o $1/lib/libzerocore.so
@@ -262,7 +285,7 @@ libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
-.PHONY: alt asan tsan kill fuzz fuzzers tests deps-build deps-demo deps-check
+.PHONY: alt asan tsan kill fuzz fuzzers tests bench deps-build deps-demo deps-check
 .PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -273,7 +296,18 @@ demo: all | deps-demo
 	tools/demo.sh
 
 ## tests        build the test programs only
-tests: all $(build_unit) $(build_conf) $(build_device) build/tests/litmus
+tests: all $(build_unit) $(build_conf) $(build_device) build/tests/litmus $(build_compare)
+
+# BENCH_ARGS: more options of `zerocore bench compare'.
+QUICK ?=
+bench_args = $(if $(filter-out 0,$(QUICK)),--quick) $(BENCH_ARGS)
+## bench        beside its peers, in pictures: build/bench/report.html; QUICK=1: a minute
+bench: all
+	@tools/deps.sh bench || echo "  bench: what is not there is left out"
+	@$(MAKE) --no-print-directory build/bin/zerocore-compare
+	@mkdir -p build/bench
+	build/bin/zerocore bench compare $(bench_args) --output build/bench/compare.json
+	tools/bench/report.py build/bench/compare.json build/bench/report.html
 
 ## module       zerocore.ko; for another kernel: KDIR=/lib/modules/VERSION/build
 module:
@@ -330,7 +364,7 @@ plots: all
 	COUNT=$(COUNT) tools/plots.sh
 
 ## alt          the whole tree by the other compiler, below build/alt/
-alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) \
+alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) $(build/alt_compare) \
 	$(build/alt_unit) $(build/alt_conf) $(build/alt_crash) build/alt/tests/litmus
 
 # AddressSanitizer forbids the dlopen() flag that brings a second copy of a library.

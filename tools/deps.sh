@@ -3,7 +3,7 @@
 #
 # deps.sh - see to it that the packages that a target needs are there
 #
-# Usage: tools/deps.sh SET...      SET: build, clang, demo, check, module, vm, plots
+# Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, module, vm, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -27,6 +27,10 @@ for set in "$@"; do
 	demo)
 		want="$want util-linux"
 		;;
+	bench)
+		want="$want libck-dev libiceoryx-binding-c-dev iceoryx"
+		want="$want cyclonedds-dev libzmq3-dev libnng-dev gnuplot-nox python3"
+		;;
 	check)
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
 		want="$want mandoc shellcheck util-linux python3 liburing-dev"
@@ -44,7 +48,7 @@ for set in "$@"; do
 		want="$want gnuplot-nox"
 		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, check, module, vm, plots" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, module, vm, plots" >&2
 		exit 2
 		;;
 	esac

@@ -39,6 +39,8 @@ _zerocore()
 		;;
 	--payload) words='touch whole' ;;
 	--utilisation) words='0.6 0.8' ;;
+	--peers) words=$("$command" bench compare --list 2>/dev/null | sed -n '/^Peers/,/^Loads/s/^  \([a-z-]*\) .*/\1/p') ;;
+	--loads) words=$("$command" bench compare --list 2>/dev/null | sed -n '/^Loads/,$s/^  \([a-z-]*\) .*/\1/p') ;;
 	--files | -f | --files-from | --output | -o)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		compopt -o filenames 2>/dev/null
@@ -78,7 +80,7 @@ _zerocore()
 
 	if [[ $cur == -* ]]; then
 		words=$noun
-		[ "$first" = 2 ] || words="$noun $verb"
+		[ "$first" = 2 ] && [ "$noun $verb" != 'bench compare' ] || words="$noun $verb"
 		# shellcheck disable=SC2086 # a list of words
 		words=$(_zerocore_options "$command" $words)
 	elif [ "$COMP_CWORD" = "$first" ]; then

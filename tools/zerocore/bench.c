@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,8 @@ static char *help_filter(int key, const char *text, void *input)
 	fputs("Measure a pool beside a bare ring in the same run.\n\n", f);
 	for (size_t i = 0; i < VERBS_NR; i++)
 		fprintf(f, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+	fputs("  compare        the pool and its peers, in turns: see `zerocore bench "
+	      "compare --help'\n", f);
 	fputs("\nOptions:", f);
 	fclose(f);
 	return out;
@@ -316,6 +319,33 @@ static const char post_doc[] =
 	"  zerocore bench throughput --size 4K --payload whole "
 	"--footprint 8M --json\n"
 	"  zerocore bench recovery --role writer --kills 1000";
+
+/*
+ * A program of its own, beside this one: it links those that it compares with.
+ * Returns only where it cannot be run.
+ */
+static int run_compare(char **argv)
+{
+	static const char name[] = "zerocore-compare";
+	char path[PATH_MAX];
+	ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	path[bytes > 0 ? bytes : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL &&
+	    (size_t)(path + sizeof(path) - slash) > sizeof(name) + 1) {
+		memcpy(slash + 1, name, sizeof(name));
+		execv(path, argv);
+	}
+	if (errno == ENOENT)
+		fputs("zerocore: bench compare runs zerocore-compare, which is "
+		      "not beside this command: build it by `make bench'\n",
+		      stderr);
+	else
+		fprintf(stderr, "zerocore: %s: %s\n", path, strerror(errno));
+	return 1;
+}
 
 static void refuse_untaken(const struct parse *p)
 {
@@ -339,6 +369,8 @@ int cmd_bench(int argc, char **argv)
 	struct parse parse = { .options = { .pin = { 0, 1 } } };
 	struct bench_options *o = &parse.options;
 
+	if (argc > 1 && strcmp(argv[1], "compare") == 0)
+		return run_compare(argv + 1);
 	argp_err_exit_status = 2;
 	argv[0] = name;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &parse) != 0)

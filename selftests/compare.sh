@@ -1,0 +1,197 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# compare.sh - zerocore bench compare: every peer that is installed takes part, every
+# message is checked, and the report is one page.  No figure is judged.
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+zc=${ZEROCORE:-$PWD/build/bin/zerocore}
+tmp=$(mktemp -d) || exit 1
+ZEROCORE_DIR=$(mktemp -d /dev/shm/zc-compare.XXXXXX) || exit 1
+export ZEROCORE_DIR
+child=
+cleanup()
+{
+	[ -n "$child" ] && kill -KILL "$child" 2>/dev/null
+	rm -rf -- "$tmp" "$ZEROCORE_DIR"
+}
+trap cleanup EXIT
+
+number=0
+failures=0
+
+# point NAME STATUS: 0 is good
+point()
+{
+	number=$((number + 1))
+	if [ "$2" = 0 ]; then
+		echo "ok $number - compare_$1"
+		return
+	fi
+	echo "not ok $number - compare_$1"
+	sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5 | cut -c1-300
+	sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
+	failures=$((failures + 1))
+}
+
+run()
+{
+	timeout 240 "$zc" bench compare "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	rc=$?
+}
+
+# refuses NAME WORDS ARG...: exit status 2 and WORDS on stderr
+refuses()
+{
+	local name=$1 words=$2
+
+	shift 2
+	run "$@"
+	[ $rc = 2 ] && [ ! -s "$tmp/out" ] && grep -qe "$words" "$tmp/err"
+	point "$name" $?
+}
+
+# holds NAME PROGRAM: PROGRAM (Python) finds nothing amiss in `machine' and `rows'
+holds()
+{
+	local name=$1 program=$2
+
+	python3 - "$tmp/json" "$program" 2>>"$tmp/err" <<-END
+		import json, sys, textwrap
+		rows = [json.loads(line) for line in open(sys.argv[1])]
+		machine, rows = rows[0], rows[1:]
+		cells = {}
+		for row in rows:
+		    cells.setdefault((row["load"], row["size"], row["payload"], row["wait"],
+		                      row["others"]), {})[row["peer"]] = row
+		steady = [row for row in rows if row["reps"]]
+		exec(textwrap.dedent(sys.argv[2]))
+	END
+	point "$name" $?
+}
+
+# What a peer could leave: names of sockets and queues, pools, files, its daemon.
+left()
+{
+	find "$ZEROCORE_DIR" -mindepth 1
+	grep -a "zc-compare-$1-" /proc/net/unix
+	compgen -G "/dev/mqueue/zc-compare-$1-*"
+	compgen -G "/dev/shm/*compare-$1-*"
+	ps -o pid=,args= --ppid "$1"
+}
+
+refuses flag_unknown "unrecognized option" --frobnicate
+refuses peer_unknown "no peer is called" --peers pipe,wibble
+refuses load_unknown "no load is called" --loads wibble
+refuses sizes_wrong "sizes takes numbers" --sizes 64,x
+refuses size_too_small "sizes takes numbers" --sizes 4
+refuses reps_none "reps takes numbers" --reps 0
+refuses pin_same "two different processors" --pin 1,1
+run --list
+[ $rc = 0 ] && grep -q '^  zerocore ' "$tmp/out" && grep -q '^  pingpong ' "$tmp/out"
+point list $?
+
+cp "$zc" "$tmp/zerocore"
+"$tmp/zerocore" bench compare --list >"$tmp/out" 2>"$tmp/err"
+[ $? = 1 ] && grep -q 'make bench' "$tmp/err"
+point says_that_it_is_not_built $?
+
+list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+if [ "$list" = "${list%%[,-]*}" ]; then
+	echo "ok $((number + 1)) - compare_measurements # SKIP one processor only"
+	echo "1..$((number + 1))"
+	exit $((failures > 0))
+fi
+pin=${list%%[,-]*}
+case $list in
+"$pin"-*) pin=$pin,$((pin + 1)) ;;
+*) pin=${list#*,} pin=${list%%[,-]*},${pin%%[,-]*} ;;
+esac
+few=(--pin "$pin" --reps 1 --budget 1)
+
+run "${few[@]}" --quick --sizes 64,4K --output "$tmp/json"
+[ $rc = 0 ] && grep -q '^pingpong: 64 B, ends, busy' "$tmp/out"
+point all_peers_and_loads $?
+holds json_parses 'assert machine["load"] == "machine" and len(rows) > 20, rows'
+holds every_peer_reports '
+		assert {"ring", "zerocore", "pipe", "socket", "futex"} <= set(machine["peers"])
+		loads = {"pingpong", "stream", "gather"}
+		assert {cell[0] for cell in cells} == loads, cells.keys()
+		for cell, found in cells.items():
+		    missing = set(machine["peers"]) - set(found)
+		    if cell[3] == "block":
+		        missing -= {"ck"}
+		    if cell[0] != "pingpong":
+		        missing -= {"cyclone-shm"}
+		    assert not missing, (cell, missing)'
+holds who_is_not_there_is_said_to_be_left_out '
+		assert set(machine["peers"]) | set(machine["left_out"]) == set(machine["titles"])
+		assert not set(machine["peers"]) & set(machine["left_out"])'
+holds content_is_checked '
+		for row in rows:
+		    assert row["checked"] > 0 and row["wrong"] == 0 and row["lost"] == 0, row'
+holds figures_are_whole '
+		assert len(steady) > len(rows) / 2
+		for row in steady:
+		    assert row["value_ns"] > 0 and row["probe_before_ns"] > 0, row
+		    assert row["probe_after_ns"] > 0 and row["placement"] in ("near", "far"), row
+		    if row["load"] == "pingpong":
+		        assert 0 < row["p50_ns"] <= row["p99_ns"] <= row["p999_ns"], row
+		        assert len(row["curve"]) > 10 and row["samples"] > 0, row
+		    else:
+		        assert row["msgs_per_s"] > 0, row'
+
+tools/bench/report.py "$tmp/json" "$tmp/report.html" >"$tmp/out" 2>"$tmp/err"
+[ $? = 0 ] && grep -q 'class=us' "$tmp/report.html" && grep -q 'as JSON' "$tmp/report.html"
+point report $?
+! grep -oiE "(src|href|url)[[:space:]]*[=(][[:space:]]*[\"']?[^\"' >]{1,30}" "$tmp/report.html" |
+	grep -v 'data:' | tee "$tmp/out" | grep -q . && ! grep -qE '<(script|link|iframe)' "$tmp/report.html"
+point report_has_no_links $?
+if command -v gnuplot >/dev/null; then
+	grep -q 'src=.data:image/svg' "$tmp/report.html" && [ -s "$tmp/latency-busy-touch.png" ] &&
+		[ -s "$tmp/latency-busy-touch.svg" ]
+	point report_has_pictures $?
+fi
+
+# Each peer's message with a wrong byte must be seen: else it checks nothing.
+run "${few[@]}" --spoil --loads pingpong,stream --quick --sizes 64,4K --output "$tmp/json"
+[ $rc = 1 ] && grep -q 'wrong content' "$tmp/err"
+point spoiled_content_fails $?
+holds spoiled_content_is_seen_of_each '
+		assert {row["peer"] for row in rows} == set(machine["peers"])
+		for row in rows:
+		    assert row["wrong"] > 0, row'
+
+run "${few[@]}" --json --loads stream --peers ring,zerocore --sizes 64
+cp "$tmp/out" "$tmp/json"
+[ $rc = 0 ]
+point json_on_stdout $?
+holds json_has_who_was_asked_for 'assert {row["peer"] for row in rows} == {"ring", "zerocore"}'
+
+# ends SIGNAL STATUS: in the middle of a run, and nothing is left
+ends()
+{
+	local end=$((SECONDS + 60)) rc pid
+
+	"$zc" bench compare --pin "$pin" --reps 40 --budget 100 >"$tmp/out" 2>"$tmp/err" &
+	child=$!
+	pid=$child
+	until [ -n "$(find "$ZEROCORE_DIR" -mindepth 1)" ]; do
+		[ $SECONDS -lt $end ] && kill -0 $child 2>/dev/null || break
+		sleep 0.01
+	done
+	kill -"$1" $child
+	wait $child
+	rc=$?
+	child=
+	left "$pid" >"$tmp/out"
+	[ $rc = "$2" ] && [ ! -s "$tmp/out" ]
+}
+ends INT 130
+point interrupted $?
+ends TERM 143
+point terminated $?
+
+echo "1..$number"
+exit $((failures > 0))

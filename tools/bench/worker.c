@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * worker.c - the processes of one measurement.
+ */
+#include "worker.h"
+#include "load.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Who takes longer hangs. */
+#define RUN_LIMIT_MS 10000
+/* Messages until it is known how long one takes. */
+#define TRIAL 50
+#define WARM_NS 20e6
+/* Memory that is gone through at least once before it counts. */
+#define WARM_BYTES (128ULL << 20)
+
+static struct run *mine;	/* of this process, once it is a worker */
+
+void worker_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (mine == NULL) {
+		vfprintf(stderr, fmt, ap);
+		fputc('\n', stderr);
+	} else if (__atomic_exchange_n(&mine->failed, 1, __ATOMIC_ACQ_REL) == 0) {
+		vsnprintf(mine->error, sizeof(mine->error), fmt, ap);
+	}
+	va_end(ap);
+	_exit(1);
+}
+
+void worker_populate(void *memory, size_t bytes)
+{
+	/* A kernel before 5.14 has it done by the warm-up. */
+	(void)madvise(memory, bytes, MADV_POPULATE_WRITE);
+}
+
+void *worker_buffer(size_t bytes)
+{
+	void *buffer = aligned_alloc(64, (bytes + 63) / 64 * 64);
+
+	if (buffer == NULL)
+		worker_fail("no memory");
+	memset(buffer, 0, bytes);
+	return buffer;
+}
+
+void worker_sync(const struct worker *w)
+{
+	bench_barrier_wait(&w->run->barrier, !w->crowded);
+}
+
+void worker_begin(struct worker *w)
+{
+	mine = w->run;
+	bench_child_init(w->parent_pid);
+	w->crowded = w->id > 0 && w->cell->others > 1;
+	/* Threads that carry messages must be served as soon as who waits. */
+	if ((w->peer->traits & PEER_THREADS) != 0 && !bench_realtime(true))
+		w->run->realtime = 0;
+}
+
+static void open_readers(struct worker *w, uint32_t channels)
+{
+	for (uint32_t c = 0; c < channels; c++) {
+		int reader = w->cell->load->reader(c, w->id);
+
+		if (reader >= 0)
+			w->in[w->in_nr++] = w->peer->open_reader(
+				w->ctx, w->plan, c, (uint32_t)reader);
+	}
+}
+
+static void open_writers(struct worker *w, uint32_t channels)
+{
+	for (uint32_t c = 0; c < channels; c++) {
+		if (w->cell->load->writer(c) == w->id)
+			w->out[w->out_nr++] =
+				w->peer->open_writer(w->ctx, w->plan, c);
+	}
+}
+
+void worker_open(struct worker *w)
+{
+	uint32_t channels = w->plan->channels;
+
+	w->in = calloc(channels, sizeof(*w->in));
+	w->out = calloc(channels, sizeof(*w->out));
+	if (w->in == NULL || w->out == NULL)
+		worker_fail("no memory");
+	open_readers(w, channels);
+	worker_sync(w);
+	open_writers(w, channels);
+	worker_sync(w);
+	for (uint32_t i = 0; i < w->out_nr && w->peer->ready != NULL; i++)
+		w->peer->ready(w->out[i]);
+	for (uint32_t i = 0; i < w->in_nr && w->peer->ready != NULL; i++)
+		w->peer->ready(w->in[i]);
+	worker_sync(w);
+}
+
+void worker_close(struct worker *w)
+{
+	worker_sync(w);
+	for (uint32_t i = 0; i < w->out_nr; i++)
+		w->peer->close(w->out[i]);
+	for (uint32_t i = 0; i < w->in_nr; i++)
+		w->peer->close(w->in[i]);
+	if (w->peer->leave != NULL)
+		w->peer->leave();
+	free(w->in);
+	free(w->out);
+}
+
+void worker_settle(struct worker *w)
+{
+	int cpu = w->pin[w->id == 0 ? 0 : 1];
+
+	if (!bench_pin(cpu))
+		worker_fail("cannot pin to processor %d: choose others by --pin",
+			    cpu);
+	if (!bench_realtime((w->peer->traits & PEER_THREADS) != 0))
+		w->run->realtime = 0;
+	worker_sync(w);
+}
+
+double worker_probe(struct worker *w)
+{
+	double ns = 0;
+
+	worker_sync(w);
+	if (w->id == 0)
+		ns = bench_probe_ping(&w->run->probe);
+	else if (w->id == 1)
+		bench_probe_pong(&w->run->probe);
+	worker_sync(w);
+	return ns;
+}
+
+void worker_loop(const struct worker *w, struct loop *loop)
+{
+	*loop = (struct loop){
+		.size = w->cell->size,
+		.whole = w->cell->whole,
+		.block = w->plan->block,
+		.spoil = w->spoil,
+		.yield = (w->peer->traits & PEER_THREADS) != 0 ? 1 :
+			 w->crowded				 ? 16 :
+								   0,
+	};
+}
+
+void worker_book(const struct worker *w, const struct loop *loop)
+{
+	__atomic_add_fetch(&w->run->checked, loop->seen, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w->run->wrong, loop->wrong, __ATOMIC_RELAXED);
+}
+
+typedef void pass_fn(struct worker *w, void *state, uint64_t count,
+		     uint32_t *samples);
+
+/* All send and receive @count messages, as worker 0 says; how long it took. */
+static double phase(struct worker *w, pass_fn *pass, void *state,
+		    uint64_t count, uint32_t *samples)
+{
+	uint64_t start;
+
+	if (w->id == 0)
+		w->run->count = count;
+	worker_sync(w);
+	start = bench_ticks();
+	pass(w, state, w->run->count, samples);
+	worker_sync(w);
+	return (double)(bench_ticks() - start) * bench_ns_per_tick();
+}
+
+static uint64_t clamp(double value, uint64_t low, uint64_t high)
+{
+	return value < (double)low ? low :
+	       value > (double)high ? high : (uint64_t)value;
+}
+
+void worker_measure(struct worker *w, pass_fn *pass, void *state, bool sampled)
+{
+	struct run *run = w->run;
+	double budget_ns = (double)w->budget_ns, warm_ns = budget_ns, each, ns;
+	uint64_t warm, count;
+
+	if (warm_ns < WARM_NS)
+		warm_ns = WARM_NS;
+
+	/* A repetition takes as long for a slow peer as for a fast one. */
+	each = phase(w, pass, state, TRIAL, NULL) / TRIAL;
+	warm = clamp(WARM_BYTES / (double)w->cell->size, 20, 20000);
+	if ((double)warm * each > warm_ns)
+		warm = clamp(warm_ns / each, 4, warm);
+	each = phase(w, pass, state, warm, NULL) / (double)warm;
+	count = clamp(budget_ns / each, 8, sampled ? SAMPLES_MAX : 10000000);
+	run->probe_before_ns += worker_probe(w);
+	ns = phase(w, pass, state, count, sampled ? run->samples : NULL);
+	if (w->id == 0) {
+		run->value_ns = ns / (double)count;
+		run->samples_nr = sampled ? count : 0;
+	}
+	run->probe_after_ns += worker_probe(w);
+}
+
+static void end_all(pid_t *pid, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++) {
+		if (pid[i] > 0)
+			kill(pid[i], SIGKILL);
+	}
+}
+
+/* Takes the end of one worker; false: it did not end well. */
+static bool take_end(struct run *run, pid_t pid)
+{
+	int status = 1;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return false;
+	if (WIFSIGNALED(status) && run->error[0] == '\0')
+		snprintf(run->error, sizeof(run->error),
+			 "a process was ended by signal %d", WTERMSIG(status));
+	return status == 0;
+}
+
+/* Kills worker @killed as soon as the others are stuck without it. */
+static bool kill_one(struct worker *w, pid_t pid, int64_t until_ms)
+{
+	struct run *run = w->run;
+
+	while (!__atomic_load_n(&run->stuck, __ATOMIC_ACQUIRE)) {
+		if ((int64_t)(bench_now_ns() / 1000000) > until_ms ||
+		    bench_guard_signal() != 0 || run->failed)
+			return false;
+		poll(NULL, 0, 1);
+	}
+	__atomic_store_n(&run->killed_ns, bench_now_ns(), __ATOMIC_RELEASE);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return true;
+}
+
+/* Others wait for a worker that fails: the first that ends badly ends all. */
+static bool wait_all(struct worker *w, pid_t *pid, uint32_t nr, uint32_t killed)
+{
+	int64_t until_ms = (int64_t)(bench_now_ns() / 1000000) + RUN_LIMIT_MS;
+	struct pollfd pfd[WORKERS_MAX];
+	bool good = true;
+
+	if (killed != 0) {
+		good = kill_one(w, pid[killed], until_ms);
+		if (good)
+			pid[killed] = 0;
+	}
+	for (uint32_t i = 0; i < nr; i++) {
+		pfd[i].events = POLLIN;
+		pfd[i].fd = pid[i] > 0 ?
+			    (int)syscall(SYS_pidfd_open, pid[i], 0) : -1;
+	}
+	for (uint32_t left = nr; left > 0 && good;) {
+		int64_t wait_ms = until_ms - (int64_t)(bench_now_ns() / 1000000);
+
+		if (wait_ms <= 0 || bench_guard_signal() != 0)
+			break;
+		left = 0;
+		for (uint32_t i = 0; i < nr; i++)
+			left += pid[i] > 0;
+		if (left == 0 || poll(pfd, nr, (int)wait_ms) < 0)
+			continue;
+		for (uint32_t i = 0; i < nr; i++) {
+			if (pid[i] <= 0 || (pfd[i].revents & POLLIN) == 0)
+				continue;
+			good &= take_end(w->run, pid[i]);
+			pid[i] = 0;
+			close(pfd[i].fd);
+			pfd[i].fd = -1;
+		}
+	}
+	for (uint32_t i = 0; i < nr; i++) {
+		if (pid[i] <= 0)
+			continue;
+		kill(pid[i], SIGKILL);
+		waitpid(pid[i], NULL, 0);
+		close(pfd[i].fd);
+		if (good && w->run->error[0] == '\0')
+			snprintf(w->run->error, sizeof(w->run->error),
+				 "not done within %d s", RUN_LIMIT_MS / 1000);
+		good = false;
+	}
+	return good;
+}
+
+bool worker_run(struct worker *w, uint32_t killed)
+{
+	uint32_t nr = 1 + w->cell->others;
+	pid_t pid[WORKERS_MAX] = { 0 };
+	struct run *run = w->run;
+	bool good;
+
+	memset(run, 0, offsetof(struct run, samples));
+	run->barrier.workers = nr;
+	run->realtime = 1;
+	w->parent_pid = (int)getpid();
+	w->began_ns = bench_now_ns();
+	w->ctx = w->peer->prepare(w->plan, run->error, sizeof(run->error));
+	if (w->ctx == NULL)
+		return false;
+	fflush(NULL);
+	for (uint32_t i = 0; i < nr; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0) {
+			w->id = i;
+			worker_begin(w);
+			w->cell->load->work(w);
+			fflush(NULL);
+			/* Handlers of libraries at exit are not measured. */
+			_exit(0);
+		}
+		if (pid[i] < 0) {
+			snprintf(run->error, sizeof(run->error),
+				 "cannot fork: %s", strerror(errno));
+			end_all(pid, i);
+			nr = i;
+			break;
+		}
+	}
+	good = wait_all(w, pid, nr, killed);
+	w->peer->drop(w->ctx);
+	return good && run->error[0] == '\0';
+}
