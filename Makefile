@@ -91,6 +91,9 @@ endif
 .PHONY: FORCE
 FORCE:
 
+# What the library needs: a CRC32C that is as fast as memory is.
+LIB_LIBS := -lisal
+
 # Put a text in the target, which grows newer only when the text is another.  Two
 # makes at a time, as the tests have them, do not meet: each has a file of its own.
 when_changed = mkdir -p $(@D) && printf '%s\n' '$1' >$@.$$$$ && \
@@ -183,7 +186,7 @@ $1/lib/$(SOFILE): $$($1_lib_o) lib/libzerocore.map $1/sources
 	@mkdir -p $$(@D)
 	$$(Q)$2 -shared $3 $(LDFLAGS) -Wl,-soname,$(SONAME) \
 		-Wl,--version-script=lib/libzerocore.map -Wl,-z,nodelete \
-		-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $$@ $$($1_lib_o)
+		-Wl,-z,defs -Wl,-z,relro -Wl,-z,now -o $$@ $$($1_lib_o) $(LIB_LIBS)
 
 $1/lib/$(SONAME): $1/lib/$(SOFILE)
 	@ln -sf $(SOFILE) $$@
@@ -194,7 +197,7 @@ $1/lib/libzerocore.so: $1/lib/$(SONAME)
 $1/bin/zerocore: $$($1_tool_o) $1/lib/libzerocore.a $1/sources
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_tool_o) $1/lib/libzerocore.a $$(tool_libs)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_tool_o) $1/lib/libzerocore.a $(LIB_LIBS) $$(tool_libs)
 
 # The libraries of peers that this compiler finds: how to compile, how to link.
 $1/peers: FORCE
@@ -210,7 +213,7 @@ $1/tests/bench.a: $$(filter $1/obj/tools/zerocore/bench_%,$$($1_tool_o)) $1/sour
 $1/bin/zerocore-compare: $$($1_compare_o) $1/tests/bench.a $1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ -ljson-c -lm $$(shell cat $1/peers-libs)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS) -ljson-c -lm $$(shell cat $1/peers-libs)
 
 # An example links what a program links, and finds it beside itself.
 $$($1_examples): $1/examples/%: $1/obj/tools/examples/%.o $1/lib/libzerocore.so
@@ -222,18 +225,18 @@ $$($1_examples): $1/examples/%: $1/obj/tools/examples/%.o $1/lib/libzerocore.so
 $1/tests/unit: $$($1_unit_o) $1/lib/libzerocore.a $1/sources
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_unit_o) $1/lib/libzerocore.a $$(unit_libs)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_unit_o) $1/lib/libzerocore.a $(LIB_LIBS) $$(unit_libs)
 
 $$($1_conf): $1/tests/%: $1/obj/selftests/%.o $1/tests/conformance.a $1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
 
 $$($1_crash): $1/tests/%: $1/obj/selftests/%.o $1/tests/crash.a $1/tests/conformance.a \
 		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
 
 # Made of the litmus files: one text for herd7 and for the processor.
 $1/gen/litmus_table.h: selftests/litmus/convert.py $(LITMUS) | deps-check
@@ -250,7 +253,7 @@ $$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/confo
 		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs) $(LIB_LIBS)
 
 # The engine has the main function.
 $$($1_fuzz): $1/fuzz/%: $1/obj/selftests/fuzz/%.o $1/obj/selftests/fuzz/fuzz.o \

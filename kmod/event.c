@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "zerocore.h"
+#include "service.h"
 
 /* Records copied to user memory at a time. */
 #define ZC_READ_BATCH 4
@@ -85,6 +86,68 @@ void zc_event_about(struct zc_pool *pool, u32 type, u32 member, u32 service,
 		memcpy(event.comm, r->comm, sizeof(event.comm));
 	}
 	zc_event_tell(pool, &event);
+}
+
+/* Was it told lately?  If not, it is now. */
+static bool zc_corrupt_told(struct zc_pool *pool, const struct zc_ioc_notify *arg)
+{
+	struct zc_corrupt *c;
+
+	for (c = pool->corrupt; c < pool->corrupt + ZC_CORRUPT_LAST; c++)
+		if (c->fault == arg->fault && c->service == arg->service &&
+		    c->sequence == arg->sequence)
+			return true;
+	c = &pool->corrupt[pool->corrupt_next++ % ZC_CORRUPT_LAST];
+	c->fault = arg->fault;
+	c->service = arg->service;
+	c->sequence = arg->sequence;
+	return false;
+}
+
+/*
+ * Whoever reads a message may tell that it is corrupt, true or not; so nobody may tell
+ * of so many that others lose events.
+ */
+int zc_corrupt_tell(struct zc_pool *pool, struct zc_member *m,
+		    const struct zc_ioc_notify *arg)
+{
+	const struct zc_writer_slot *slot = &pool->view.writer_slots[arg->service];
+	struct zc_device_event event = {
+		.type = ZC_DEVICE_EVENT_BLOCK_CORRUPTED,
+		.member = ~0U,
+		.service = arg->service,
+		.reader = ~0U,
+		.segment = ~0U,
+		.blocks = 1,
+		.sequence = arg->sequence,
+		.fault = arg->fault,
+		.suspect = arg->suspect,
+	};
+	u64 now = ktime_get_ns();
+
+	lockdep_assert_held(&pool->lock);
+	if (zc_service_state(slot->service) != ZC_SERVICE_READY)
+		return -ENOENT;
+	if (now - m->corrupt_ns >= NSEC_PER_SEC) {
+		m->corrupt_ns = now;
+		m->corrupt_nr = 0;
+	}
+	if (m->corrupt_nr == ZC_NOTIFY_CORRUPTED_MAX)
+		return -EBUSY;
+	m->corrupt_nr++;
+	if (zc_corrupt_told(pool, arg))
+		return 0;
+	if (zc_life_state(slot->life) != ZC_LIFE_IDLE) {
+		const struct zc_member_record *r =
+			&pool->view.members[zc_life_member(slot->life)];
+
+		event.member = zc_life_member(slot->life);
+		event.incarnation = zc_life_incarnation(r->life);
+		event.pid = r->pid;
+		memcpy(event.comm, r->comm, sizeof(event.comm));
+	}
+	zc_event_tell(pool, &event);
+	return 0;
 }
 
 /* The next one, or what is said instead of those that were lost. */

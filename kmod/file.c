@@ -170,8 +170,7 @@ static int zc_file_call(struct zc_file *zf, unsigned int cmd,
 		return zc_reserved_zero(&arg->evict) ?
 			       zc_member_evict(zf, &arg->evict) : -EINVAL;
 	case ZC_IOC_NOTIFY:
-		return zc_reserved_zero(&arg->notify) && !arg->notify.padding ?
-			       zc_writer_notify(zf, &arg->notify) : -EINVAL;
+		return zc_notify(zf, &arg->notify);
 	case ZC_IOC_NOTIFIED: {
 		struct zc_member *m = zc_member_leased(zf);
 

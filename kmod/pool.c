@@ -284,6 +284,7 @@ static void zc_pool_header(struct zc_pool *pool, struct zc_ioc_create *arg)
 	h->creator_uid = from_kuid_munged(current_user_ns(), pool->uid);
 	h->mode = pool->mode;
 	h->flags = pool->flags & ZC_CREATE_PERSIST ? 0 : ZC_POOL_TRANSIENT;
+	h->guard = arg->guard;
 	h->state = ZC_POOL_READY;
 	h->magic = ZC_LAYOUT_MAGIC;
 	memcpy(arg->creation_id, h->creation_id, sizeof(arg->creation_id));
@@ -384,6 +385,7 @@ static int zc_create_check(const struct zc_ioc_create *arg)
 	    arg->page_wish > ZC_PAGE_WISH_GIGANTIC || arg->mode & ~0777 ||
 	    upper_32_bits(arg->granule_bytes) ||
 	    (arg->mode && (arg->mode & 0600) != 0600) ||
+	    arg->guard > ZC_MODE_FULL || arg->padding ||
 	    memchr_inv(arg->reserved, 0, sizeof(arg->reserved)))
 		return -EINVAL;
 	return 0;

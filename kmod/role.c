@@ -239,27 +239,19 @@ int zc_writer_leave(struct zc_file *file, const struct zc_ioc_writer *arg)
 	return err;
 }
 
-int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
+/* The caller, who must be the writer of that service, tells its readers. */
+static int zc_writer_notify(struct zc_pool *pool, struct zc_member *m,
+			    const struct zc_ioc_notify *arg)
 {
-	struct zc_pool *pool = file->pool;
 	struct zc_view *v = &pool->view;
-	struct zc_member *m, *other;
+	struct zc_member *other;
 	u32 mask, r;
 	u64 life;
 
-	if (arg->service >= ZC_MAX_WRITERS || arg->flags & ~ZC_NOTIFY_FLAGS ||
-	    !arg->flags || arg->reader >= ZC_MAX_READERS_PER ||
-	    (arg->reader && !(arg->flags & ZC_NOTIFY_DISCONNECTED)))
-		return -EINVAL;
-	m = zc_role_begin(file);
-	if (IS_ERR(m))
-		return PTR_ERR(m);
 	life = v->writer_slots[arg->service].life;
 	if (zc_life_state(life) != ZC_LIFE_LIVE ||
-	    zc_life_member(life) != m->index) {
-		zc_role_end(file);
+	    zc_life_member(life) != m->index)
 		return -EPERM;
-	}
 	if (arg->flags & ZC_NOTIFY_DISCONNECTED) {
 		life = zc_reader_slot(v, arg->service, arg->reader)->life;
 		if (zc_life_state(life) == ZC_LIFE_LIVE)
@@ -283,8 +275,38 @@ int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
 		spin_unlock(&other->events.lock);
 		wake_up_interruptible_poll(&other->file->wait, EPOLLPRI);
 	}
-	zc_role_end(file);
 	return 0;
+}
+
+static int zc_notify_check(const struct zc_ioc_notify *arg)
+{
+	if (arg->service >= ZC_MAX_WRITERS || arg->flags & ~ZC_NOTIFY_FLAGS ||
+	    !arg->flags || arg->padding || arg->reader >= ZC_MAX_READERS_PER ||
+	    (arg->reader && !(arg->flags & ZC_NOTIFY_DISCONNECTED)))
+		return -EINVAL;
+	if (!(arg->flags & ZC_NOTIFY_CORRUPTED))
+		return arg->fault || arg->sequence || arg->suspect ? -EINVAL : 0;
+	return arg->flags != ZC_NOTIFY_CORRUPTED || !arg->fault ||
+	       arg->fault > ZC_FAULTS_MAX || arg->suspect > ZC_MAX_WRITERS ?
+		       -EINVAL : 0;
+}
+
+int zc_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
+{
+	int err = zc_notify_check(arg);
+	struct zc_member *m;
+
+	if (err)
+		return err;
+	m = zc_role_begin(file);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	if (arg->flags & ZC_NOTIFY_CORRUPTED)
+		err = zc_corrupt_tell(file->pool, m, arg);
+	else
+		err = zc_writer_notify(file->pool, m, arg);
+	zc_role_end(file);
+	return err;
 }
 
 /* --- readers -------------------------------------------------------------------------- */

@@ -73,6 +73,15 @@ struct zc_user {
 	u64 bytes;
 };
 
+/* A corrupt message. */
+struct zc_corrupt {
+	u64 sequence;
+	u32 service;
+	u32 fault;
+};
+
+#define ZC_CORRUPT_LAST 16
+
 struct zc_pool {
 	struct kref ref;
 	struct list_head list;		/* (under zc_pools_lock) in its namespace */
@@ -109,6 +118,9 @@ struct zc_pool {
 	struct zc_reaper reaper;	/* (under @lock) */
 	u32 reap_passes;		/* (under @lock) without an end */
 	u32 quarantined;		/* (under @lock) blocks that wait for I/O */
+	/* Corrupt messages that were told last. (under @lock) */
+	struct zc_corrupt corrupt[ZC_CORRUPT_LAST];
+	u32 corrupt_next;		/* (under @lock) */
 	u64 deaths;
 	u64 death_last_ns;		/* (under @lock) */
 	u64 reap_last_ns;
@@ -157,6 +169,8 @@ struct zc_member {
 	wait_queue_entry_t exit;
 	u64 died_ns;			/* when that was seen */
 	u64 suspect_ns;			/* (under pool->lock) alive_ns last told of */
+	u64 corrupt_ns;			/* (under pool->lock) when this second began */
+	u32 corrupt_nr;			/* (under pool->lock) corrupt ones told in it */
 	struct zc_region stamps;
 	struct zc_event_queue events;
 };
@@ -259,7 +273,7 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg);
 int zc_cleaner_leave(struct zc_file *file, const struct zc_ioc_cleaner *arg);
 /* All places are taken: by the dead, for a moment (-EAGAIN), or by the living? */
 int zc_full(struct zc_pool *pool, int err);
-int zc_writer_notify(struct zc_file *file, const struct zc_ioc_notify *arg);
+int zc_notify(struct zc_file *file, const struct zc_ioc_notify *arg);
 
 /* --- map.c ---------------------------------------------------------------------------- */
 int zc_pool_mmap(struct file *file, struct vm_area_struct *vma);
@@ -283,6 +297,9 @@ void zc_event_tell(struct zc_pool *pool, struct zc_device_event *event);
 /* An event about a member, and a role of it. (under pool->lock) */
 void zc_event_about(struct zc_pool *pool, u32 type, u32 member, u32 service,
 		    u32 reader);
+/* Somebody found a message corrupt. (under pool->lock) */
+int zc_corrupt_tell(struct zc_pool *pool, struct zc_member *m,
+		    const struct zc_ioc_notify *arg);
 ssize_t zc_events_read(struct zc_file *file, char __user *buf, size_t bytes,
 		       bool nonblock);
 __poll_t zc_events_poll(struct zc_file *file, struct file *filp,

@@ -265,6 +265,7 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 	zc_node_alive(&c->ring.node, now, now);
 	packets = zc_messagering_work(&c->ring, now, &mine);
 	zc_team_step(c, now);
+	zc_patrol_slice(c->pool, &c->ring.handlers, &c->patrol);
 	if (packets)
 		return true;
 	if (c->team.restless && most > ZC_RESTLESS_NS)
@@ -279,6 +280,9 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 	pthread_mutex_lock(&c->lock);
 	c->stats.resting = !c->busy && c->stats.passes;
 	c->stats.leads = zc_team_leads(c);
+	c->stats.verified = c->patrol.verified;
+	c->stats.corrupt = c->patrol.corrupt;
+	c->stats.rounds = c->patrol.rounds;
 	pthread_mutex_unlock(&c->lock);
 	zc_node_alive(&c->ring.node, now, zc_deadline(*sleep_ns));
 	return false;

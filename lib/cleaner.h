@@ -7,6 +7,7 @@
 
 #include "core/clean.h"
 #include "messagering.h"
+#include "patrol.h"
 #include "role.h"
 #include "shrink.h"
 
@@ -74,6 +75,7 @@ struct zc_cleaner {
 	bool passing;
 	bool busy;		/* there was something to do in this turn */
 	bool waited;		/* a writer waits for memory, and all is looked through */
+	struct zc_patrol patrol;
 	struct zc_team team;
 	struct zc_post *post;	/* when it leads */
 	u64 unread_ns;

@@ -193,6 +193,7 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 		.flags = o->transient ? 0 : ZC_CREATE_PERSIST,
 		.page_wish = zc_page_wish(o->huge),
 		.mode = o->mode ? o->mode : 0600,
+		.guard = zc_guard_choose(o->guard, ZC_MODE_OFF),
 	};
 	struct zc_geometry_request request = {
 		.bytes = o->bytes,

@@ -50,6 +50,9 @@ static struct zc_event_record zc_device_record(const struct zc_device_event *e)
 		.service = e->service,
 		.reader = e->reader,
 		.incarnation = e->incarnation,
+		.fault = e->fault,
+		.message = e->sequence,
+		.suspect = e->suspect,
 	};
 
 	memcpy(r.comm, e->comm, sizeof(r.comm));
@@ -172,13 +175,19 @@ void zc_device_watch(struct zc_pool *pool)
 
 void zc_device_tell(struct zc_pool *pool, const struct zc_event_record *event)
 {
-	struct zc_ioc_notify arg = { .service = event->service,
-				     .flags = ZC_NOTIFY_DISCONNECTED,
-				     .reader = event->reader };
+	struct zc_ioc_notify arg = { .service = event->service };
 
 	/* All else the kernel knows by itself. */
-	if (event->type == ZC_EVENT_READER_DISCONNECTED &&
-	    zc_device_fd_good(pool))
+	if (event->type == ZC_EVENT_READER_DISCONNECTED) {
+		arg.flags = ZC_NOTIFY_DISCONNECTED;
+		arg.reader = event->reader;
+	} else if (event->type == ZC_EVENT_BLOCK_CORRUPTED) {
+		arg.flags = ZC_NOTIFY_CORRUPTED;
+		arg.fault = event->fault;
+		arg.sequence = event->message;
+		arg.suspect = event->suspect;
+	}
+	if (arg.flags && zc_device_fd_good(pool))
 		zc_device_call(pool->device->fd, ZC_IOC_NOTIFY, &arg);
 }
 

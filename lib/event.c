@@ -42,6 +42,7 @@ const char *zc_event_name(zc_event_type_t type)
 	case ZC_EVENT_OVERFLOW:			return "events missed";
 	case ZC_EVENT_SEGMENT_ADDED:		return "segment added";
 	case ZC_EVENT_SEGMENT_REMOVED:		return "segment removed";
+	case ZC_EVENT_BLOCK_CORRUPTED:		return "block corrupted";
 	}
 	return "unknown event";
 }
@@ -67,6 +68,9 @@ static void zc_event_store(struct zc_event_record *e,
 	zc_store_relaxed(&e->service, from->service);
 	zc_store_relaxed(&e->reader, from->reader);
 	zc_store_relaxed(&e->incarnation, from->incarnation);
+	zc_store_relaxed(&e->fault, from->fault);
+	zc_store_relaxed(&e->message, from->message);
+	zc_store_relaxed(&e->suspect, from->suspect);
 	for (i = 0; i < sizeof(e->comm); i++)
 		zc_store_relaxed(&e->comm[i], from->comm[i]);
 }
@@ -86,6 +90,9 @@ static void zc_event_load(struct zc_event_record *to,
 	to->service = zc_load_relaxed(&e->service);
 	to->reader = zc_load_relaxed(&e->reader);
 	to->incarnation = zc_load_relaxed(&e->incarnation);
+	to->fault = zc_load_relaxed(&e->fault);
+	to->message = zc_load_relaxed(&e->message);
+	to->suspect = zc_load_relaxed(&e->suspect);
 	for (i = 0; i < sizeof(e->comm); i++)
 		to->comm[i] = zc_load_relaxed(&e->comm[i]);
 }
@@ -137,6 +144,35 @@ void zc_event_emit(struct zc_pool *pool, u32 type, u32 member, u32 role,
 	event.incarnation =
 		zc_life_incarnation(zc_event_describe(pool, &event, member));
 	pool->backend->tell(pool, &event);
+}
+
+/* Is that corrupt message among the events that are still there?  Mostly. */
+static bool zc_shm_event_told(struct zc_pool *pool, const struct zc_event_record *event)
+{
+	u32 i;
+
+	for (i = 0; i < ZC_EVENTS; i++) {
+		const struct zc_event_record *e = &pool->view.events[i];
+
+		if (zc_load_acquire(&e->sequence) &&
+		    zc_load_relaxed(&e->type) == event->type &&
+		    zc_load_relaxed(&e->service) == event->service &&
+		    zc_load_relaxed(&e->message) == event->message &&
+		    zc_load_relaxed(&e->fault) == event->fault)
+			return true;
+	}
+	return false;
+}
+
+void zc_event_emit_corrupt(struct zc_pool *pool, struct zc_event_record *event,
+			   u32 member)
+{
+	event->incarnation = zc_life_incarnation(zc_event_describe(pool, event, member));
+	/* The kernel looks by itself. */
+	if (pool->backend->id == ZC_BACKEND_SHM &&
+	    (pool->observer || zc_shm_event_told(pool, event)))
+		return;
+	pool->backend->tell(pool, event);
 }
 
 void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation)
@@ -265,8 +301,12 @@ void zc_event_out(struct zc_pool *pool, struct zc_listener *l, zc_event_t *event
 		.pid = r->pid,
 		.blocks = r->blocks,
 		.bytes = r->bytes,
+		.sequence = r->message,
+		.fault = r->fault,
 	};
 
+	if (r->type == ZC_EVENT_BLOCK_CORRUPTED && r->suspect)
+		zc_service_text(&pool->view, r->suspect - 1, e.suspect);
 	memcpy(e.comm, r->comm, sizeof(e.comm));
 	e.comm[sizeof(e.comm) - 1] = '\0';
 	zc_event_service(pool, l, r, e.service);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "guard.h"
 #include "role.h"
 #include "shm.h"
 
@@ -48,6 +49,11 @@ static bool zc_writer_area_used(const struct zc_view *v, u32 w)
 
 	return zc_life_incarnation(zc_load_acquire(&slot->life)) ||
 	       zc_mask_bits(zc_load_acquire(&slot->active));
+}
+
+static zc_guard_t zc_guard_shown(u32 mode)
+{
+	return mode <= ZC_MODE_FULL ? (zc_guard_t)(mode + ZC_GUARD_OFF) : ZC_GUARD_FULL;
 }
 
 /* --- pool ---------------------------------------------------------------------- */
@@ -160,6 +166,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.granule_bytes = 1U << v->granule_shift;
 	i.ring_entries = v->ring_mask + 1;
 	i.max_holds = v->max_holds;
+	i.guard = zc_guard_shown(zc_load_relaxed(&h->guard));
 	zc_count_roles(v, &l);
 	i.members = l.members;
 	i.writers = l.writers;
@@ -317,6 +324,7 @@ static void zc_service_area(const struct zc_view *v, u32 w,
 	i->io_blocks = zc_load_relaxed(&a->io_nr);
 	i->acquired = zc_load_relaxed(&a->stat_acquired);
 	i->cancelled = zc_load_relaxed(&a->stat_cancelled);
+	i->guard = zc_guard_shown(zc_load_relaxed(&a->guard));
 	i->wanted_bytes = (u64)zc_load_relaxed(&a->wanted_granules)
 			  << v->granule_shift;
 }
@@ -479,10 +487,10 @@ static void zc_block_readers(const struct zc_view *v, u32 w, u64 sequence,
 	}
 }
 
-static bool zc_run_describe(const struct zc_view *v, u32 granule, u64 word,
+static bool zc_run_describe(const struct zc_pool *pool, u32 granule, u64 word,
 			    zc_inspect_block_t *out)
 {
-	(void)v;
+	(void)pool;
 	*out = (zc_inspect_block_t){
 		.sz = sizeof(*out),
 		.granule = granule,
@@ -494,9 +502,10 @@ static bool zc_run_describe(const struct zc_view *v, u32 granule, u64 word,
 	return true;
 }
 
-static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
+static bool zc_block_describe(const struct zc_pool *pool, u32 granule, u64 word,
 			      zc_inspect_block_t *out)
 {
+	const struct zc_view *v = &pool->view;
 	const struct zc_block_desc *d = &v->descs[granule];
 	u32 length = zc_word_length(word), tries;
 
@@ -504,7 +513,7 @@ static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
 		zc_inspect_block_t b;
 		u64 again;
 
-		zc_run_describe(v, granule, word, &b);
+		zc_run_describe(pool, granule, word, &b);
 		/* The record is kept from commit until FREE. */
 		if (b.state == ZC_STATE_USING || b.state == ZC_STATE_CLEAN) {
 			u32 w = zc_load_relaxed(&d->writer);
@@ -536,10 +545,26 @@ static bool zc_block_describe(const struct zc_view *v, u32 granule, u64 word,
 	return false;
 }
 
+static bool zc_block_verify(const struct zc_pool *pool, u32 granule, u64 word,
+			    zc_inspect_block_t *out)
+{
+	u32 mode, fault;
+
+	if (!zc_block_describe(pool, granule, word, out))
+		return false;
+	if (out->state != ZC_STATE_USING)
+		return true;
+	word = zc_word(out->generation, out->granules, out->owner, out->state);
+	fault = zc_guard_look_at(pool, granule, word, &mode);
+	out->guard = zc_guard_shown(mode);
+	out->fault = fault;
+	return true;
+}
+
 /* From run to run; @describe: false: the run is not there any more. */
 static zc_result_t zc_inspect_walk(
 	zc_pool_t *pool,
-	bool (*describe)(const struct zc_view *v, u32 granule, u64 word,
+	bool (*describe)(const struct zc_pool *pool, u32 granule, u64 word,
 			 zc_inspect_block_t *out),
 	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
 {
@@ -565,7 +590,7 @@ static zc_result_t zc_inspect_walk(
 		seen = (u64)granule + zc_word_length(word);
 		if (zc_word_owner(word) == ZC_OWNER_REMOVER)
 			continue;	/* no memory there */
-		if (!describe(v, granule, word, &b))
+		if (!describe(pool, granule, word, &b))
 			missed += zc_word_length(word);
 		else if (visit(&b, ctx))
 			return ZC_OK;
@@ -584,6 +609,13 @@ zc_result_t zc_inspect_blocks(
 	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
 {
 	return zc_inspect_walk(pool, zc_block_describe, visit, ctx);
+}
+
+zc_result_t zc_inspect_verified(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx)
+{
+	return zc_inspect_walk(pool, zc_block_verify, visit, ctx);
 }
 
 zc_result_t zc_inspect_runs(

@@ -286,8 +286,16 @@ bool zc_listener_next(struct zc_pool *pool, struct zc_listener *l,
 const u32 *zc_shm_event_word(struct zc_pool *pool);
 /* Once or more often a death: member @m of @incarnation, as long as it is REAPING. */
 void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation);
+/* A message is corrupt, which @member wrote (~0: nobody knows); once for each. */
+void zc_event_emit_corrupt(struct zc_pool *pool, struct zc_event_record *event,
+			   u32 member);
 /* Bumps the epoch word and wakes whoever sleeps on it. */
 void zc_epoch_bump(struct zc_pool *pool);
+
+/* --- guard.c -------------------------------------------------------------------- */
+
+/* enum zc_guard_mode of what a program asked for; ~0: that is none. */
+u32 zc_guard_choose(zc_guard_t asked, u32 otherwise);
 
 /* --- hooks.c -------------------------------------------------------------------- */
 

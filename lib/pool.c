@@ -103,6 +103,9 @@ static zc_result_t zc_options_read(const zc_pool_options_t *in,
 	if (out->numa_node && out->numa != ZC_NUMA_NODE)
 		return zc_fail(ZC_ERROR_INVALID, "pool options: .numa_node is %u, but "
 			       ".numa is not ZC_NUMA_NODE", out->numa_node);
+	if ((unsigned int)out->guard > ZC_GUARD_FULL)
+		return zc_fail(ZC_ERROR_INVALID, "pool options: .guard is none of "
+			       "ZC_GUARD_*");
 	/* A segment is at least a page. */
 	if (out->huge == ZC_HUGE_GIGANTIC && !out->segment_bytes)
 		out->segment_bytes = 1ULL << 30;

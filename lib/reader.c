@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "backend.h"
+#include "guard.h"
 #include "role_mail.h"
 #include "zora.h"
 
@@ -124,6 +125,8 @@ static void zc_reader_begin(struct zc_reader *r, const zc_reader_options_t *o,
 	zc_store_relaxed(&r->area->begin, begin);
 	zc_store_relaxed(&r->area->join, head);
 	zc_store_release(&r->area->cursor, begin);
+	/* Who says later how it is guarded finds a reader and rings. */
+	zc_guard_look(r);
 	ZC_KILLPOINT(reader_joined);
 }
 
@@ -167,6 +170,7 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 		return result;
 	}
 	r->spin_ns = o.spin_ns;
+	r->guard_release = o.guard_release;
 	zc_reader_begin(r, &o, hazard);
 
 	pthread_mutex_lock(&pool->lock);
@@ -238,6 +242,7 @@ zc_result_t zc_reader_get_stats(const zc_reader_t *r, zc_reader_stats_t *stats)
 	s.lost = r->lost;
 	s.corrupt = r->corrupt;
 	s.sleeps = r->sleeps;
+	s.changed = r->changed;
 	s.held = r->held_nr - r->free_held_nr;
 	s.lag = head > r->cursor ? head - r->cursor : 0;
 	return zc_info_copy(stats, stats->sz, &s, sizeof(s));

@@ -4,7 +4,10 @@
  *
  * Poll: the ring entry at my cursor carries my sequence; hold, then cursor.
  * Release: clear the hold.  Plain stores to the reader's own lines.
+ *
+ * What is guarded is verified while it is held, before anybody gets its handle.
  */
+#include "guard.h"
 #include "role_mail.h"
 
 #define ZC_PREFETCH_MAX 4096U
@@ -89,8 +92,8 @@ static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes)
 	return bytes && bytes <= room;
 }
 
-static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granule,
-		    u64 bytes, size_t hint, zc_handle_t *out)
+static inline struct zc_held *zc_fill(struct zc_reader *r, u32 idx, u64 sequence,
+				      u32 granule, u64 bytes, size_t hint)
 {
 	struct zc_held *h = &r->held[idx];
 
@@ -99,7 +102,6 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 	h->place.bytes = bytes;
 	h->sequence = sequence;
 	zc_store_relaxed(&h->place.location, zc_location_next(h->place.location));
-	*out = zc_seal(&r->seal, h->place.location);
 	if (hint) {
 		const char *p = h->place.data;
 		size_t off;
@@ -111,12 +113,48 @@ static inline void zc_fill(struct zc_reader *r, u32 idx, u64 sequence, u32 granu
 		for (off = 0; off < hint; off += ZC_CACHE_LINE)
 			zc_prefetch(p + off);
 	}
+	return h;
+}
+
+static inline void zc_let_go(struct zc_reader *r, struct zc_held *h)
+{
+	u32 idx = h->place.location & ZC_HANDLE_INDEX_MASK;
+
+	zc_store_relaxed(&h->place.location, zc_location_end(h->place.location));
+	/* [R3] our accesses before the release; pairs with [R3] in
+	 * zc_holds_gather(). */
+	zc_store_release(h->hold, 0);
+	if (zc_unlikely(r->free_held[r->free_held_nr] != idx))
+		r->free_held[r->free_held_nr] = idx;
+	r->free_held_nr++;
+}
+
+/* Counts and tells; the cursor is past it, nothing is held: who is called may poll. */
+static ZC_SLOW void zc_refuse(struct zc_reader *r, u64 s, u64 granule, u32 fault)
+{
+	r->corrupt++;
+	zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
+	zc_guard_tell(r->pool, &r->mail->handlers, r->writer, s, granule, fault);
+}
+
+/* A message that failed its guard: nobody gets it. */
+static ZC_SLOW zc_result_t zc_withhold(struct zc_reader *r, struct zc_held *h, u32 fault)
+{
+	u64 granule = (u64)(h->place.data - r->data) >> r->granule_shift;
+	u64 s = h->sequence;
+
+	zc_let_go(r, h);
+	zc_refuse(r, s, granule, fault);
+	return zc_fail(ZC_ERROR_CORRUPT_BLOCK,
+		       "message %llu failed its guard (%s) and was skipped: see `zerocore events` for who wrote it",
+		       (unsigned long long)s,
+		       zc_guard_fault_name((zc_guard_fault_t)fault));
 }
 
 /* Nobody keeps this block for me: hold, fence, then look whether it is there. */
 static __attribute__((noinline)) bool
 zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
-	       size_t hint, zc_handle_t *out)
+	       size_t hint)
 {
 	const struct zc_block_desc *d = &r->pool->view.descs[e->granule];
 	u64 *hold = zc_hold_take(r, idx);
@@ -138,7 +176,7 @@ zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
 	}
 	ZC_KILLPOINT(hazard_checked);
 	zc_cursor_store(r, s + 1);
-	zc_fill(r, idx, s, e->granule, bytes, hint, out);
+	zc_fill(r, idx, s, e->granule, bytes, hint)->word = word;
 	return true;
 }
 
@@ -180,6 +218,27 @@ static ZC_SLOW zc_result_t zc_reader_meet(struct zc_reader *r, u32 granule)
 	return result;
 }
 
+/* The message is held: is it as it was committed?  Then @out names it. */
+static ZC_SLOW zc_result_t zc_poll_got(struct zc_reader *r, struct zc_held *h,
+				       bool required, u32 generation, zc_handle_t *out)
+{
+	u32 fault;
+
+	zc_guard_look(r);
+	fault = zc_guard_held(r, h, required, generation);
+	if (fault)
+		return zc_withhold(r, h, fault);
+	*out = zc_seal(&r->seal, h->place.location);
+	return ZC_OK;
+}
+
+/* Not what most messages look like. */
+static ZC_SLOW zc_result_t zc_poll_judge(struct zc_reader *r, struct zc_held *h,
+					 u32 generation, zc_handle_t *out)
+{
+	return zc_poll_got(r, h, true, generation, out);
+}
+
 enum zc_poll { ZC_POLL_GOT, ZC_POLL_EMPTY, ZC_POLL_AGAIN, ZC_POLL_FAILED };
 
 static inline __attribute__((always_inline)) enum zc_poll
@@ -192,7 +251,6 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	u64 place = zc_load_acquire(&e->place);
 	struct zc_entry entry;
 	u64 bytes, *hold;
-	uintptr_t before;
 	u32 idx;
 
 	if (zc_unlikely(zc_entry_ahead(place, s))) {
@@ -224,13 +282,8 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
 		}
-		r->corrupt++;
-		zc_store_relaxed(&r->area->stat_corrupt, r->corrupt);
 		zc_cursor_store(r, s + 1);
-		/* It may poll, release, and look for messages. */
-		before = zc_handlers_enter(&r->mail->handlers);
-		zc_hook_corrupted(r->pool, r->writer, s);
-		zc_handlers_leave(&r->mail->handlers, before);
+		zc_refuse(r, s, entry.granule, ZC_FAULT_RECORD);
 		*result = zc_fail(ZC_ERROR_CORRUPT_BLOCK,
 				  "message %llu names granule %u and %llu bytes, outside the pool: skipped",
 				  (unsigned long long)s, entry.granule,
@@ -238,9 +291,10 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		return ZC_POLL_FAILED;
 	}
 	if (zc_unlikely(s < r->hazard_below)) {
-		if (zc_poll_hazard(r, idx, s, &entry, hint, out)) {
+		if (zc_poll_hazard(r, idx, s, &entry, hint)) {
 			r->free_held_nr--;
-			return ZC_POLL_GOT;
+			*result = zc_poll_got(r, &r->held[idx], false, 0, out);
+			return *result ? ZC_POLL_FAILED : ZC_POLL_GOT;
 		}
 		*result = zc_reader_jump(r);
 		return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
@@ -262,8 +316,9 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	r->free_held_nr--;
 	zc_cursor_store(r, s + 1);
 	ZC_KILLPOINT(poll_cursor);
-	zc_fill(r, idx, s, entry.granule, bytes, hint, out);
-	return ZC_POLL_GOT;
+	*result = zc_poll_got(r, zc_fill(r, idx, s, entry.granule, bytes, hint), true,
+			      entry.generation, out);
+	return *result ? ZC_POLL_FAILED : ZC_POLL_GOT;
 }
 
 static inline void zc_fence_if_wanted(struct zc_reader *r)
@@ -354,22 +409,22 @@ zc_poll_slow(struct zc_reader *r, size_t hint, zc_handle_t *out,
  * What nearly all calls do: a reader that the writer waits for finds the next
  * message, or nothing.  A leaf without a frame, like acquire and commit.
  */
-zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
-				 zc_handle_t *out_handle, uint64_t timeout_ns)
+static inline __attribute__((always_inline)) zc_result_t
+zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
+	     uint64_t timeout_ns, u32 guard)
 {
+	u64 behind = guard ? sizeof(struct zc_block_trailer) : 0;
 	struct zc_ring_entry *e;
 	struct zc_entry entry;
+	struct zc_held *h;
 	u64 s, place;
 	u32 idx;
 
-	if (zc_unlikely(!r || !out_handle ||
-			!zc_role_usable(r->alive, &r->closed)))
-		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	s = r->cursor;
 	e = &r->ring[s & r->ring_mask];
 	/* [C3] place before the rest of the entry and the payload. */
 	place = zc_load_acquire(&e->place);
-	if (zc_unlikely(s < r->hazard_below || r->fencing ||
+	if (zc_unlikely(s < r->slow_below || r->fencing ||
 			zc_load_relaxed(r->bell) != r->bell_seen))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	if (zc_entry_ahead(place, s)) {
@@ -386,7 +441,7 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 	zc_entry_rest(e, place, &entry);
 	if (zc_unlikely(idx >= ZC_FAST_HOLDS ||
 			entry.bytes == ZC_ENTRY_BYTES_MAX ||
-			!zc_place_sane(r, entry.granule, entry.bytes)))
+			!zc_place_sane(r, entry.granule, entry.bytes + behind)))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	zc_store_release(&r->area->hold[idx], s);
 	ZC_KILLPOINT(poll_held);
@@ -398,14 +453,74 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 	r->free_held_nr--;
 	zc_cursor_store(r, s + 1);
 	ZC_KILLPOINT(poll_cursor);
-	zc_fill(r, idx, s, entry.granule, entry.bytes, hint_size, out_handle);
+	h = zc_fill(r, idx, s, entry.granule, entry.bytes, hint_size);
+	if (guard == ZC_MODE_MAGIC) {
+		if (zc_unlikely(r->guard_release ||
+				!zc_trailer_marked(h->place.data + entry.bytes, s,
+						   entry.bytes)))
+			return zc_poll_judge(r, h, entry.generation, out_handle);
+	} else if (guard) {
+		if (zc_unlikely(!zc_guard_fine(r, h, entry.granule,
+					       entry.generation)))
+			return zc_poll_judge(r, h, entry.generation, out_handle);
+	}
+	*out_handle = zc_seal(&r->seal, h->place.location);
 	return ZC_OK;
+}
+
+static __attribute__((noinline)) zc_result_t
+zc_poll_marked(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
+	       uint64_t timeout_ns)
+{
+	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_MAGIC);
+}
+
+static __attribute__((noinline)) zc_result_t
+zc_poll_summed(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
+	       uint64_t timeout_ns)
+{
+	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_FULL);
+}
+
+zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
+				 zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	if (zc_unlikely(!r || !out_handle ||
+			!zc_role_usable(r->alive, &r->closed)))
+		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
+	if (zc_unlikely(r->guard != ZC_MODE_OFF)) {
+		if (r->guard == ZC_MODE_MAGIC)
+			return zc_poll_marked(r, hint_size, out_handle, timeout_ns);
+		return zc_poll_summed(r, hint_size, out_handle, timeout_ns);
+	}
+	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_OFF);
+}
+
+/* The handle has ended; what was read meanwhile is not what was committed. */
+static ZC_SLOW zc_result_t zc_release_changed(struct zc_reader *r, u64 s, u64 granule,
+					      u32 fault)
+{
+	r->changed++;
+	zc_guard_tell(r->pool, &r->mail->handlers, r->writer, s, granule, fault);
+	return zc_fail(ZC_ERROR_CORRUPT_BLOCK,
+		       "message %llu changed while it was held (%s): it is released, do not use what was read",
+		       (unsigned long long)s,
+		       zc_guard_fault_name((zc_guard_fault_t)fault));
+}
+
+static ZC_SLOW zc_result_t zc_release_verified(struct zc_reader *r, struct zc_held *h)
+{
+	u64 granule = (u64)(h->place.data - r->data) >> r->granule_shift;
+	u64 s = h->sequence;
+	u32 fault = zc_guard_again(r, h);
+
+	zc_let_go(r, h);
+	return fault ? zc_release_changed(r, s, granule, fault) : ZC_OK;
 }
 
 zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 {
 	struct zc_held *h;
-	u32 idx;
 
 	if (zc_unlikely(!r))
 		return zc_fail(ZC_ERROR_INVALID, "reader is NULL");
@@ -418,14 +533,9 @@ zc_result_t zc_reader_release_block(zc_reader_t *r, zc_handle_t handle)
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_reader_io_end() first");
 	ZC_KILLPOINT(release_begin);
-	idx = h->place.location & ZC_HANDLE_INDEX_MASK;
-	zc_store_relaxed(&h->place.location, zc_location_end(h->place.location));
-	/* [R3] our accesses before the release; pairs with [R3] in
-	 * zc_holds_gather(). */
-	zc_store_release(h->hold, 0);
-	if (zc_unlikely(r->free_held[r->free_held_nr] != idx))
-		r->free_held[r->free_held_nr] = idx;
-	r->free_held_nr++;
+	if (zc_unlikely(r->guard_release))
+		return zc_release_verified(r, h);
+	zc_let_go(r, h);
 	ZC_KILLPOINT(release_done);
 	return ZC_OK;
 }

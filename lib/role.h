@@ -85,13 +85,20 @@ struct zc_writer {
 	u32 ring_mask;
 	u32 granule_shift;
 	bool timestamps;
+	bool framed;		/* a commit has more to do: time, guard */
+	bool guarded;		/* the guard: its own, or a predecessor's flags */
+	bool marked;		/* nothing but the guard's mark */
 	bool fence_commits;	/* no membarrier here: a full fence a commit */
 	u64 max_bytes;
+	u64 fast_bytes;		/* the same for the fastest path; guarded: none takes it */
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	struct zc_role_mail *mail;
 	struct zc_seal seal;
 	u64 zora;		/* its id when it is bound to a thread */
+	u32 guard;		/* enum zc_guard_mode */
+	u32 guard_bytes;	/* behind each payload */
+	u32 guard_still;	/* of what stays in its records: see crc.h */
 	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
@@ -149,7 +156,7 @@ struct zc_held {
 	struct zc_place place;	/* first of all */
 	u64 *hold;		/* the shared word */
 	u64 sequence;
-	u64 reserved;		/* a line each, found by a shift */
+	u64 word;		/* as it was committed, where it is guarded; a line each */
 };
 
 struct zc_reader {
@@ -158,6 +165,7 @@ struct zc_reader {
 	u32 fencing;		/* a full fence each poll */
 	u64 cursor;
 	u64 hazard_below;	/* sequences below it nobody keeps for me */
+	u64 slow_below;		/* or somebody else guarded them */
 	struct zc_ring_entry *ring;
 	struct zc_reader_area *area;
 	struct zc_floor *floor;
@@ -176,6 +184,11 @@ struct zc_reader {
 	u64 segment_mask;	/* granules of a segment - 1 */
 	u32 ring_mask;
 	u32 granule_shift;
+	u32 guard;		/* enum zc_guard_mode of what comes from @guard_since on */
+	bool guard_release;	/* verify once more when it is let go */
+	u64 guard_since;
+	u64 guard_stays[2];	/* what stays in the records */
+	u32 guard_still;	/* and its checksum: see crc.h */
 	u32 incarnation;
 	u32 writer;		/* slot */
 	u32 id;
@@ -185,6 +198,7 @@ struct zc_reader {
 	u64 begin;		/* cursor when it registered */
 	u64 lost;
 	u64 corrupt;
+	u64 changed;		/* corrupt when they were let go */
 	u64 sleeps;
 	int event_fd;
 	pthread_t fd_thread;

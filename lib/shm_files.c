@@ -288,7 +288,7 @@ static void zc_shm_undo(struct zc_pool *pool, const char *data_dir)
 }
 
 static void zc_shm_header_fill(struct zc_pool *pool, u32 mode,
-			       bool transient)
+			       const zc_pool_options_t *o)
 {
 	struct zc_pool_header *h = pool->view.header;
 	struct timespec ts;
@@ -300,7 +300,8 @@ static void zc_shm_header_fill(struct zc_pool *pool, u32 mode,
 	h->creator_pid = (u32)getpid();
 	h->creator_uid = geteuid();
 	h->mode = mode;
-	h->flags = transient ? ZC_POOL_TRANSIENT : 0;
+	h->flags = o->transient ? ZC_POOL_TRANSIENT : 0;
+	h->guard = zc_guard_choose(o->guard, ZC_MODE_OFF);
 }
 
 static zc_result_t zc_shm_make(struct zc_pool *pool,
@@ -315,7 +316,7 @@ static zc_result_t zc_shm_make(struct zc_pool *pool,
 	if (result == ZC_OK)
 		result = zc_shm_control_make(pool, g, segments);
 	if (result == ZC_OK) {
-		zc_shm_header_fill(pool, mode, o->transient);
+		zc_shm_header_fill(pool, mode, o);
 		result = zc_shm_data_create(pool, segments, g->segment_bytes,
 					    o->huge, o->prefault, mode);
 		memcpy(data_dir, pool->view.header->data_dir, sizeof(data_dir));

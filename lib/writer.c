@@ -7,6 +7,7 @@
 
 #include "core/moves.h"
 #include "backend.h"
+#include "guard.h"
 #include "role_mail.h"
 #include "zora.h"
 
@@ -97,7 +98,10 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	w->granule_shift = v->granule_shift;
 	w->descs = v->descs;
 	w->data = pool->data;
-	w->max_bytes = (u64)v->segment_granules << v->granule_shift;
+	w->guard = zc_guard_choose(o->guard, zc_load_relaxed(&v->header->guard));
+	w->guard_bytes = w->guard != ZC_MODE_OFF ? ZC_GUARD_BYTES : 0;
+	w->max_bytes = ((u64)v->segment_granules << v->granule_shift) - w->guard_bytes;
+	w->fast_bytes = w->guard == ZC_MODE_OFF ? w->max_bytes : 0;
 	w->timestamps = !o->no_timestamp;
 	w->fence_commits = !(pool->caps & ZC_CAP_MEMBARRIER);
 	w->footprint_granules = o->footprint_bytes >> v->granule_shift;
@@ -161,6 +165,8 @@ static zc_result_t zc_writer_options_check(const struct zc_view *v,
 	if ((u32)to->on_slow > ZC_ON_SLOW_DISCONNECT)
 		return zc_fail(ZC_ERROR_INVALID, "on_slow is %d: unknown",
 			       (int)to->on_slow);
+	if (zc_guard_choose(to->guard, ZC_MODE_OFF) == ~0U)
+		return zc_fail(ZC_ERROR_INVALID, "guard is %d: unknown", (int)to->guard);
 	if (to->lag_limit > v->ring_mask)
 		return zc_fail(ZC_ERROR_INVALID,
 			       "lag_limit is %u: it must be below the ring's %u entries",
@@ -229,6 +235,7 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 		return result;
 	}
 	zc_adopt(w);
+	zc_guard_publish(w);
 	zc_store_release(&w->area->incarnation, w->incarnation);
 	ZC_KILLPOINT(writer_adopted);
 

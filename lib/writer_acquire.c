@@ -6,6 +6,7 @@
  * guide, the writer's own oldest, one CAS a candidate; then wait in slices.
  */
 #include "core/moves.h"
+#include "guard.h"
 #include "role_mail.h"
 
 /*
@@ -40,6 +41,15 @@ static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granul
 	zc_store_relaxed(&c->place.location, zc_location_next(c->place.location));
 	*out = zc_seal(&w->seal, c->place.location);
 	return ZC_OK;
+}
+
+/* The same, with what says at commit that nobody wrote past the end. */
+static inline zc_result_t zc_claim_guarded(struct zc_writer *w, u64 word, u32 granule,
+					   u64 bytes, zc_handle_t *out)
+{
+	if (w->guard != ZC_MODE_OFF)
+		zc_guard_arm(w->data + ((u64)granule << w->granule_shift), bytes);
+	return zc_claim_out(w, word, granule, bytes, out);
 }
 
 /* Would so little be left that it is kept?  Who waits is another question. */
@@ -298,7 +308,7 @@ static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
 			if (zc_unlikely(wait.deadline))
 				zc_wait_end(w);
 			ZC_KILLPOINT(acquire_ready);
-			return zc_claim_out(w, c.word, c.granule, bytes, out);
+			return zc_claim_guarded(w, c.word, c.granule, bytes, out);
 		}
 		if (!timeout_ns)
 			return zc_lack_fail(w, lack, bytes, true);
@@ -335,14 +345,16 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_role_fail(w->pool, w->alive);
 	if (zc_unlikely(bytes - 1 >= w->max_bytes))
 		return zc_fail(ZC_ERROR_SIZE,
-			       "a block has 1 to %llu bytes (one segment), not %zu",
-			       (unsigned long long)w->max_bytes, (size_t)bytes);
+			       "a block has 1 to %llu bytes (one segment%s), not %zu",
+			       (unsigned long long)w->max_bytes,
+			       w->guard_bytes ? " without the guard's trailer" : "",
+			       (size_t)bytes);
 	if (zc_unlikely(!w->free_claims_nr))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
 	zc_drain_look(w);
-	n = zc_size_class(w, bytes, &bin);
+	n = zc_size_class(w, bytes + w->guard_bytes, &bin);
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,
 			       "a block of %zu bytes is more than this writer's whole quota",
@@ -350,7 +362,7 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 	if ((zc_has_credit(w) && zc_reuse(w, bin, n, &c)) ||
 	    zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
 		ZC_KILLPOINT(acquire_ready);
-		return zc_claim_out(w, c.word, c.granule, bytes, out);
+		return zc_claim_guarded(w, c.word, c.granule, bytes, out);
 	}
 	return zc_acquire_wait(w, n, bin, bytes, out, timeout_ns);
 }
@@ -360,24 +372,41 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
  * A leaf without a frame: while another core gives up the payload's line, what a
  * processor can do in advance ends where its store buffer is full.
  */
-zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
-				    zc_handle_t *out_handle, uint64_t timeout_ns)
+static inline __attribute__((always_inline)) bool
+zc_acquire_fast(struct zc_writer *w, u64 bytes, u64 most, u64 behind, zc_handle_t *out)
 {
-	struct zc_sent *s;
-	u64 n;
+	u64 n = (bytes + behind + (1ULL << w->granule_shift) - 1) >> w->granule_shift;
+	struct zc_sent *s = &w->sent[w->keep_pos & w->ring_mask];
 
-	if (zc_unlikely(!w || !out_handle ||
-			!zc_role_usable(w->alive, &w->closed)))
-		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
-	n = (bytes + (1ULL << w->granule_shift) - 1) >> w->granule_shift;
-	s = &w->sent[w->keep_pos & w->ring_mask];
-	if (zc_unlikely(bytes - 1 >= w->max_bytes || n > ZC_EXACT_GRANULES ||
+	if (zc_unlikely(bytes - 1 >= most || n > ZC_EXACT_GRANULES ||
 			w->keep_pos == w->tail || !s->word ||
 			zc_word_length(s->word) != n || !w->free_claims_nr ||
 			zc_load_relaxed(w->bell) != w->bell_seen ||
 			!zc_has_credit(w)))
-		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
+		return false;
 	w->keep_pos++;
 	ZC_KILLPOINT(acquire_reused);
-	return zc_claim_out(w, s->word, s->granule, bytes, out_handle);
+	if (behind)
+		zc_guard_arm(w->data + ((u64)s->granule << w->granule_shift), bytes);
+	zc_claim_out(w, s->word, s->granule, bytes, out);
+	return true;
+}
+
+static __attribute__((noinline)) zc_result_t
+zc_acquire_other(struct zc_writer *w, u64 bytes, zc_handle_t *out, u64 timeout_ns)
+{
+	if (w->guard_bytes && zc_acquire_fast(w, bytes, w->max_bytes, ZC_GUARD_BYTES, out))
+		return ZC_OK;
+	return zc_acquire_slow(w, bytes, out, timeout_ns);
+}
+
+zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
+				    zc_handle_t *out_handle, uint64_t timeout_ns)
+{
+	if (zc_unlikely(!w || !out_handle ||
+			!zc_role_usable(w->alive, &w->closed)))
+		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
+	if (zc_likely(zc_acquire_fast(w, bytes, w->fast_bytes, 0, out_handle)))
+		return ZC_OK;
+	return zc_acquire_other(w, bytes, out_handle, timeout_ns);
 }

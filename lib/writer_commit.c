@@ -8,7 +8,8 @@
  */
 #include "backend.h"
 #include "core/moves.h"
-#include "role.h"
+#include "guard.h"
+#include "role_mail.h"
 
 #define ZC_WAKE_MISSES 1000U
 #define ZC_COMMIT_BATCH 32U
@@ -264,11 +265,39 @@ zc_commit(struct zc_writer *w, struct zc_claim *c, u64 now)
 	return ZC_OK;
 }
 
-/* With a frame of its own: reads the clock, or has something to say. */
-static __attribute__((noinline)) zc_result_t zc_commit_stamped(struct zc_writer *w,
-							       zc_handle_t handle)
+static void zc_cancel(struct zc_writer *w, struct zc_claim *c)
+{
+	u32 n = zc_word_length(c->word);
+
+	zc_store_relaxed(&w->area->stat_cancelled, ++w->stat_cancelled);
+	/* It does not sit on what somebody else waits for. */
+	if (zc_load_relaxed(&w->pool->view.hints->waiting_writers) ||
+	    !zc_kept_fits(w, n) || !zc_kept_push(w, c->granule, c->word)) {
+		w->used_granules -= n;
+		zc_writer_give_back(w, c->granule);
+	}
+	zc_claim_end(w, c);
+}
+
+/* The program wrote past the end: nobody is to read that. */
+static ZC_SLOW zc_result_t zc_commit_overrun(struct zc_writer *w, struct zc_claim *c)
+{
+	u64 size = c->size, granule = c->granule;
+
+	zc_cancel(w, c);
+	zc_guard_tell(w->pool, &w->mail->handlers, w->id, w->head, granule,
+		      ZC_FAULT_OVERRUN);
+	return zc_fail(ZC_ERROR_CORRUPT_BLOCK,
+		       "this program wrote past the end of a block of %llu bytes: the block was cancelled",
+		       (unsigned long long)size);
+}
+
+/* With a frame of its own: reads the clock, sets the guard, or has something to say. */
+static __attribute__((noinline)) zc_result_t zc_commit_framed(struct zc_writer *w,
+							      zc_handle_t handle)
 {
 	struct zc_claim *c;
+	u64 now;
 
 	if (zc_unlikely(!w))
 		return zc_fail(ZC_ERROR_INVALID, "writer is NULL");
@@ -280,7 +309,19 @@ static __attribute__((noinline)) zc_result_t zc_commit_stamped(struct zc_writer 
 	if (zc_unlikely(c->place.in_io))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_writer_io_end() first");
-	return zc_commit(w, c, zc_timestamp());
+	now = w->timestamps ? zc_timestamp() : 0;
+	if (w->guarded && zc_unlikely(!zc_guard_commit(w, c, now, w->guard)))
+		return zc_commit_overrun(w, c);
+	return zc_commit(w, c, now);
+}
+
+/* A leaf, as without a guard. */
+static __attribute__((noinline)) zc_result_t zc_commit_marked(struct zc_writer *w,
+							      struct zc_claim *c)
+{
+	if (zc_unlikely(!zc_guard_commit(w, c, 0, ZC_MODE_MAGIC)))
+		return zc_commit_overrun(w, c);
+	return zc_commit(w, c, 0);
 }
 
 zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
@@ -288,17 +329,19 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	struct zc_claim *c;
 
 	if (zc_unlikely(!w || !zc_role_usable(w->alive, &w->closed)))
-		return zc_commit_stamped(w, handle);
+		return zc_commit_framed(w, handle);
 	c = zc_claim_of(w, handle);
-	if (zc_unlikely(!c || c->place.in_io || w->timestamps))
-		return zc_commit_stamped(w, handle);
+	if (zc_unlikely(!c || c->place.in_io || w->framed)) {
+		if (c && !c->place.in_io && w->marked)
+			return zc_commit_marked(w, c);
+		return zc_commit_framed(w, handle);
+	}
 	return zc_commit(w, c, 0);
 }
 
 zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 {
 	struct zc_claim *c;
-	u32 n;
 
 	if (zc_unlikely(!w))
 		return zc_fail(ZC_ERROR_INVALID, "writer is NULL");
@@ -311,15 +354,7 @@ zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
 		return zc_fail(ZC_ERROR_BUSY,
 			       "the block is still in I/O: call zc_writer_io_end() first");
 	ZC_KILLPOINT(cancel_begin);
-	n = zc_word_length(c->word);
-	zc_store_relaxed(&w->area->stat_cancelled, ++w->stat_cancelled);
-	/* It does not sit on what somebody else waits for. */
-	if (zc_load_relaxed(&w->pool->view.hints->waiting_writers) ||
-	    !zc_kept_fits(w, n) || !zc_kept_push(w, c->granule, c->word)) {
-		w->used_granules -= n;
-		zc_writer_give_back(w, c->granule);
-	}
-	zc_claim_end(w, c);
+	zc_cancel(w, c);
 	return ZC_OK;
 }
 

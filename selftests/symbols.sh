@@ -43,10 +43,10 @@ soname() { readelf -d $so | grep SONAME | grep -qF '[libzerocore.so.0]'; }
 nodelete() { readelf -d $so | grep FLAGS_1 | grep -qw NODELETE; }
 links() { [ "$(readlink $so)" = libzerocore.so.0 ] && [ -e $so ]; }
 
-needs_libc_only()
+needs_little()
 {
 	readelf -d $so | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
-		grep -vE '^(libc\.so\.|ld-linux)' && return 1
+		grep -vE '^(libc\.so\.|libisal\.so\.|ld-linux)' && return 1
 	return 0
 }
 
@@ -68,7 +68,7 @@ check library_exports_what_the_map_lists diff -u "$tmp/versioned" "$tmp/exported
 check soname_is_there soname
 check links_lead_to_the_library links
 check library_stays_when_closed nodelete
-check library_needs_libc_only needs_libc_only
+check library_needs_libc_and_isal_only needs_little
 check archive_names_are_ours archive_names_are_ours
 check no_text_relocations no_text_relocations
 check stack_does_not_run stack_does_not_run

@@ -18,8 +18,8 @@ want=
 for set in "$@"; do
 	case $set in
 	build)
-		want="$want gcc libc6-dev pkg-config libjson-c-dev libssl-dev"
-		want="$want libncurses-dev"
+		want="$want gcc libc6-dev pkg-config libisal-dev libjson-c-dev"
+		want="$want libssl-dev libncurses-dev"
 		;;
 	clang)
 		want="$want clang"

@@ -79,6 +79,9 @@ ZC_API void zc_cleaner_stop(zc_cleaner_t *cleaner);
  * @resting: it has seen all of the pool, and there was nothing to do
  * @leads: it is on duty
  * @scan_ns: longest time that any block goes unscanned: the pass, divided by cleaners
+ * @verified: guarded messages that it verified, ever; see guard.h
+ * @corrupt: of these, that failed: told once each
+ * @rounds: times that it has been round the pool doing so
  */
 typedef struct zc_cleaner_stats {
 	size_t sz;
@@ -97,6 +100,9 @@ typedef struct zc_cleaner_stats {
 	bool resting;
 	bool leads;
 	uint64_t scan_ns;
+	uint64_t verified;
+	uint64_t corrupt;
+	uint64_t rounds;
 } zc_cleaner_stats_t;
 
 /* zc_cleaner_get_stats() - Threads: any, until it is stopped. */

@@ -23,7 +23,8 @@ typedef enum zc_event_type {
 	ZC_EVENT_MEMBER_SUSPECT = 11,	/* no sign of life for a second */
 	ZC_EVENT_OVERFLOW = 12,		/* .blocks events were missed */
 	ZC_EVENT_SEGMENT_ADDED = 13,
-	ZC_EVENT_SEGMENT_REMOVED = 14
+	ZC_EVENT_SEGMENT_REMOVED = 14,
+	ZC_EVENT_BLOCK_CORRUPTED = 15	/* a message failed its guard, or made no sense */
 } zc_event_type_t;
 
 /**
@@ -31,12 +32,17 @@ typedef enum zc_event_type {
  * @sz: sizeof(struct zc_event), set by the caller
  * @type: what
  * @time_ns: zc_timestamp() then
- * @member: index of the process in the pool
+ * @member: index of the process in the pool; corrupted: of who wrote it, ~0: its
+ *	writer is another by now
  * @pid: the process
  * @blocks: how many blocks came back (died), were missed (overflow)
  * @bytes: their memory in bytes
  * @service: "a/b/c" or ""
  * @comm: the program's name
+ * @sequence: corrupted: of the message
+ * @fault: corrupted: enum zc_guard_fault, what is wrong with it
+ * @suspect: corrupted: "a/b/c" whose writer may have overrun it, from the block that
+ *	lies before it: that one's guard fails, too, or it is not committed yet; or ""
  */
 typedef struct zc_event {
 	size_t sz;
@@ -48,6 +54,9 @@ typedef struct zc_event {
 	uint64_t bytes;
 	char service[200];
 	char comm[16];
+	uint64_t sequence;
+	uint32_t fault;
+	char suspect[200];
 } zc_event_t;
 
 /**

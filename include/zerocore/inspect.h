@@ -48,6 +48,7 @@ typedef struct zc_pool_info {
 	uint64_t free_bytes;
 	bool transient;
 	uint32_t max_segments;		/* that it may grow to */
+	zc_guard_t guard;		/* of writers that do not say */
 } zc_pool_info_t;
 
 ZC_API zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info);
@@ -107,6 +108,7 @@ typedef struct zc_service_info {
 	uint64_t acquired;
 	uint64_t cancelled;
 	uint64_t wanted_bytes;		/* the writer waits for such a run; 0: it does not */
+	zc_guard_t guard;
 } zc_service_info_t;
 
 ZC_API zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
@@ -213,6 +215,8 @@ typedef struct zc_inspect_block {
 	uint64_t age_ns;		/* since its commit; 0: unknown */
 	uint32_t held_by;		/* bit r: reader r of its writer holds it */
 	uint32_t unvisited_by;		/* bit r: reader r has not been there yet */
+	uint32_t guard;			/* zc_inspect_verified(): enum zc_guard, else 0 */
+	uint32_t fault;			/* likewise: enum zc_guard_fault */
 } zc_inspect_block_t;
 
 /**
@@ -224,6 +228,19 @@ typedef struct zc_inspect_block {
  * changes quickly; what was visited is still true.
  */
 ZC_API zc_result_t zc_inspect_blocks(
+	zc_pool_t *pool,
+	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx);
+
+/**
+ * zc_inspect_verified() - visit every run of the pool, and verify what is guarded
+ * @pool: the pool
+ * @visit: as zc_inspect_blocks() calls it; .guard and .fault say what was found
+ * @ctx: handed to @visit
+ *
+ * Reads all payloads of services that are guarded in full. Nothing is told to anybody.
+ * Return: as zc_inspect_blocks().
+ */
+ZC_API zc_result_t zc_inspect_verified(
 	zc_pool_t *pool,
 	int (*visit)(const zc_inspect_block_t *block, void *ctx), void *ctx);
 

@@ -12,6 +12,7 @@
 #define ZEROCORE_POOL_H
 
 #include <zerocore/base.h>
+#include <zerocore/guard.h>
 
 ZC_BEGIN_DECLS
 
@@ -61,6 +62,7 @@ typedef enum zc_backend {
  * @numa_node: of ZC_NUMA_NODE
  * @max_bytes: data memory that it may grow to, by zc_pool_grow() and by cleaners;
  *	0: it does not grow. Addresses are reserved for it, memory is not.
+ * @guard: what is verified of messages whose writer does not say: see guard.h
  */
 typedef struct zc_pool_options {
 	size_t sz;
@@ -78,13 +80,14 @@ typedef struct zc_pool_options {
 	zc_numa_t numa;
 	uint32_t numa_node;
 	uint64_t max_bytes;
+	zc_guard_t guard;
 } zc_pool_options_t;
 
 #define ZC_POOL_OPTIONS_INIT                                                   \
 	{                                                                      \
 		sizeof(zc_pool_options_t), 64ULL << 20, 0, 512, 0, 0,          \
 			ZC_HUGE_TRY, false, ZC_BACKEND_AUTO, 0, false, false,  \
-			ZC_NUMA_DEFAULT, 0, 0                                  \
+			ZC_NUMA_DEFAULT, 0, 0, ZC_GUARD_DEFAULT                \
 	}
 
 /**

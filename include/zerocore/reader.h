@@ -25,6 +25,7 @@ typedef struct zc_reader zc_reader_t;
  *	as they are still there
  * @max_holds: blocks held at a time, 0: 64; at most the pool's max_holds
  * @spin_ns: how long a waiting poll spins before it sleeps; 0: 20 us
+ * @guard_release: verify a guarded message once more when it is released
  */
 typedef struct zc_reader_options {
 	size_t sz;
@@ -33,11 +34,12 @@ typedef struct zc_reader_options {
 	uint32_t history;
 	uint32_t max_holds;
 	uint64_t spin_ns;
+	bool guard_release;
 } zc_reader_options_t;
 
 #define ZC_READER_OPTIONS_INIT                                                 \
 	{                                                                      \
-		sizeof(zc_reader_options_t), NULL, false, 0, 0, 0              \
+		sizeof(zc_reader_options_t), NULL, false, 0, 0, 0, false       \
 	}
 
 /**
@@ -70,7 +72,7 @@ ZC_API void zc_reader_unregister(zc_reader_t *reader);
  * memory: no read-modify-write, no system call unless it sleeps.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_HOLDS: all holds are in use, the
  * message stays; ZC_ERROR_DISCONNECTED; ZC_ERROR_CORRUPT_BLOCK: the entry made
- * no sense and was skipped; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * no sense, or the message failed its guard, and was skipped; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_reader_poll_block(zc_reader_t *reader, size_t hint_size,
 					zc_handle_t *out_handle,
@@ -110,7 +112,9 @@ ZC_API zc_result_t zc_reader_block_info(zc_reader_t *reader, zc_handle_t handle,
  * @reader: the role
  * @handle: of a held message; ends here
  * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
- * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED. Wait-free.
+ * ZC_ERROR_CORRUPT_BLOCK: it is released, but changed since it was polled
+ * (zc_reader_options_t.guard_release); ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
+ * ZC_ERROR_CLOSED. Wait-free.
  */
 ZC_API zc_result_t zc_reader_release_block(zc_reader_t *reader,
 					   zc_handle_t handle);
@@ -159,10 +163,11 @@ ZC_API zc_peer_state_t zc_reader_writer_state(const zc_reader_t *reader);
  * @sz: sizeof(struct zc_reader_stats), set by the caller
  * @received: messages handed out
  * @lost: messages that were gone before this reader saw them
- * @corrupt: entries that made no sense
+ * @corrupt: entries that made no sense, messages that failed their guard
  * @sleeps: times that it slept
  * @held: messages held now
  * @lag: messages waiting
+ * @changed: messages that failed their guard when they were released
  */
 typedef struct zc_reader_stats {
 	size_t sz;
@@ -172,6 +177,7 @@ typedef struct zc_reader_stats {
 	uint64_t sleeps;
 	uint64_t held;
 	uint64_t lag;
+	uint64_t changed;
 } zc_reader_stats_t;
 
 ZC_API zc_result_t zc_reader_get_stats(const zc_reader_t *reader,

@@ -36,6 +36,7 @@ typedef enum zc_on_slow {
  *	block, 0: chosen by block size
  * @no_timestamp: do not take the time at commit (saves one clock read)
  * @max_inflight: blocks acquired and not yet committed, 0: ring entries / 2
+ * @guard: what is verified of its messages: see guard.h
  */
 typedef struct zc_writer_options {
 	size_t sz;
@@ -48,12 +49,13 @@ typedef struct zc_writer_options {
 	uint64_t footprint_bytes;
 	bool no_timestamp;
 	uint32_t max_inflight;
+	zc_guard_t guard;
 } zc_writer_options_t;
 
 #define ZC_WRITER_OPTIONS_INIT                                                 \
 	{                                                                      \
 		sizeof(zc_writer_options_t), NULL, ZC_ON_SLOW_BLOCK, false, 0, \
-			0, 0, 0, false, 0                                      \
+			0, 0, 0, false, 0, ZC_GUARD_DEFAULT                    \
 	}
 
 /**
@@ -82,7 +84,7 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
 /**
  * zc_writer_acquire_block() - get a block to fill
  * @writer: the role
- * @bytes: payload size, 1 to one segment
+ * @bytes: payload size, 1 to one segment (guarded: 16 less)
  * @out_handle: ended by commit or cancel
  * @timeout_ns: how long to wait for memory, or for slow readers
  *
@@ -126,7 +128,9 @@ ZC_API zc_result_t zc_writer_resize_block(zc_writer_t *writer,
  *
  * Wait-free; no system call unless a reader sleeps for this message.
  * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
- * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
+ * ZC_ERROR_CORRUPT_BLOCK: guarded, and this program wrote past the end of what it
+ * acquired: the block was cancelled; ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
+ * ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_writer_commit_block(zc_writer_t *writer,
 					  zc_handle_t handle);

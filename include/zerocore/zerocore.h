@@ -8,6 +8,7 @@
 #include <zerocore/base.h>
 #include <zerocore/cleaner.h>
 #include <zerocore/event.h>
+#include <zerocore/guard.h>
 #include <zerocore/hooks.h>
 #include <zerocore/inspect.h>
 #include <zerocore/log.h>

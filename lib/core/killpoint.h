@@ -83,6 +83,8 @@
 	X(mail_sent)                                                          \
 	X(mail_taken)                                                         \
 	X(keys_rung)                                                          \
+	X(guard_set)                                                          \
+	X(guard_looked)                                                       \
 	X(duty_named)                                                         \
 	X(duty_told)                                                          \
 	X(duty_served)                                                        \

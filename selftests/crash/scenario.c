@@ -90,12 +90,15 @@ static void lives_as_writer(void *arg)
 {
 	zc_pool_t *pool = begin();
 	uint64_t segment = t_segment_bytes(pool);
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
 	struct t_writer writer;
 	struct t_reader keeper;
 
 	(void)arg;
+	/* Verified by all who read it; who comes after it guards nothing. */
+	options.guard = ZC_GUARD_FULL;
 	t_reader_open(&keeper, pool, MAIN, NULL);
-	t_writer_open(&writer, pool, MAIN, NULL);
+	t_writer_open(&writer, pool, MAIN, &options);
 	for (int round = 0; round < 4; round++) {
 		zc_handle_t handle, kept, first;
 
@@ -421,9 +424,17 @@ static void come_and_go(zc_pool_t *pool)
 	}
 }
 
+static int sound(const zc_inspect_block_t *block, void *ctx)
+{
+	(void)ctx;
+	CHECK_EQ(block->fault, ZC_FAULT_NONE);
+	return 0;
+}
+
 static void lives_as_cleaner(void *arg)
 {
 	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	zc_writer_options_t guarded = ZC_WRITER_OPTIONS_INIT;
 	zc_cleaner_stats_t stats = { .sz = sizeof(stats) };
 	zc_pool_t *pool = begin();
 	zc_messagering_t *node;
@@ -431,6 +442,8 @@ static void lives_as_cleaner(void *arg)
 
 	(void)arg;
 	options.period_ns = 10000;
+	guarded.guard = ZC_GUARD_FULL;
+	guarded.history = 4;
 	come_and_go(pool);
 	for (int round = 0; round < 6; round++) {
 		struct t_writer writer;
@@ -442,7 +455,7 @@ static void lives_as_cleaner(void *arg)
 		for (int i = 0; i < 4; i++) {
 			CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
 			merged = stats.merged;
-			t_writer_open(&writer, pool, "crash/crumbs/main", NULL);
+			t_writer_open(&writer, pool, "crash/crumbs/main", &guarded);
 			crumble(&writer);
 			t_reader_open(&reader, pool, "crash/crumbs/main", NULL);
 			one_through(&writer, &reader);
@@ -454,6 +467,7 @@ static void lives_as_cleaner(void *arg)
 			zc_writer_send_message(writer.role, ZC_TEAM, ZC_MSG_USER,
 					       NULL, 0);
 			one_through(&writer, &reader);
+			zc_inspect_verified(pool, sound, NULL);
 			t_reader_close(&reader);
 			t_writer_close(&writer);
 			/* The cleaner is there, and may have much to do. */
@@ -516,7 +530,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "grow_", cleaner_first },	{ "segment_", cleaner_first },
 		{ "remover_", cleaner_first },
 		{ "revive_", cleaner_first },	{ "shrink_", cleaner_first },
-		{ "keys_", cleaner_first },
+		{ "keys_", cleaner_first },	{ "guard_looked", cleaner_first },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "device.h"
 
@@ -161,12 +162,56 @@ static void events_notify(void)
 	CHECK_EQ(event.member, n.index);
 }
 
+/* Whoever may read may tell; of each message once, and not of too many. */
+static void events_of_corrupt_messages(void)
+{
+	struct zc_ioc_notify notify = { .flags = ZC_NOTIFY_CORRUPTED, .fault = 3,
+					.sequence = 77, .suspect = 2 };
+	struct zc_device_event event;
+	struct zc_ioc_writer writer;
+	struct d_member m, n;
+	unsigned int told = 0;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_enter(&n, 0);
+	notify.service = ZC_MAX_WRITERS - 1;
+	CHECK_CALL(n.fd, ZC_IOC_NOTIFY, &notify, ENOENT);
+	writer = d_writer(&m, "x");
+	notify.service = writer.service;
+	drain(m.fd);
+	CHECK_CALL(n.fd, ZC_IOC_NOTIFY, &notify, 0);
+	event = d_event(m.fd, ZC_DEVICE_EVENT_BLOCK_CORRUPTED);
+	CHECK_EQ(event.service, writer.service);
+	CHECK_EQ(event.member, m.index);
+	CHECK_EQ(event.sequence, 77);
+	CHECK_EQ(event.fault, 3);
+	CHECK_EQ(event.suspect, 2);
+	CHECK(event.pid && event.incarnation && event.comm[0]);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	CHECK(!(ready(m.fd, POLLIN) & POLLIN));
+	/* Nobody fills the queues of the others; a second may pass meanwhile. */
+	for (unsigned int i = 0; i < 2000; i++) {
+		int error;
+
+		notify.sequence = 100 + i;
+		error = ioctl(n.fd, ZC_IOC_NOTIFY, &notify) ? errno : 0;
+		CHECK(error == 0 || error == EBUSY);
+		told += error == 0;
+	}
+	CHECK_OP(told, >=, ZC_NOTIFY_CORRUPTED_MAX - 1);
+	CHECK_OP(told, <, 1000);
+	/* That one was busy says nothing of the other. */
+	notify.sequence = 9999;
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(events_are_whole_records),
 	T_CASE(events_that_were_missed_are_counted),
 	T_CASE(events_wake_who_waits),
 	T_CASE(events_of_a_member_that_left),
 	T_CASE(events_notify),
+	T_CASE(events_of_corrupt_messages),
 	T_END,
 };
 

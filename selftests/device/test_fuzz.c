@@ -174,6 +174,12 @@ static void make_argument(union argument *a, unsigned long command)
 	case ZC_IOC_NOTIFY:
 		a->notify.service = (uint32_t)mostly(t_rand_below(4));
 		a->notify.flags = (uint32_t)mostly(1);
+		if (one_in(2)) {
+			a->notify.flags = ZC_NOTIFY_CORRUPTED;
+			a->notify.fault = (uint32_t)mostly(1);
+			a->notify.sequence = t_rand();
+			a->notify.suspect = (uint32_t)mostly(t_rand_below(4));
+		}
 		break;
 	default:
 		for (int i = 0; i < 8; i++)

@@ -312,7 +312,7 @@ static long zk_ioctl(void *arg)
 	case ZC_IOC_EVICT:
 		return zc_member_evict(zf, call->arg);
 	case ZC_IOC_NOTIFY:
-		return zc_writer_notify(zf, call->arg);
+		return zc_notify(zf, call->arg);
 	default:
 		return -ENOTTY;
 	}

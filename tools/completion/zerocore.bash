@@ -32,6 +32,7 @@ _zerocore()
 	--backend) words='auto shm device' ;;
 	--numa) words='0 interleave' ;;
 	--on-slow) words='block drop disconnect' ;;
+	--guard) words='off magic header full' ;;
 	--sort) words='index rate lag memory name' ;;
 	--print) words='sequence size age name hex text none' ;;
 	--state | -s)

@@ -59,6 +59,10 @@ static const struct bench_verb {
 		    "checked pointer",
 	  bench_handle,
 	  BIT(KEY_JSON) | BIT(KEY_COUNT) | BIT(KEY_REPS), 0, 1 },
+	{ "guard", "a guarded message beside one that is not, a copy, a bare checksum; "
+		   "false alarms",
+	  bench_guard,
+	  BIT(KEY_JSON) | BIT(KEY_SIZE) | BIT(KEY_COUNT) | BIT(KEY_REPS), 0, 1 },
 	{ "messagering", "one hop between two nodes, beside a bare line or futex",
 	  bench_messagering,
 	  OF_ALL | BIT(KEY_COUNT) | BIT(KEY_WARMUP) | BIT(KEY_REPS) |

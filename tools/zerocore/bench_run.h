@@ -252,6 +252,7 @@ int bench_recovery(const struct bench_options *options);
 int bench_messagering(const struct bench_options *options);
 int bench_handle(const struct bench_options *options);
 int bench_fragmentation(const struct bench_options *options);
+int bench_guard(const struct bench_options *options);
 int bench_slow(const struct bench_options *options);
 int bench_cleaners(const struct bench_options *options);
 int bench_idle_pool(const struct bench_options *options);

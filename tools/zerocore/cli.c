@@ -256,6 +256,8 @@ uint64_t cli_arg_number(struct argp_state *state, const char *what,
 	return number;
 }
 
+const char *const cli_guards[] = { "off", "magic", "header", "full", NULL };
+
 unsigned int cli_arg_choice(struct argp_state *state, const char *what,
 			    const char *text, const char *const *names)
 {

@@ -70,6 +70,8 @@ uint64_t cli_arg_number(struct argp_state *state, const char *what,
 /* Index of @text in a list that ends with NULL. */
 unsigned int cli_arg_choice(struct argp_state *state, const char *what,
 			    const char *text, const char *const *names);
+/* Modes of the guard, from ZC_GUARD_OFF on. */
+extern const char *const cli_guards[];
 
 /* For people: "1.50 MiB", "12.3 ms".  @out holds CLI_TEXT bytes. */
 #define CLI_TEXT 32

@@ -31,6 +31,9 @@ struct blocks {
 	const char *pool_name;
 	bool all;
 	bool summary;
+	bool verify;
+	bool corrupt;
+	uint64_t faults;
 	uint32_t kinds;		/* bit k: show kind k */
 	uint32_t granule_bytes;
 	struct directory directory;
@@ -140,6 +143,11 @@ static void block_json(const struct blocks *in, const zc_inspect_block_t *block)
 	cli_json_u64(o, "payload_bytes", block->bytes);
 	cli_json_u64(o, "sequence", block->sequence);
 	cli_json_u64(o, "age_ns", block->age_ns);
+	if (in->verify) {
+		cli_json_string(o, "guard", zc_guard_name((zc_guard_t)block->guard));
+		cli_json_string(o, "fault",
+				zc_guard_fault_name((zc_guard_fault_t)block->fault));
+	}
 	json_object_object_add(o, "held_by",
 			       readers_json(in, block->owner, block->held_by));
 	json_object_object_add(o, "unvisited_by",
@@ -163,7 +171,8 @@ static void print_block(const struct blocks *in,
 	       (unsigned long long)block->granule,
 	       cli_format_bytes((uint64_t)block->granules * in->granule_bytes,
 				size),
-	       kind_names[kind_of(block)], (unsigned long long)block->sequence,
+	       block->fault ? "CORRUPT" : kind_names[kind_of(block)],
+	       (unsigned long long)block->sequence,
 	       (unsigned long long)block->bytes, age,
 	       owner_name(in, block->owner, owner, sizeof(owner)),
 	       reader_list(in, block->owner, block->held_by, held,
@@ -184,6 +193,7 @@ static int visit(const zc_inspect_block_t *block, void *ctx)
 	uint64_t bytes = (uint64_t)block->granules * in->granule_bytes;
 	enum kind kind = kind_of(block);
 
+	in->faults += block->fault != 0;
 	if (in->summary) {
 		if (block->owner < OWNERS)
 			add(&in->sums[block->owner][kind], bytes);
@@ -191,7 +201,7 @@ static int visit(const zc_inspect_block_t *block, void *ctx)
 			add(&in->held, bytes);
 		if (kind == KIND_USING && block->age_ns > in->oldest_ns)
 			in->oldest_ns = block->age_ns;
-	} else if (in->kinds & (1U << kind)) {
+	} else if (in->kinds & (1U << kind) && (!in->corrupt || block->fault)) {
 		if (cli_json)
 			block_json(in, block);
 		else
@@ -309,6 +319,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'S':
 		in->summary = true;
 		return 0;
+	case 'v':
+		in->verify = true;
+		return 0;
+	case 'c':
+		in->verify = true;
+		in->corrupt = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			argp_error(state, "`%s' is too many", arg);
@@ -326,6 +343,8 @@ static const struct argp_option options[] = {
 	{ "all", 'a', NULL, 0, "Free runs, too", 0 },
 	{ "state", 's', "STATE", 0, "Only free, claimed, using or clean ones",
 	  0 },
+	{ "verify", 'v', NULL, 0, "Verify those that are guarded", 0 },
+	{ "corrupt", 'c', NULL, 0, "Verify, and show corrupt ones only", 0 },
 	{ "summary", 'S', NULL, 0, "Blocks and bytes of each state and owner",
 	  0 },
 	{ 0 }
@@ -343,7 +362,8 @@ static const struct argp argp = {
 	"Examples:\n"
 	"  zerocore blocks demo\n"
 	"  zerocore blocks demo --state using --json\n"
-	"  zerocore blocks demo --summary\n",
+	"  zerocore blocks demo --summary\n"
+	"  zerocore blocks demo --corrupt\n",
 	children, NULL, NULL
 };
 
@@ -360,13 +380,17 @@ static int show(struct blocks *in, zc_pool_t *pool)
 		printf("%10s %11s %-8s %10s %12s %10s  %-24s %-14s %s\n",
 		       "GRANULE", "MEMORY", "STATE", "SEQUENCE", "PAYLOAD",
 		       "AGE", "OWNER", "HELD BY", "NOT VISITED BY");
-	result = zc_inspect_blocks(pool, visit, in);
+	result = in->verify ? zc_inspect_verified(pool, visit, in) :
+			      zc_inspect_blocks(pool, visit, in);
 	if (result && result != ZC_ERROR_BUSY)
 		return cli_fail_pool(result, in->pool_name);
 	if (in->summary && cli_json)
 		summary_json(in, !result);
 	else if (in->summary)
 		print_summary(in);
+	if (in->faults)
+		cli_note("%llu blocks of pool %s are corrupt: see `zerocore events` for who wrote them",
+			 (unsigned long long)in->faults, in->pool_name);
 	if (result)
 		cli_note("pool %s changes too quickly: some blocks are not shown",
 			 in->pool_name);

@@ -145,6 +145,10 @@ static void show(const zc_cleaner_stats_t *s)
 		       (unsigned long long)s->adopted,
 		       cli_format_bytes(s->free_bytes, free_bytes),
 		       cli_format_bytes(s->largest_free_bytes, largest));
+		if (s->verified)
+			printf("cleaner %u: %llu messages verified, %llu corrupt\n", s->id,
+			       (unsigned long long)s->verified,
+			       (unsigned long long)s->corrupt);
 		return;
 	}
 	o = json_object_new_object();
@@ -160,6 +164,8 @@ static void show(const zc_cleaner_stats_t *s)
 	cli_json_u64(o, "reclaimed_bytes", s->reclaimed_bytes);
 	cli_json_u64(o, "pass_ns", s->pass_ns);
 	cli_json_u64(o, "busy_ns", s->busy_ns);
+	cli_json_u64(o, "verified", s->verified);
+	cli_json_u64(o, "corrupt", s->corrupt);
 	cli_json_line(o);
 }
 

@@ -66,6 +66,17 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
+static void show_corrupt(const zc_event_t *event)
+{
+	char suspect[sizeof(event->suspect)];
+
+	printf(": message %llu, %s", (unsigned long long)event->sequence,
+	       zc_guard_fault_name((zc_guard_fault_t)event->fault));
+	if (event->suspect[0])
+		printf("; before it lies %s, which may have overrun it",
+		       cli_printable(event->suspect, suspect, sizeof(suspect)));
+}
+
 static void show(const zc_event_t *event)
 {
 	struct json_object *o;
@@ -85,6 +96,8 @@ static void show(const zc_event_t *event)
 			printf(": %llu blocks, %llu bytes came back",
 			       (unsigned long long)event->blocks,
 			       (unsigned long long)event->bytes);
+		else if (event->type == ZC_EVENT_BLOCK_CORRUPTED)
+			show_corrupt(event);
 		else if (event->type == ZC_EVENT_OVERFLOW)
 			printf(": %llu events were missed",
 			       (unsigned long long)event->blocks);
@@ -102,6 +115,13 @@ static void show(const zc_event_t *event)
 			      strnlen(event->service, sizeof(event->service)));
 		cli_json_u64(o, "blocks", event->blocks);
 		cli_json_u64(o, "bytes", event->bytes);
+		if (event->type == ZC_EVENT_BLOCK_CORRUPTED) {
+			cli_json_u64(o, "sequence", event->sequence);
+			cli_json_string(o, "fault", zc_guard_fault_name(
+					(zc_guard_fault_t)event->fault));
+			cli_json_text(o, "suspect", event->suspect,
+				      strnlen(event->suspect, sizeof(event->suspect)));
+		}
 		cli_json_line(o);
 	}
 	/* Somebody waits for it at the other end of a pipe. */

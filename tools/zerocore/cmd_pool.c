@@ -57,6 +57,7 @@ static struct json_object *info_json(const zc_pool_info_t *info)
 	cli_json_u64(o, "granule_bytes", info->granule_bytes);
 	cli_json_u64(o, "ring_entries", info->ring_entries);
 	cli_json_u64(o, "max_holds", info->max_holds);
+	cli_json_string(o, "guard", zc_guard_name(info->guard));
 	cli_json_u64(o, "members", info->members);
 	cli_json_u64(o, "writers", info->writers);
 	cli_json_u64(o, "readers", info->readers);
@@ -93,6 +94,8 @@ static void print_info(const zc_pool_info_t *info)
 	printf("granule     %u B\n", info->granule_bytes);
 	printf("ring        %u messages a writer\n", info->ring_entries);
 	printf("holds       at most %u blocks a reader\n", info->max_holds);
+	printf("guard       %s, unless the writer says otherwise\n",
+	       zc_guard_name(info->guard));
 	printf("attached    %u members, %u writers, %u readers\n",
 	       info->members, info->writers, info->readers);
 }

@@ -14,7 +14,7 @@ static const struct argp_child json_child[] = { { &cli_json_argp, 0, NULL, 0 },
 static const char *const huge_names[] = { "try", "never", "transparent",
 					  "require", "gigantic", NULL };
 
-enum { OPT_BACKEND = 1000, OPT_HOLDS, OPT_HUGE, OPT_MODE, OPT_NUMA,
+enum { OPT_BACKEND = 1000, OPT_GUARD, OPT_HOLDS, OPT_HUGE, OPT_MODE, OPT_NUMA,
        OPT_PREFAULT, OPT_RING };
 
 struct create {
@@ -79,6 +79,10 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 		o->huge = (zc_huge_t)cli_arg_choice(state, "--huge", arg,
 						    huge_names);
 		return 0;
+	case OPT_GUARD:
+		o->guard = (zc_guard_t)(cli_arg_choice(state, "--guard", arg,
+						       cli_guards) + ZC_GUARD_OFF);
+		return 0;
 	case OPT_BACKEND:
 		o->backend = (zc_backend_t)cli_arg_choice(state, "--backend",
 							  arg, cmd_pool_backends);
@@ -124,6 +128,9 @@ int cmd_pool_create(int argc, char **argv)
 		{ "numa", OPT_NUMA, "WHERE", 0,
 		  "NUMA node of the memory: a number, or interleave (by the policy "
 		  "of this process)", 0 },
+		{ "guard", OPT_GUARD, "MODE", 0,
+		  "What is verified of messages whose writer does not say: off, magic, "
+		  "header, full (off)", 0 },
 		{ "prefault", OPT_PREFAULT, NULL, 0, "Touch all memory now", 0 },
 		{ "mode", OPT_MODE, "BITS", 0, "Permissions, octal (0600)", 0 },
 		{ "backend", OPT_BACKEND, "WHERE", 0,

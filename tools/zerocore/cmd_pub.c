@@ -9,7 +9,7 @@
 
 #include "pub.h"
 
-enum { OPT_END = 1000, OPT_FILES_FROM, OPT_FOOTPRINT, OPT_HISTORY, OPT_LAG,
+enum { OPT_END = 1000, OPT_FILES_FROM, OPT_FOOTPRINT, OPT_GUARD, OPT_HISTORY, OPT_LAG,
        OPT_NO_END, OPT_ON_SLOW, OPT_OVERWRITE, OPT_PATTERN, OPT_QUOTA,
        OPT_RATE, OPT_REPEAT, OPT_STDIN, OPT_WAIT_READERS };
 
@@ -46,6 +46,9 @@ static const struct argp_option options[] = {
 	  "Hold at most SIZE of the pool (all of it)", 2 },
 	{ "footprint", OPT_FOOTPRINT, "SIZE", 0,
 	  "Memory to go round in (chosen by block size)", 2 },
+	{ "guard", OPT_GUARD, "MODE", 0,
+	  "What is verified of each message: off, magic, header, full (as the pool "
+	  "says)", 2 },
 	{ "progress", 'p', NULL, 0,
 	  "A live line on stderr: messages/s, GiB/s, blocks in use", 2 },
 	{ 0 }
@@ -136,6 +139,10 @@ static error_t parse_how(int key, char *arg, struct argp_state *state,
 		return 0;
 	case OPT_FOOTPRINT:
 		o->footprint_bytes = cli_arg_bytes(state, "--footprint", arg);
+		return 0;
+	case OPT_GUARD:
+		o->guard = (zc_guard_t)(cli_arg_choice(state, "--guard", arg,
+						       cli_guards) + ZC_GUARD_OFF);
 		return 0;
 	case 'p':
 		pub->progress = true;

@@ -11,6 +11,10 @@
 const char *const rows_peer_states[] = { "none", "live", "reaping", NULL };
 const char *const rows_on_slow[] = { "block", "drop", "disconnect", NULL };
 
+/* As enum zc_guard. */
+static const char *const rows_guards[] = { "default", "off", "magic", "header", "full",
+					   NULL };
+
 #define SERVICE(member) FIELD_AT(zc_service_info_t, member)
 #define READER(member) FIELD_AT(zc_reader_info_t, member)
 #define CLEANER(member) FIELD_AT(zc_cleaner_info_t, member)
@@ -27,6 +31,7 @@ const struct field service_fields[] = {
 	  SERVICE(writer_incarnation), NULL },
 	{ "on_slow", NULL, 0, FIELD_NAME, SERVICE(on_slow), rows_on_slow },
 	{ "overwrite", NULL, 0, FIELD_BOOL, SERVICE(overwrite), NULL },
+	{ "guard", NULL, 0, FIELD_NAME, SERVICE(guard), rows_guards },
 	{ "history", NULL, 0, FIELD_U32, SERVICE(history), NULL },
 	{ "lag_limit", NULL, 0, FIELD_U32, SERVICE(lag_limit), NULL },
 	{ "readers", NULL, 0, FIELD_U32, SERVICE(readers), NULL },

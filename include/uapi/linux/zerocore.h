@@ -72,6 +72,8 @@ enum zc_page_wish {
  * @flags: ZC_CREATE_*
  * @page_wish: enum zc_page_wish
  * @mode: permission bits as of a file; read: join as reader, write: as writer
+ * @guard: enum zc_guard_mode of writers that do not say
+ * @padding: 0
  * @fd: gets a descriptor of the pool, O_CLOEXEC
  * @page_kind: gets enum zc_page_kind: the worst that a segment got
  * @creation_id: gets the pool's id
@@ -93,7 +95,9 @@ struct zc_ioc_create {
 	__s32	fd;
 	__u32	page_kind;
 	__u8	creation_id[16];
-	__u64	reserved[4];
+	__u32	guard;
+	__u32	padding;
+	__u64	reserved[3];
 };
 
 /**
@@ -312,25 +316,39 @@ struct zc_ioc_evict {
 
 #define ZC_NOTIFY_MESSAGES	(1U << 0)	/* there is something to poll */
 #define ZC_NOTIFY_DISCONNECTED	(1U << 1)	/* @reader was cut off */
-#define ZC_NOTIFY_FLAGS		(ZC_NOTIFY_MESSAGES | ZC_NOTIFY_DISCONNECTED)
+#define ZC_NOTIFY_CORRUPTED	(1U << 2)	/* a message failed its guard */
+#define ZC_NOTIFY_FLAGS		(ZC_NOTIFY_MESSAGES | ZC_NOTIFY_DISCONNECTED | \
+				 ZC_NOTIFY_CORRUPTED)
+/* Corrupt messages that one member may tell of in a second. */
+#define ZC_NOTIFY_CORRUPTED_MAX	16U
 
 /**
- * struct zc_ioc_notify - ZC_IOC_NOTIFY: what the writer of a service has to tell
+ * struct zc_ioc_notify - ZC_IOC_NOTIFY: what a writer, or whoever finds it, has to tell
  * @service: whose writer the caller is (EPERM: it is not)
- * @flags: ZC_NOTIFY_*
+ * @flags: ZC_NOTIFY_*; CORRUPTED goes alone
  * @reader: whom it cut off; else 0
+ * @fault: CORRUPTED: 1 to ZC_FAULTS_MAX, enum zc_guard_fault of guard.h; else 0
+ * @sequence: CORRUPTED: of the message; else 0
+ * @suspect: CORRUPTED: service + 1 whose writer may have overrun it, 0: none
  * @padding: 0
  *
  * MESSAGES: descriptors of members with readers of the service become ready for
  * EPOLLPRI, each until its owner calls ZC_IOC_NOTIFIED.  DISCONNECTED: an event.
+ * CORRUPTED: an event about the writer of the service; any member may tell (ENOENT:
+ * there is no such service; EBUSY: it has told of so many in this second).  What was
+ * told lately is not told again.
  */
 struct zc_ioc_notify {
 	__u32	service;
 	__u32	flags;
 	__u32	reader;
+	__u32	fault;
+	__u64	sequence;
+	__u32	suspect;
 	__u32	padding;
-	__u64	reserved[2];
 };
+
+#define ZC_FAULTS_MAX		4U
 
 #define ZC_IOC_MAGIC		0xb5
 
@@ -410,6 +428,7 @@ enum zc_device_event_type {
 	ZC_DEVICE_EVENT_OVERFLOW		= 12,
 	ZC_DEVICE_EVENT_SEGMENT_ADDED		= 13,
 	ZC_DEVICE_EVENT_SEGMENT_REMOVED		= 14,
+	ZC_DEVICE_EVENT_BLOCK_CORRUPTED		= 15,
 };
 
 /**
@@ -428,6 +447,9 @@ enum zc_device_event_type {
  * @lost_blocks: MEMBER_DIED: blocks whose commit was not published any more
  * @reap_ns: MEMBER_DIED: from the death to all of it acquirable
  * @comm: the member's name
+ * @sequence: BLOCK_CORRUPTED: of the message
+ * @fault: BLOCK_CORRUPTED: as zc_ioc_notify has it
+ * @suspect: likewise
  *
  * read() returns whole records, as many as fit (EINVAL: not even one does).  At
  * most ZC_DEVICE_EVENTS wait for a member; then the oldest are dropped, and a
@@ -448,6 +470,9 @@ struct zc_device_event {
 	__u64	lost_blocks;
 	__u64	reap_ns;
 	__u8	comm[16];
+	__u64	sequence;
+	__u32	fault;
+	__u32	suspect;
 };
 
 #define ZC_DEVICE_EVENTS	256U

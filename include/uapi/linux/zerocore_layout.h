@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define ZC_LAYOUT_MAGIC		0x45524f434f52455aULL	/* "ZEROCORE" */
-#define ZC_LAYOUT_VERSION	4U
+#define ZC_LAYOUT_VERSION	5U
 #define ZC_LAYOUT_PAGE		4096U
 #define ZC_CACHE_LINE		64U
 
@@ -84,6 +84,37 @@ enum zc_block_state {
  * if that writer dies, the steward gives it back only when no page of it is pinned.
  */
 #define ZC_BLOCK_IO		(1U << 0)
+
+/*
+ * How a block is guarded: bits 8 to 11 of its flags.  Two codes differ in two bits at
+ * least, so that one that was damaged is none.
+ */
+#define ZC_BLOCK_GUARD_SHIFT	8
+#define ZC_BLOCK_GUARD_MASK	(0xfU << ZC_BLOCK_GUARD_SHIFT)
+
+enum zc_guard_mode {
+	ZC_MODE_OFF	= 0,	/* code 0000: no trailer */
+	ZC_MODE_MAGIC	= 1,	/* code 0011: a trailer that says which message it ends */
+	ZC_MODE_HEADER	= 2,	/* code 0101: and a checksum of the record */
+	ZC_MODE_FULL	= 3,	/* code 0110: and of payload and type tags */
+};
+
+/**
+ * struct zc_block_trailer - straight behind the payload, not aligned
+ * @crc: CRC32C: of the record (HEADER), exclusive-or of that and that of payload and
+ *	type tags (FULL); MAGIC: made of sequence and size
+ * @mode: enum zc_guard_mode
+ * @magic: ZC_TRAILER_MAGIC
+ *
+ * The record is the 64 bytes of struct zc_block_desc, with the word that says USING.
+ */
+struct zc_block_trailer {
+	__u32	crc;
+	__u32	mode;
+	__u64	magic;
+};
+
+#define ZC_TRAILER_MAGIC	0xdeadbeefcafebabeULL
 
 /**
  * struct zc_block_desc - the record of a block, one per granule, out of band
@@ -293,6 +324,10 @@ struct zc_floor {
  * @incarnation: whose values these are
  * @used_bytes: granules charged to the quota, in bytes (owner writes)
  * @io_nr: claimed blocks that are in I/O (owner writes)
+ * @guard: enum zc_guard_mode of the slot's writer (owner writes, before it rings the
+ *	readers' bells and commits)
+ * @guard_since: first sequence that is of this mode; below, a block's flags say
+ * @guarded: not 0: some writer of the slot had a mode: flags may be stale
  * @stat_*: counters (owner writes)
  * @floor: one a reader
  * @wait_word: futex word of a writer that waits for memory
@@ -308,8 +343,11 @@ struct zc_writer_area {
 	__u32	incarnation;
 	__u64	used_bytes;
 	__u32	io_nr;
+	__u32	guard;
+	__u64	guard_since;
+	__u32	guarded;
 	__u32	reserved1;
-	__u64	reserved2[4];
+	__u64	reserved2[2];
 	__u64	stat_acquired;
 	__u64	stat_cancelled;
 	__u64	stat_dropped;
@@ -446,6 +484,9 @@ enum zc_page_kind {
  * @reader: reader index, or ~0
  * @comm: the program's name
  * @incarnation: of the member: a death may be told more than once
+ * @fault: enum zc_guard_fault (include/zerocore/guard.h) of a corrupt block
+ * @message: its number in its service
+ * @suspect: writer slot + 1 that may have overrun it, 0: none
  */
 struct zc_event_record {
 	__u64	sequence;
@@ -460,8 +501,11 @@ struct zc_event_record {
 	__u32	reader;
 	__u8	comm[16];
 	__u32	incarnation;
+	__u32	fault;
+	__u64	message;
+	__u32	suspect;
 	__u32	reserved0;
-	__u64	reserved[6];
+	__u64	reserved[4];
 };
 
 /**
@@ -537,6 +581,7 @@ enum zc_pool_state {
  * @geometry: sizes and places
  * @name: the pool's name
  * @data_dir: folder of the data files
+ * @guard: enum zc_guard_mode of writers that do not say
  * @epoch: futex word: joins, leaves, deaths, new services (atomic add)
  * @event_head: number of the next event (atomic add)
  * @segments: segments ever published; grows only (kernel writes)
@@ -560,7 +605,9 @@ struct zc_pool_header {
 	struct zc_geometry geometry;
 	__u8	name[ZC_NAME_BYTES];
 	__u8	data_dir[ZC_PATH_BYTES];
-	__u64	reserved1[56];
+	__u32	guard;
+	__u32	reserved8;
+	__u64	reserved1[55];
 
 	__u32	epoch;
 	__u32	reserved2;

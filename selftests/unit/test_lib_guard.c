@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_lib_guard.c - checksums, type tags, and records that somebody forged.
+ */
+#include <sys/mman.h>
+
+#include "guard.h"
+#include "lib.h"
+
+#define SMALL (64 << 10)
+
+/* --- checksums ---------------------------------------------------------------------- */
+
+/* Bit by bit, as the standard has it. */
+static u32 slow_crc(u32 crc, const void *data, u64 bytes)
+{
+	const u8 *p = data;
+
+	crc = ~crc;
+	while (bytes--) {
+		crc ^= *p++;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78U : 0);
+	}
+	return ~crc;
+}
+
+Test(lib_guard, checksum_is_crc32c)
+{
+	u8 data[700];
+
+	must_eq(zc_crc("123456789", 9), 0xe3069283U);
+	for (u32 i = 0; i < sizeof(data); i++)
+		data[i] = (u8)(i * 37 + i / 7);
+	for (u32 bytes = 1; bytes < 600; bytes++)
+		must_eq(zc_crc(data + bytes % 9, bytes),
+			slow_crc(0, data + bytes % 9, bytes));
+}
+
+Test(lib_guard, whole_is_record_and_payload)
+{
+	const u64 still[ZC_CRC_STILL] = { 3, 0x600, 0, 0 };
+	u8 data[700];
+	u64 record[8] = { 3, 0x600, 0, 0, 11, 22, 33, 0 };
+
+	for (u32 i = 0; i < sizeof(data); i++)
+		data[i] = (u8)(i * 31);
+	for (u64 bytes = 1; bytes < 600; bytes++) {
+		record[7] = bytes;
+		must_eq(zc_crc_record(zc_crc_still(still), 11, 22, 33, bytes),
+			slow_crc(0, record, sizeof(record)));
+		must_eq(zc_crc_whole(zc_crc_still(still), 11, 22, 33, bytes,
+				     (char *)data + bytes % 5),
+			slow_crc(0, record, sizeof(record)) ^
+				slow_crc(0, data + bytes % 5, bytes));
+	}
+}
+
+Test(lib_guard, codes_differ_in_two_bits)
+{
+	for (u32 a = 0; a <= ZC_MODE_FULL; a++) {
+		must_eq(zc_guard_mode_of(zc_guard_code(a) | ZC_BLOCK_IO), a);
+		for (u32 bit = 0; bit < 4; bit++)
+			must_eq(zc_guard_mode_of(zc_guard_code(a) ^
+						 1U << (ZC_BLOCK_GUARD_SHIFT + bit)),
+				~0U);
+	}
+}
+
+/* --- a message --------------------------------------------------------------------------- */
+
+static struct {
+	struct lib l;
+	zc_writer_t *w;
+	zc_reader_t *r;
+	zc_handle_t handle;
+	char *data;
+	struct zc_block_desc *desc;
+} at;
+
+static void begin(zc_guard_t guard)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+
+	memset(&at, 0, sizeof(at));
+	lib_open(&at.l, SMALL);
+	o.service = SERVICE;
+	o.guard = guard;
+	at.w = lib_writer(&at.l, &o);
+	at.r = lib_plain_reader(&at.l);
+}
+
+static void claim(u64 bytes)
+{
+	must_zc(zc_writer_acquire_block(at.w, bytes, &at.handle, 0));
+	at.data = zc_writer_block_data(at.w, at.handle, NULL);
+	memset(at.data, 0x77, bytes);
+	at.desc = &at.l.pool->view.descs[(u64)(at.data - at.l.pool->data) >> 6];
+}
+
+static void commit(void)
+{
+	must_zc(zc_writer_commit_block(at.w, at.handle));
+}
+
+static zc_result_t poll(void)
+{
+	zc_result_t result = zc_reader_poll_block(at.r, 0, &at.handle, 0);
+
+	if (result == ZC_OK)
+		must_zc(zc_reader_release_block(at.r, at.handle));
+	return result;
+}
+
+static void finish(void)
+{
+	zc_check_report_t report = { .sz = sizeof(report) };
+
+	must_zc(zc_pool_check(at.l.pool, &report));
+	must_eq(report.errors, 0);
+	zc_reader_unregister(at.r);
+	zc_writer_unregister(at.w);
+	lib_close(&at.l);
+}
+
+/* Tags lie behind the trailer; each of their bytes counts where all is verified. */
+Test(lib_guard, tags_are_covered)
+{
+	static const zc_guard_t guards[] = { ZC_GUARD_HEADER, ZC_GUARD_FULL };
+
+	for (u32 g = 0; g < 2; g++) {
+		begin(guards[g]);
+		for (u32 i = 0; i <= 32; i++) {
+			claim(200);
+			/* Of the 256 bytes that it has: trailer to 216, tags from 224 on. */
+			at.desc->type_lut_off = 224;
+			at.desc->type_lut_nr = 2;
+			memset(at.data + 224, 0x5c, 32);
+			commit();
+			if (i < 32)
+				at.data[224 + i] ^= 1;
+			must_eq(poll(), i < 32 && g == 1 ? ZC_ERROR_CORRUPT_BLOCK : ZC_OK);
+			/* Behind them is nobody's. */
+			at.desc->type_lut_off = 0;
+			at.desc->type_lut_nr = 0;
+		}
+		finish();
+	}
+}
+
+/*
+ * Whatever a record says, nobody reads past the run, much less past what is mapped: the
+ * last block of the last segment, with nothing behind it.
+ */
+Test(lib_guard, forged_records_lead_nowhere)
+{
+	static const u64 forged[] = { 0, 1, 49, 64, 65, 1000, SMALL - 16, SMALL - 15, SMALL,
+				      SMALL + 1, 1ULL << 32, 1ULL << 63, ~0ULL, ~0ULL - 15 };
+	struct zc_pool *pool;
+	u32 granules = SMALL >> 6, mode;
+	char *edge;
+
+	begin(ZC_GUARD_FULL);
+	pool = at.l.pool;
+	edge = pool->data + SMALL;
+	must(mmap(edge, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+	     MAP_FAILED);
+	for (u32 i = 0; i < sizeof(forged) / sizeof(*forged); i++) {
+		for (u32 k = 0; k < sizeof(forged) / sizeof(*forged); k++) {
+			struct zc_block_desc *d = &pool->view.descs[granules - 1], was = *d;
+			u32 nr = (u32)forged[k];
+			u64 word = zc_word(7, 1, ZC_OWNER_WRITER(at.w->id),
+					   ZC_STATE_USING);
+
+			*d = (struct zc_block_desc){
+				.word = word, .sequence = 5, .bytes = forged[i],
+				.writer = at.w->id,
+				.flags = zc_guard_code(ZC_MODE_FULL),
+				.type_lut_off = forged[k], .type_lut_nr = nr,
+			};
+			must(zc_guard_look_at(pool, granules - 1, word, &mode) !=
+			     ZC_FAULT_NONE);
+			must_eq(mode, ZC_MODE_FULL);
+			/* A run that is longer than the segment is none. */
+			word = zc_word(7, 1 + (nr & 0xffff), ZC_OWNER_WRITER(at.w->id),
+				       ZC_STATE_USING);
+			d->word = word;
+			zc_guard_look_at(pool, granules - 1, word, &mode);
+			*d = was;
+		}
+	}
+	finish();
+}
+
+/* The same for who polls: ring entry and record agree, and lie. */
+Test(lib_guard, forged_messages_are_withheld)
+{
+	static const u64 forged[] = { 1, 48, 49, 63, 64, 200, SMALL - 64, SMALL - 15, SMALL };
+
+	for (u32 g = ZC_GUARD_MAGIC; g <= ZC_GUARD_FULL; g++) {
+		begin((zc_guard_t)g);
+		for (u32 i = 0; i < sizeof(forged) / sizeof(*forged); i++) {
+			struct zc_ring_entry *e;
+			u64 was;
+
+			claim(40);
+			e = &at.w->ring[at.w->head & at.w->ring_mask];
+			commit();
+			was = at.desc->bytes;
+			at.desc->bytes = forged[i];
+			e->run = forged[i] << 32 | (u32)e->run;
+			must_eq(poll(), ZC_ERROR_CORRUPT_BLOCK);
+			at.desc->bytes = was;
+		}
+		must_eq(at.r->corrupt, sizeof(forged) / sizeof(*forged));
+		finish();
+	}
+}
+
+/* Modes and places that nobody would store. */
+Test(lib_guard, garbage_in_the_area_is_survived)
+{
+	static const u32 modes[] = { 4, 77, ~0U };
+	static const u64 sinces[] = { 0, 1, 2, 1000, ~0ULL };
+	u32 mode;
+
+	begin(ZC_GUARD_FULL);
+	for (u32 i = 0; i < 3; i++)
+		for (u32 k = 0; k < 5; k++) {
+			claim(40);
+			commit();
+			at.w->area->guard = modes[i];
+			at.w->area->guard_since = sinces[k];
+			zc_guard_look(at.r);
+			must(at.r->guard <= ZC_MODE_FULL);
+			zc_guard_look_at(at.l.pool, (u32)(at.desc - at.l.pool->view.descs),
+					 at.desc->word, &mode);
+			must(mode <= ZC_MODE_FULL || mode == modes[i]);
+			poll();
+		}
+	at.w->area->guard = ZC_MODE_FULL;
+	at.w->area->guard_since = 1;
+	claim(40);
+	commit();
+	must_eq(poll(), ZC_OK);
+	finish();
+}
+
+/* A word that changed meanwhile is no finding. */
+Test(lib_guard, blocks_that_are_taken_back_raise_no_alarm)
+{
+	u64 word;
+	u32 mode, granule;
+
+	begin(ZC_GUARD_FULL);
+	claim(40);
+	commit();
+	granule = (u32)(at.desc - at.l.pool->view.descs);
+	word = at.desc->word;
+	must_eq(zc_guard_look_at(at.l.pool, granule, word, &mode), ZC_FAULT_NONE);
+	must_eq(mode, ZC_MODE_FULL);
+	at.data[3] ^= 1;
+	must_eq(zc_guard_look_at(at.l.pool, granule, word, &mode), ZC_FAULT_CHECKSUM);
+	/* One generation on. */
+	must_eq(zc_guard_look_at(at.l.pool, granule, word + (1ULL << 32), &mode),
+		ZC_FAULT_NONE);
+	must_eq(mode, ZC_MODE_OFF);
+	must_eq(poll(), ZC_ERROR_CORRUPT_BLOCK);
+	finish();
+}
