@@ -246,6 +246,12 @@ line=$(cat "$tmp/out")
 	"decode_cycles > 0 && decode_latency_cycles > 0 && pointer_cycles > 0 && \
 		pointer_latency_cycles > 0"
 point handle $?
+run guard --json --size 512 --count 500 --reps 3
+line=$(cat "$tmp/out")
+[ "$rc" = 0 ] && has "$line" bench size off_ns magic_ns header_ns full_ns memcpy_ns crc_ns \
+	full_to_crc full_to_crc_same && compare "$line" \
+	"off_ns > 0 && crc_ns > 0 && false_alarms == 0 && verified == 4500"
+point guard $?
 hops messagering line "${few[@]}" --count 500
 hops messagering_blocking futex "${few[@]}" --wait block --count 100
 run cleaners --json "${small[@]}" --count 2000

@@ -531,6 +531,20 @@ says 1 "/dev/zerocore" pool evict $pool 0 || good=1
 says 1 "0 to 1151" pool evict $pool 4000 || good=1
 point eviction_needs_the_device $good
 
+run pool create guarded --bytes 1M --huge never --guard magic
+[ $rc = 0 ] && grep -q '^guard  *magic' "$tmp/out"
+good=$?
+says 2 "none of off, magic, header, full" pool create never --guard some || good=1
+seq 1 5 | timeout 60 "$zc" pub guarded test/cli/guard --stdin --history 5 --guard full >/dev/null 2>&1 || good=1
+run service list guarded --json
+grep -q '"guard": *"full"' "$tmp/out" || good=1
+run blocks guarded --verify --json
+[ $rc = 0 ] && grep -q '"guard": *"full", *"fault": *"none"' "$tmp/out" || good=1
+run blocks guarded --corrupt --json
+[ $rc = 0 ] && [ ! -s "$tmp/out" ] || good=1
+run pool remove guarded
+point guards_are_chosen_and_shown $good
+
 run pool create bursts --bytes 1M --max 2M --huge never
 good=$rc
 run pool grow bursts 3

@@ -107,11 +107,11 @@ by_name_only()
 		-L"$root/usr/lib" -lzerocore
 }
 
-# Nothing but -lzerocore, also where all is static.
+# The archive, and what pkg-config --static adds; Debian has no archive of libisal.
 static()
 {
-	"$cc" "${warn[@]}" -static -I"$root/usr/include" -o "$tmp/$1.static" \
-		"tools/examples/$1.c" -L"$root/usr/lib" -lzerocore
+	"$cc" "${warn[@]}" -I"$root/usr/include" -o "$tmp/$1.static" \
+		"tools/examples/$1.c" -L"$root/usr/lib" -Wl,-Bstatic -lzerocore -Wl,-Bdynamic -lisal
 }
 
 from_cxx()
