@@ -260,7 +260,7 @@ $$($1_fuzz): $1/fuzz/%: $1/obj/selftests/fuzz/%.o $1/obj/selftests/fuzz/fuzz.o \
 		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 -fsanitize=fuzzer $(LDFLAGS) -o $$@ $$^
+	$$(Q)$2 $3 -fsanitize=fuzzer $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
 
 -include $$($1_all_o:.o=.d)
 endef
