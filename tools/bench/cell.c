@@ -66,6 +66,7 @@ static void plan_of(const struct cell *cell, const struct peer *peer,
 		.readers = cell->load->readers(cell),
 		.size = cell->size,
 		.whole = cell->whole,
+		.starts = cell->load->starts,
 		.block = cell->block || (cell->load->unpaced &&
 					 (peer->traits & PEER_THREADS) != 0),
 	};
@@ -90,7 +91,7 @@ static bool measure(const struct compare *compare, const struct cell *cell,
 	for (int tries = 0; tries < TRIES; tries++) {
 		plan_of(cell, f->peer, &plan);
 		f->sleeps = plan.block;
-		if (!worker_run(&worker, cell->load->killed)) {
+		if (!worker_run(&worker)) {
 			memcpy(f->failed, run->error, sizeof(f->failed));
 			return false;
 		}
@@ -317,8 +318,7 @@ static bool takes(const struct cell *cell, const struct peer *peer)
 		cell->load->channels(cell) <= peer->channels_max) &&
 	       !(cell->block && (peer->traits & PEER_POLLS) != 0) &&
 	       !(cell->load->figure == LOAD_RATE &&
-		 (peer->traits & PEER_LOSES) != 0) &&
-	       (cell->load->takes == NULL || cell->load->takes(peer));
+		 (peer->traits & PEER_LOSES) != 0);
 }
 
 int cell_measure(const struct compare *compare, const struct cell *cell,

@@ -216,7 +216,7 @@ static void print_table(const struct cell *cell, const struct figures *f,
 		printf(", %u others", cell->others);
 	if (cell->load->channels(cell) > 2)
 		printf(", %u channels", cell->load->channels(cell));
-	if (nr > 0 && f[0].kept > 0)
+	if (nr > 0 && f[0].kept > 0 && f[0].probe_before_ns > 0)
 		printf(" (raw line %.0f ns before, %.0f ns after)",
 		       f[0].probe_before_ns, f[0].probe_after_ns);
 	printf("\n  %-14s %9s %9s %9s %9s %9s\n", "", head[0], head[1],

@@ -22,13 +22,12 @@ enum load_figure {
  *	ways
  * @unpaced: a peer whose threads carry the messages sleeps here, as it was
  *	made to
+ * @starts: what is there from the start is as little as a program needs
  * @channels: of a cell
  * @readers: of each channel
  * @writer: the worker that writes a channel
  * @reader: what number worker @id has among the channel's readers; -1: none
  * @work: in each worker, from worker_begin() to its end
- * @killed: the worker that is killed when the run is stuck, or 0
- * @takes: may this peer take part? NULL: all may
  */
 struct load {
 	const char *name;
@@ -36,15 +35,14 @@ struct load {
 	enum load_figure figure;
 	double sample_ticks;
 	bool unpaced;
+	bool starts;
 	uint32_t (*channels)(const struct cell *cell);
 	uint32_t (*readers)(const struct cell *cell);
 	uint32_t (*writer)(uint32_t channel);
 	int (*reader)(uint32_t channel, uint32_t id);
 	void (*work)(struct worker *w);
-	uint32_t killed;
-	bool (*takes)(const struct peer *peer);
 };
 
-extern const struct load load_pingpong, load_stream, load_gather;
+extern const struct load load_pingpong, load_stream, load_gather, load_start;
 
 #endif /* ZEROCORE_BENCH_LOAD_H */

@@ -21,6 +21,7 @@ struct peer_plan {
 	size_t size;		/* of each message, 8 bytes or more */
 	bool whole;		/* all of it is written and read */
 	bool block;		/* who finds nothing sleeps */
+	bool starts;		/* starts are measured: nothing in advance */
 	char run[32];		/* a part of names that no other run has */
 };
 
@@ -53,9 +54,8 @@ struct peer_loops {
 enum {
 	PEER_THREADS = 1,	/* threads of its own carry the messages */
 	PEER_YARDSTICK = 2,	/* not somebody to be faster than */
-	PEER_DEATHS = 4,	/* a writer gets over a reader's death */
-	PEER_POLLS = 8,		/* who finds nothing cannot sleep */
-	PEER_LOSES = 16,	/* a reader that is slow misses messages */
+	PEER_POLLS = 4,		/* who finds nothing cannot sleep */
+	PEER_LOSES = 8,	/* a reader that is slow misses messages */
 };
 
 /**

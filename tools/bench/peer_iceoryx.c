@@ -202,7 +202,6 @@ static const char *version(void)
 const struct peer peer_iceoryx = {
 	.name = "iceoryx",
 	.title = "iceoryx, C binding",
-	.traits = PEER_DEATHS,
 #ifdef PEER_ICEORYX
 	.size_max = 4 << 20,
 	.version = version,

@@ -116,10 +116,10 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 	/* Room for what is on its way; each of several pools needs less. */
 	options.bytes = plan->size * 64 < 64ULL << 20 ? 64ULL << 20 :
 							plan->size * 64;
-	if (nr > 1)
+	if (nr > 1 || plan->starts)
 		options.bytes = 16ULL << 20;
-	/* First touches are not what is measured. */
-	options.prefault = true;
+	/* First touches are not what is measured, unless starts are. */
+	options.prefault = !plan->starts;
 	while (pools->nr < nr && result == ZC_OK) {
 		zc_pool_t *pool;
 
@@ -214,7 +214,6 @@ static void close_end(void *end)
 const struct peer peer_zerocore = {
 	.name = "zerocore",
 	.title = "ZeroCore",
-	.traits = PEER_DEATHS,
 	.version = zc_version,
 	.prepare = prepare,
 	.drop = drop,

@@ -55,6 +55,12 @@ def ratio_text(value):
     return "" if value is None else f"{value:.2f}"
 
 
+def line_text(row):
+    if row["probe_before_ns"] is None:
+        return ""
+    return f'{row["probe_before_ns"]:.0f} / {row["probe_after_ns"]:.0f} ns'
+
+
 def cell_of(row):
     return (row["load"], row["size"], row["payload"], row["wait"], row["others"])
 
@@ -138,7 +144,10 @@ def pictures(folder, rows):
 def cell_table(rows):
     load, size, payload, wait, others = cell_of(rows[0])
     rate = "msgs_per_s" in next((r for r in rows if r["reps"]), {})
-    heads = ["M msg/s", "GiB/s", "a message"] if rate else ["p50", "p99", "p99.9"]
+    starts = load == "start"
+    heads = (["M msg/s", "GiB/s", "a message"] if rate else
+             ["first message", "writer's end", "reader's end, memory"] if starts else
+             ["p50", "p99", "p99.9"])
     out = [f"<h3>{load}: {size_text(size)}, {payload}, {wait}"
            + (f", {others} others" if others > 1 else "") + "</h3><table><tr><th>peer</th>"]
     heads += ["× ring", "× best peer", "raw line", "placement", "reps", "dropped", "checked", "wrong"]
@@ -150,11 +159,14 @@ def cell_table(rows):
             continue
         if rate:
             values = [f'{r["msgs_per_s"] / 1e6:.3f}', f'{r["gib_per_s"]:.2f}', time_text(r["value_ns"])]
+        elif starts:
+            values = [time_text(r["value_ns"]), time_text(r["open_ns"]),
+                      f'{time_text(r["attach_ns"])}, {r["memory_kib"]:.0f} KiB']
         else:
             values = [time_text(r["p50_ns"]), time_text(r["p99_ns"]),
                       time_text(r["p999_ns"]) if r["samples"] >= 1000 else ""]
         values += [ratio_text(r["ratio_to_ring"]), ratio_text(r["ratio_to_best_peer"]),
-                   f'{r["probe_before_ns"]:.0f} / {r["probe_after_ns"]:.0f} ns', r["placement"],
+                   line_text(r), r["placement"],
                    r["reps"], r["dropped"], r["checked"], r["wrong"]]
         out += [f"<td class=n>{value}</td>" for value in values]
     out.append("</tr></table>\n")

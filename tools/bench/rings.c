@@ -61,7 +61,8 @@ static struct rings_end *end_new(struct bench_ring *ring,
 
 	if (end == NULL)
 		worker_fail("no memory");
-	worker_populate(ring, ring->bytes);
+	if (!plan->starts)
+		worker_populate(ring, ring->bytes);
 	end->buffer = worker_buffer(plan->size);
 	end->size = plan->size;
 	end->block = plan->block;

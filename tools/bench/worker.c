@@ -100,14 +100,18 @@ static void open_writers(struct worker *w, uint32_t channels)
 void worker_open(struct worker *w)
 {
 	uint32_t channels = w->plan->channels;
+	uint64_t start = bench_now_ns();
 
 	w->in = calloc(channels, sizeof(*w->in));
 	w->out = calloc(channels, sizeof(*w->out));
 	if (w->in == NULL || w->out == NULL)
 		worker_fail("no memory");
 	open_readers(w, channels);
+	w->opened_ns = bench_now_ns() - start;
 	worker_sync(w);
+	start = bench_now_ns();
 	open_writers(w, channels);
+	w->opened_ns += bench_now_ns() - start;
 	worker_sync(w);
 	for (uint32_t i = 0; i < w->out_nr && w->peer->ready != NULL; i++)
 		w->peer->ready(w->out[i]);
@@ -243,35 +247,13 @@ static bool take_end(struct run *run, pid_t pid)
 	return status == 0;
 }
 
-/* Kills worker @killed as soon as the others are stuck without it. */
-static bool kill_one(struct worker *w, pid_t pid, int64_t until_ms)
-{
-	struct run *run = w->run;
-
-	while (!__atomic_load_n(&run->stuck, __ATOMIC_ACQUIRE)) {
-		if ((int64_t)(bench_now_ns() / 1000000) > until_ms ||
-		    bench_guard_signal() != 0 || run->failed)
-			return false;
-		poll(NULL, 0, 1);
-	}
-	__atomic_store_n(&run->killed_ns, bench_now_ns(), __ATOMIC_RELEASE);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return true;
-}
-
 /* Others wait for a worker that fails: the first that ends badly ends all. */
-static bool wait_all(struct worker *w, pid_t *pid, uint32_t nr, uint32_t killed)
+static bool wait_all(struct worker *w, pid_t *pid, uint32_t nr)
 {
 	int64_t until_ms = (int64_t)(bench_now_ns() / 1000000) + RUN_LIMIT_MS;
 	struct pollfd pfd[WORKERS_MAX];
 	bool good = true;
 
-	if (killed != 0) {
-		good = kill_one(w, pid[killed], until_ms);
-		if (good)
-			pid[killed] = 0;
-	}
 	for (uint32_t i = 0; i < nr; i++) {
 		pfd[i].events = POLLIN;
 		pfd[i].fd = pid[i] > 0 ?
@@ -310,21 +292,23 @@ static bool wait_all(struct worker *w, pid_t *pid, uint32_t nr, uint32_t killed)
 	return good;
 }
 
-bool worker_run(struct worker *w, uint32_t killed)
+bool worker_run(struct worker *w)
 {
 	uint32_t nr = 1 + w->cell->others;
 	pid_t pid[WORKERS_MAX] = { 0 };
 	struct run *run = w->run;
+	uint64_t began_ns;
 	bool good;
 
 	memset(run, 0, offsetof(struct run, samples));
 	run->barrier.workers = nr;
 	run->realtime = 1;
 	w->parent_pid = (int)getpid();
-	w->began_ns = bench_now_ns();
+	began_ns = bench_now_ns();
 	w->ctx = w->peer->prepare(w->plan, run->error, sizeof(run->error));
 	if (w->ctx == NULL)
 		return false;
+	run->prepare_ns = bench_now_ns() - began_ns;
 	fflush(NULL);
 	for (uint32_t i = 0; i < nr; i++) {
 		pid[i] = fork();
@@ -344,7 +328,7 @@ bool worker_run(struct worker *w, uint32_t killed)
 			break;
 		}
 	}
-	good = wait_all(w, pid, nr, killed);
+	good = wait_all(w, pid, nr);
 	w->peer->drop(w->ctx);
 	return good && run->error[0] == '\0';
 }

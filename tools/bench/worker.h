@@ -46,8 +46,7 @@ struct run {
 	uint64_t wrong;		/* messages that were not what was sent */
 	uint64_t lost;
 	uint64_t samples_nr;
-	uint64_t killed_ns;	/* stall: when */
-	uint64_t stuck;		/* stall: the writer finds no room */
+	uint64_t prepare_ns;	/* that the command took for it */
 	uint32_t realtime;
 	uint32_t failed;
 	char error[256];
@@ -64,7 +63,7 @@ struct worker {
 	uint64_t spoil;		/* message that is sent wrong */
 	int pin[2];
 	int parent_pid;
-	uint64_t began_ns;	/* when the command began to prepare */
+	uint64_t opened_ns;	/* how long this one took to open its ends */
 	uint32_t id;
 	uint32_t in_nr, out_nr;
 	void **in, **out;	/* its ends */
@@ -116,9 +115,8 @@ void worker_measure(struct worker *w,
 		    void *state, bool sampled);
 
 /*
- * Runs @w in all its processes; @killed: the worker that the load kills, or 0.
- * Returns false with a sentence in run->error.
+ * Runs @w in all its processes.  Returns false with a sentence in run->error.
  */
-bool worker_run(struct worker *w, uint32_t killed);
+bool worker_run(struct worker *w);
 
 #endif /* ZEROCORE_BENCH_WORKER_H */
