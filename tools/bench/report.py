@@ -23,6 +23,9 @@ tr.us{background:#e8f4e8;font-weight:bold}img{max-width:100%}
 pre{background:#f4f4f4;padding:.6em;overflow:auto;font-size:11px}.bad{color:#b00}"""
 
 US = "zerocore"
+# One colour for each peer, the same in all pictures.
+COLOURS = ("#555555", "#0a8f3c", "#1f77b4", "#ff7f0e", "#d62728", "#9467bd", "#8c564b", "#e377c2",
+           "#17becf", "#bcbd22", "#000080", "#b8860b")
 
 
 def read(path):
@@ -81,7 +84,7 @@ def series(rows, x_of, y_of):
     return {peer: sorted(points) for peer, points in lines.items()}
 
 
-def draw(folder, name, title, axes, lines, more=""):
+def draw(folder, name, title, axes, lines, more="", peers=()):
     """One picture as NAME.svg and NAME.png; returns the path without its end."""
     if not lines or not shutil.which("gnuplot"):
         return None
@@ -89,6 +92,7 @@ def draw(folder, name, title, axes, lines, more=""):
     data = "".join(f"$d{i} << END\n" + "".join(f"{x:.9g} {y:.9g}\n" for x, y in points) + "END\n"
                    for i, points in enumerate(lines.values()))
     plot = ", ".join(f"$d{i} with linespoints lw {3 if peer == US else 1.5} pt {i + 4} ps 0.6 "
+                     f"lc rgb '{COLOURS[list(peers).index(peer) % len(COLOURS)]}' "
                      f"dt {2 if peer == 'ring' else 1} title '{peer}'"
                      for i, peer in enumerate(lines))
     for end, terminal in (("svg", "svg size 900,520 dynamic background rgb 'white'"),
@@ -107,9 +111,10 @@ def pictures(folder, rows):
     """[(caption, path without its end)]"""
     by_size = "set logscale x 2\nset format x '%.0b %B'\nset xtics rotate by -30"
     found = []
+    peers = list(dict.fromkeys(r["peer"] for r in rows))
 
     def add(caption, name, axes, lines, more=""):
-        path = draw(folder, name, caption, axes, lines, more)
+        path = draw(folder, name, caption, axes, lines, more, peers)
         if path:
             found.append((caption, path))
 
