@@ -10,8 +10,6 @@
 #include "guard.h"
 #include "role_mail.h"
 
-/* An entry of the types' look-up table. */
-#define ZC_TAG_BYTES 16U
 /* Of these one is looked for that lies before another. */
 #define ZC_SUSPECT_RUNS 65536U
 
@@ -56,7 +54,7 @@ struct zc_record {
 	u64 sequence;
 	u64 time;
 	u64 bytes;
-	u64 still[ZC_CRC_STILL];	/* writer; flags, tags; place of these; 0 */
+	u64 still[ZC_CRC_STILL];	/* writer, bytes of tags; flags, parts; place; type */
 	const char *data;
 	const char *tags;
 	u64 tags_bytes;
@@ -77,16 +75,16 @@ static void zc_record_load(struct zc_record *r, const struct zc_block_desc *d)
 /* Where the tags are, behind the trailer.  false: not in @room. */
 static bool zc_tags_place(struct zc_record *r, u64 room)
 {
-	u64 nr = r->still[1] >> 32, off = r->still[2];
+	u64 parts = r->still[1] >> 32, nr = r->still[0] >> 32, off = r->still[2];
 
 	r->tags_bytes = 0;
-	if (!nr)
+	if (!parts)
 		return true;
 	if (off < r->bytes + sizeof(struct zc_block_trailer) || off > room ||
-	    nr > (room - off) / ZC_TAG_BYTES)
+	    nr > room - off)
 		return false;
 	r->tags = r->data + off;
-	r->tags_bytes = nr * ZC_TAG_BYTES;
+	r->tags_bytes = nr;
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "guard.h"
 #include "role_mail.h"
+#include "type.h"
 #include "zora.h"
 
 static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
@@ -155,6 +156,11 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 	if (bad)
 		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s",
 			       o.service ? o.service : "(null)", bad);
+	if (o.type) {
+		result = zc_type_check(o.type);
+		if (result)
+			return result;
+	}
 	result = zc_reader_alloc(pool, o.max_holds, &r);
 	if (result)
 		return result;
@@ -163,7 +169,9 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 		zc_reader_free(r);
 		return result;
 	}
-	result = zc_reader_mail_open(r);
+	result = zc_reader_type_join(r, o.type, o.service);
+	if (!result)
+		result = zc_reader_mail_open(r);
 	if (result) {
 		pool->backend->reader_leave(r);
 		zc_reader_free(r);

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-#define ZC_SENTENCE_BYTES 512
+#define ZC_SENTENCE_BYTES 2560	/* two shapes of types have room */
 
 static _Thread_local char zc_sentence[ZC_SENTENCE_BYTES];
 
@@ -31,6 +31,7 @@ const char *zc_strerror(zc_result_t result)
 	case ZC_ERROR_FOREIGN_HANDLE:	return "another role's handle";
 	case ZC_ERROR_REPLAYED_HANDLE:	return "replayed handle";
 	case ZC_ERROR_THREAD:		return "another thread's";
+	case ZC_ERROR_TYPE:		return "another type";
 	case ZC_ERROR_HOLDS:		return "too many held";
 	case ZC_ERROR_QUOTA:		return "quota used up";
 	case ZC_ERROR_SLOTS:		return "no free slot";

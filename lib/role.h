@@ -20,7 +20,7 @@ struct zc_claim {
 	u64 word;		/* of the descriptor, FREE and mine */
 	u64 size;		/* payload asked for */
 	u32 granule;
-	u32 reserved;		/* a line each, found by a shift */
+	u32 described;		/* bytes that have type tags (a line each, by a shift) */
 };
 
 /*
@@ -90,15 +90,25 @@ struct zc_writer {
 	bool marked;		/* nothing but the guard's mark */
 	bool fence_commits;	/* no membarrier here: a full fence a commit */
 	u64 max_bytes;
-	u64 fast_bytes;		/* the same for the fastest path; guarded: none takes it */
+	u64 fast_bytes;		/* the same for the fastest path; 0: something stands behind */
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	struct zc_role_mail *mail;
 	struct zc_seal seal;
 	u64 zora;		/* its id when it is bound to a thread */
+	u32 behind;		/* bytes that are kept behind each payload: trailer, tags */
 	u32 guard;		/* enum zc_guard_mode */
 	u32 guard_bytes;	/* behind each payload */
 	u32 guard_still;	/* of what stays in its records: see crc.h */
+	struct zc_own_tags {
+		u8 *bytes;	/* what each message gets */
+		u64 type;	/* fingerprint, 0: messages have none by themselves */
+		u32 nr;		/* of bytes */
+		u32 least;	/* bytes of a message: of that type */
+		u32 room;	/* for tags */
+		u32 behind;	/* bytes that are kept behind each payload */
+		bool on;	/* has room, or a predecessor had */
+	} tags;
 	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
@@ -363,6 +373,43 @@ bool zc_writer_push_slow(struct zc_writer *w, bool memory);
 void zc_writer_publish_stats(struct zc_writer *w);
 /* At leaving: deferred blocks that are CLEAN become everybody's to end. */
 void zc_deferred_leave(struct zc_writer *w);
+
+/* --- type_block.c ---------------------------------------------------------- */
+
+/* Bytes that are kept between a payload and its tags, for a trailer. */
+#define ZC_TRAILER_ROOM 16U
+
+/* Where the tags of a block begin that was acquired with so many bytes. */
+static inline u64 zc_tags_begin(u64 bytes)
+{
+	return (bytes + ZC_TRAILER_ROOM + 7) & ~7ULL;
+}
+
+static inline void zc_desc_untype(struct zc_block_desc *d)
+{
+	zc_store_relaxed(&d->type, 0);
+	zc_store_relaxed(&d->type_lut_nr, 0);
+	zc_store_relaxed(&d->type_bytes, 0);
+	zc_store_relaxed(&d->type_lut_off, 0);
+}
+
+/* What is behind each payload, by the options; w->tags.bytes is to be freed. */
+zc_result_t zc_writer_tags_init(struct zc_writer *w, const struct zc_type *type,
+				size_t room);
+/* It was claimed just now: gets its tags, or loses those that it had. */
+void zc_writer_tag(struct zc_writer *w, struct zc_claim *c);
+/* Says ZC_ERROR_TYPE, and what it is, unless the block at @data is of @type. */
+zc_result_t zc_block_is_of(const struct zc_pool *pool, const char *data, u64 bytes,
+			   const struct zc_type *type);
+
+/* --- type_role.c ----------------------------------------------------------- */
+
+/* Says what the messages are, and asks the readers that are there: ZC_ERROR_TYPE. */
+zc_result_t zc_writer_type_join(struct zc_writer *w, const struct zc_type *type,
+				const char *service);
+/* Says what it takes, and asks the writer. */
+zc_result_t zc_reader_type_join(struct zc_reader *r, const struct zc_type *type,
+				const char *service);
 
 /* --- sleep.c ------------------------------------------------------------------ */
 

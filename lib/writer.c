@@ -100,6 +100,7 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	w->data = pool->data;
 	w->guard = zc_guard_choose(o->guard, zc_load_relaxed(&v->header->guard));
 	w->guard_bytes = w->guard != ZC_MODE_OFF ? ZC_GUARD_BYTES : 0;
+	w->behind = w->guard_bytes;
 	w->max_bytes = ((u64)v->segment_granules << v->granule_shift) - w->guard_bytes;
 	w->fast_bytes = w->guard == ZC_MODE_OFF ? w->max_bytes : 0;
 	w->timestamps = !o->no_timestamp;
@@ -139,6 +140,7 @@ static void zc_writer_free(struct zc_writer *w)
 	u32 i;
 
 	zc_role_mail_free(w->mail);
+	free(w->tags.bytes);
 	free(w->claims);
 	free(w->free_claims);
 	free(w->sent);
@@ -216,7 +218,9 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	result = zc_writer_alloc(pool, &o, &w);
 	if (result)
 		return result;
-	result = pool->backend->writer_join(w, &name, &o);
+	result = zc_writer_tags_init(w, o.type, o.type_room);
+	if (result == ZC_OK)
+		result = pool->backend->writer_join(w, &name, &o);
 	if (result) {
 		zc_writer_free(w);
 		return result;
@@ -227,6 +231,8 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 			    ZC_MAX_WRITERS);
 	/* What its predecessor had may be anywhere. */
 	result = pool->backend->map_more(pool);
+	if (!result)
+		result = zc_writer_type_join(w, o.type, o.service);
 	if (!result)
 		result = zc_writer_mail_open(w);
 	if (result) {

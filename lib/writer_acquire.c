@@ -43,13 +43,25 @@ static inline zc_result_t zc_claim_out(struct zc_writer *w, u64 word, u32 granul
 	return ZC_OK;
 }
 
-/* The same, with what says at commit that nobody wrote past the end. */
-static inline zc_result_t zc_claim_guarded(struct zc_writer *w, u64 word, u32 granule,
-					   u64 bytes, zc_handle_t *out)
+/* What is behind the payload of a claim: the mark of nobody's overrun, type tags. */
+static inline void zc_claim_dress(struct zc_writer *w)
 {
+	struct zc_claim *c = &w->claims[w->free_claims[w->free_claims_nr]];
+
 	if (w->guard != ZC_MODE_OFF)
-		zc_guard_arm(w->data + ((u64)granule << w->granule_shift), bytes);
-	return zc_claim_out(w, word, granule, bytes, out);
+		zc_guard_arm(c->place.data, c->size);
+	if (w->tags.on)
+		zc_writer_tag(w, c);
+}
+
+static zc_result_t zc_claim_dressed(struct zc_writer *w, u64 word, u32 granule, u64 bytes,
+				    zc_handle_t *out)
+{
+	zc_result_t result = zc_claim_out(w, word, granule, bytes, out);
+
+	if (w->behind || w->tags.on)
+		zc_claim_dress(w);
+	return result;
 }
 
 /* Would so little be left that it is kept?  Who waits is another question. */
@@ -96,6 +108,8 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 	/* Stays true as long as the block is this writer's to reuse. */
 	zc_store_relaxed(&w->descs[c->granule].writer, w->id);
 	zc_store_relaxed(&w->descs[c->granule].flags, 0);
+	if (zc_unlikely(zc_load_relaxed(&w->descs[c->granule].type)))
+		zc_desc_untype(&w->descs[c->granule]);
 	w->used_granules += n;
 	if (!zc_is_paged(w, n))
 		w->fresh += 2;
@@ -308,7 +322,7 @@ static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
 			if (zc_unlikely(wait.deadline))
 				zc_wait_end(w);
 			ZC_KILLPOINT(acquire_ready);
-			return zc_claim_guarded(w, c.word, c.granule, bytes, out);
+			return zc_claim_dressed(w, c.word, c.granule, bytes, out);
 		}
 		if (!timeout_ns)
 			return zc_lack_fail(w, lack, bytes, true);
@@ -347,14 +361,18 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_fail(ZC_ERROR_SIZE,
 			       "a block has 1 to %llu bytes (one segment%s), not %zu",
 			       (unsigned long long)w->max_bytes,
-			       w->guard_bytes ? " without the guard's trailer" : "",
+			       w->behind ? " without what stands behind a payload" : "",
 			       (size_t)bytes);
+	if (zc_unlikely(bytes < w->tags.least))
+		return zc_fail(ZC_ERROR_SIZE,
+			       "a message of this writer's type has at least %u bytes, not %zu",
+			       w->tags.least, (size_t)bytes);
 	if (zc_unlikely(!w->free_claims_nr))
 		return zc_fail(ZC_ERROR_BUSY,
 			       "%u blocks are in flight: commit or cancel one, or raise max_inflight",
 			       w->claims_nr);
 	zc_drain_look(w);
-	n = zc_size_class(w, bytes + w->guard_bytes, &bin);
+	n = zc_size_class(w, bytes + w->behind, &bin);
 	if (zc_unlikely(n > w->quota_granules))
 		return zc_fail(ZC_ERROR_QUOTA,
 			       "a block of %zu bytes is more than this writer's whole quota",
@@ -362,7 +380,7 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 	if ((zc_has_credit(w) && zc_reuse(w, bin, n, &c)) ||
 	    zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
 		ZC_KILLPOINT(acquire_ready);
-		return zc_claim_guarded(w, c.word, c.granule, bytes, out);
+		return zc_claim_dressed(w, c.word, c.granule, bytes, out);
 	}
 	return zc_acquire_wait(w, n, bin, bytes, out, timeout_ns);
 }
@@ -386,8 +404,6 @@ zc_acquire_fast(struct zc_writer *w, u64 bytes, u64 most, u64 behind, zc_handle_
 		return false;
 	w->keep_pos++;
 	ZC_KILLPOINT(acquire_reused);
-	if (behind)
-		zc_guard_arm(w->data + ((u64)s->granule << w->granule_shift), bytes);
 	zc_claim_out(w, s->word, s->granule, bytes, out);
 	return true;
 }
@@ -395,9 +411,11 @@ zc_acquire_fast(struct zc_writer *w, u64 bytes, u64 most, u64 behind, zc_handle_
 static __attribute__((noinline)) zc_result_t
 zc_acquire_other(struct zc_writer *w, u64 bytes, zc_handle_t *out, u64 timeout_ns)
 {
-	if (w->guard_bytes && zc_acquire_fast(w, bytes, w->max_bytes, ZC_GUARD_BYTES, out))
-		return ZC_OK;
-	return zc_acquire_slow(w, bytes, out, timeout_ns);
+	if ((!w->behind && !w->tags.on) || bytes < w->tags.least ||
+	    !zc_acquire_fast(w, bytes, w->max_bytes, w->behind, out))
+		return zc_acquire_slow(w, bytes, out, timeout_ns);
+	zc_claim_dress(w);
+	return ZC_OK;
 }
 
 zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,

@@ -393,6 +393,10 @@ zc_result_t zc_writer_resize_block(zc_writer_t *w, zc_handle_t handle,
 		return zc_fail(ZC_ERROR_SIZE,
 			       "a block of %llu bytes cannot be resized to %zu",
 			       (unsigned long long)c->size, bytes);
+	if (w->tags.on && bytes < c->described)
+		return zc_fail(ZC_ERROR_SIZE,
+			       "the first %u bytes of this block are described: it cannot be resized to %zu",
+			       c->described, bytes);
 	c->place.bytes = bytes;
 	return ZC_OK;
 }

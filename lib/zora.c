@@ -487,6 +487,36 @@ zc_result_t zora_copy_in(zora_id_t id, zc_handle_t handle, size_t offset,
 	return b.result;
 }
 
+zc_result_t zora_load_typed(zora_id_t id, zc_handle_t handle, const zc_type_t *type,
+			    void *to)
+{
+	struct zora_block b;
+
+	if (!type || !to)
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL", type ? "to" : "type");
+	b = zora_open(id, handle, false);
+	if (b.result == ZC_OK)
+		b.result = zc_block_is_of(zora_mine(id)->pool, b.data, b.bytes, type);
+	if (b.result == ZC_OK)
+		memmove(to, b.data, type->bytes);
+	return b.result;
+}
+
+zc_result_t zora_store_typed(zora_id_t id, zc_handle_t handle, const zc_type_t *type,
+			     const void *from)
+{
+	struct zora_block b;
+
+	if (!type || !from)
+		return zc_fail(ZC_ERROR_INVALID, "%s is NULL", type ? "from" : "type");
+	b = zora_open(id, handle, true);
+	if (b.result == ZC_OK)
+		b.result = zc_block_is_of(zora_mine(id)->pool, b.data, b.bytes, type);
+	if (b.result == ZC_OK)
+		memmove(b.data, from, type->bytes);
+	return b.result;
+}
+
 zc_result_t zora_unregister(zora_id_t id)
 {
 	struct zora_entry *e = zora_entry_of(id);

@@ -64,7 +64,8 @@ typedef enum zc_result {
 	ZC_ERROR_FORGED_HANDLE = -23,	/* nobody in this process ever got it */
 	ZC_ERROR_FOREIGN_HANDLE = -24,	/* another role's of this process */
 	ZC_ERROR_REPLAYED_HANDLE = -25,	/* ended, and its key was changed since */
-	ZC_ERROR_THREAD = -26		/* bound to another thread: see zora.h */
+	ZC_ERROR_THREAD = -26,		/* bound to another thread: see zora.h */
+	ZC_ERROR_TYPE = -27		/* writer and reader mean different types */
 } zc_result_t;
 
 /**

@@ -13,6 +13,7 @@
 ZC_BEGIN_DECLS
 
 typedef struct zc_reader zc_reader_t;
+struct zc_type;
 
 /**
  * struct zc_reader_options - what to read, and how
@@ -26,6 +27,8 @@ typedef struct zc_reader zc_reader_t;
  * @max_holds: blocks held at a time, 0: 64; at most the pool's max_holds
  * @spin_ns: how long a waiting poll spins before it sleeps; 0: 20 us
  * @guard_release: verify a guarded message once more when it is released
+ * @type: what its writer must say that all messages begin with (see type.h); NULL:
+ *	anything, also what is typed
  */
 typedef struct zc_reader_options {
 	size_t sz;
@@ -35,11 +38,12 @@ typedef struct zc_reader_options {
 	uint32_t max_holds;
 	uint64_t spin_ns;
 	bool guard_release;
+	const struct zc_type *type;
 } zc_reader_options_t;
 
 #define ZC_READER_OPTIONS_INIT                                                 \
 	{                                                                      \
-		sizeof(zc_reader_options_t), NULL, false, 0, 0, 0, false       \
+		sizeof(zc_reader_options_t), NULL, false, 0, 0, 0, false, NULL \
 	}
 
 /**

@@ -13,6 +13,7 @@
 ZC_BEGIN_DECLS
 
 typedef struct zc_writer zc_writer_t;
+struct zc_type;
 
 /* What a topic does with a reader that is more than its lag limit behind. */
 typedef enum zc_on_slow {
@@ -37,6 +38,9 @@ typedef enum zc_on_slow {
  * @no_timestamp: do not take the time at commit (saves one clock read)
  * @max_inflight: blocks acquired and not yet committed, 0: ring entries / 2
  * @guard: what is verified of its messages: see guard.h
+ * @type: what all its messages begin with (see type.h), copied; NULL: untyped
+ * @type_room: bytes behind each payload for zc_writer_describe_block(), beside what
+ *	@type needs; at most ZC_TYPE_TAGS_MAX in all
  */
 typedef struct zc_writer_options {
 	size_t sz;
@@ -50,12 +54,14 @@ typedef struct zc_writer_options {
 	bool no_timestamp;
 	uint32_t max_inflight;
 	zc_guard_t guard;
+	const struct zc_type *type;
+	size_t type_room;
 } zc_writer_options_t;
 
 #define ZC_WRITER_OPTIONS_INIT                                                 \
 	{                                                                      \
 		sizeof(zc_writer_options_t), NULL, ZC_ON_SLOW_BLOCK, false, 0, \
-			0, 0, 0, false, 0, ZC_GUARD_DEFAULT                    \
+			0, 0, 0, false, 0, ZC_GUARD_DEFAULT, NULL, 0           \
 	}
 
 /**
@@ -67,6 +73,7 @@ typedef struct zc_writer_options {
  * Adopts the sequence, ring and unread messages of a writer that left or died.
  * Return: ZC_OK; ZC_ERROR_BUSY: the service has a live writer, or its dead one
  * is being reaped (a few ms), or too many make services at a time;
+ * ZC_ERROR_TYPE: a reader that is there already has another type;
  * ZC_ERROR_SLOTS: no free service; ZC_ERROR_INVALID; ZC_ERROR_PERMISSION;
  * ZC_ERROR_NO_MEMORY; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */

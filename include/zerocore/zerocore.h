@@ -16,6 +16,8 @@
 #include <zerocore/pool.h>
 #include <zerocore/reader.h>
 #include <zerocore/strategy.h>
+#include <zerocore/type.h>
+#include <zerocore/typed.h>
 #include <zerocore/writer.h>
 #include <zerocore/zora.h>
 

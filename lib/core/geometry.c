@@ -57,10 +57,10 @@ static void zc_geometry_place(struct zc_geometry *g)
 	bytes = sizeof(struct zc_writer_area) +
 		(u64)g->ring_entries * sizeof(struct zc_ring_entry) +
 		(u64)g->deferred_entries * sizeof(struct zc_deferred_entry) +
-		sizeof(struct zc_writer_mail);
+		sizeof(struct zc_type_record) + sizeof(struct zc_writer_mail);
 	g->writer_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
 	bytes = ZC_READER_OVERFLOW_OFF + overflow * sizeof(u64) +
-		sizeof(struct zc_reader_mail);
+		sizeof(struct zc_type_record) + sizeof(struct zc_reader_mail);
 	g->reader_area_bytes = zc_round_up(bytes, ZC_LAYOUT_PAGE);
 	g->node_area_bytes = zc_round_up(sizeof(struct zc_node_area),
 					 ZC_LAYOUT_PAGE);

@@ -19,9 +19,11 @@ ZC_AT(zc_block_desc, sequence, 8);
 ZC_AT(zc_block_desc, timestamp_ns, 16);
 ZC_AT(zc_block_desc, bytes, 24);
 ZC_AT(zc_block_desc, writer, 32);
+ZC_AT(zc_block_desc, type_bytes, 36);
 ZC_AT(zc_block_desc, flags, 40);
 ZC_AT(zc_block_desc, type_lut_nr, 44);
 ZC_AT(zc_block_desc, type_lut_off, 48);
+ZC_AT(zc_block_desc, type, 56);
 
 ZC_SIZE(zc_ring_entry, 16);
 ZC_AT(zc_ring_entry, place, 0);
@@ -101,6 +103,12 @@ ZC_AT(zc_reader_area, overflow_high, 88);
 ZC_AT(zc_reader_area, io_nr, 92);
 ZC_AT(zc_reader_area, begin, 128);
 ZC_AT(zc_reader_area, stat_corrupt, 152);
+
+ZC_SIZE(zc_type_record, 1024);
+ZC_AT(zc_type_record, tagged, 4);
+ZC_AT(zc_type_record, fingerprint, 8);
+ZC_AT(zc_type_record, bytes, 16);
+ZC_AT(zc_type_record, shape, 24);
 
 ZC_SIZE(zc_segment_record, 64);
 ZC_AT(zc_segment_record, state, 0);

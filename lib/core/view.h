@@ -159,6 +159,18 @@ static inline struct zc_reader_mail *zc_reader_mail(const struct zc_view *v,
 	return (void *)((char *)zc_reader_area(v, w, r) + v->reader_area_bytes -
 			sizeof(struct zc_reader_mail));
 }
+
+/* In front of that: what the role means its messages to be. */
+static inline struct zc_type_record *zc_writer_type(const struct zc_view *v, u32 w)
+{
+	return (struct zc_type_record *)zc_writer_mail(v, w) - 1;
+}
+
+static inline struct zc_type_record *zc_reader_type(const struct zc_view *v, u32 w,
+						    u32 r)
+{
+	return (struct zc_type_record *)zc_reader_mail(v, w, r) - 1;
+}
 #endif
 
 /* Where hold number @idx of a reader lives. */

@@ -129,9 +129,11 @@ static void places_are_sane(const struct zc_geometry *g)
 		       (u64)g->ring_entries * sizeof(struct zc_ring_entry) +
 		       (u64)g->deferred_entries *
 			       sizeof(struct zc_deferred_entry) +
+		       sizeof(struct zc_type_record) +
 		       sizeof(struct zc_writer_mail)));
 	must_eq(g->reader_area_bytes,
 		region(ZC_READER_OVERFLOW_OFF + overflow * 8 +
+		       sizeof(struct zc_type_record) +
 		       sizeof(struct zc_reader_mail)));
 	must_eq(g->node_area_bytes, region(sizeof(struct zc_node_area)));
 	/* All that 32 readers can hold. */

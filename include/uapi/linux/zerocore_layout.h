@@ -125,8 +125,11 @@ struct zc_block_trailer {
  * @bytes: payload bytes (owner writes, before USING)
  * @writer: index of the writer that committed it
  * @flags: ZC_BLOCK_*
- * @type_lut_off: start of the type tags, from the payload's start, 0: none
- * @type_lut_nr: number of type tags
+ * @type_bytes: of all type tags, the table of parts and the descriptors behind it
+ * @type_lut_nr: parts that are described; 0: it is untyped
+ * @type_lut_off: start of the type tags, from the payload's start
+ * @type: fingerprint of the type at the payload's start; ZC_TYPE_OTHER: parts are
+ *	described, but none there; 0: it is untyped
  *
  * Only the first granule's record is the block's; the others' words are INSIDE.
  */
@@ -136,12 +139,14 @@ struct zc_block_desc {
 	__u64	timestamp_ns;
 	__u64	bytes;
 	__u32	writer;
-	__u32	reserved0;
+	__u32	type_bytes;
 	__u32	flags;
 	__u32	type_lut_nr;
 	__u64	type_lut_off;
-	__u64	reserved;
+	__u64	type;
 };
+
+#define ZC_TYPE_OTHER	0x5cULL
 
 /**
  * struct zc_ring_entry - one committed message (owner writes, @place last)
@@ -619,6 +624,26 @@ struct zc_pool_header {
 	__u32	reserved5;
 	__u64	reserved6[6];
 	__u64	reserved7[368];
+};
+
+/**
+ * struct zc_type_record - what a role means its service's messages to be (owner writes)
+ * @incarnation: of the role that says so, stored last; 0: nothing is said
+ * @tagged: of a writer: not 0: some writer of the slot had type tags, and records may
+ *	still say so
+ * @fingerprint: of the type, 0: untyped
+ * @bytes: size of the type
+ * @shape: the type for people, NUL-terminated, cut where it is full
+ *
+ * In front of the messages at the end of a writer's or reader's region.
+ */
+struct zc_type_record {
+	__u32	incarnation;
+	__u32	tagged;
+	__u64	fingerprint;
+	__u32	bytes;
+	__u32	reserved;
+	__u8	shape[1000];
 };
 
 #include <linux/zerocore_message.h>
