@@ -52,7 +52,7 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 
 	if (zc_load_acquire(&r->floor->cut_incarnation) == r->incarnation)
 		return zc_fail(ZC_ERROR_DISCONNECTED,
-			       "this reader was more than the topic's lag limit behind and was cut off: release what it holds, unregister, register anew");
+			       "this reader was cut off: it was more than the topic's lag limit behind, or takes another type than its new writer's: release what it holds, unregister, register anew");
 	if (r->cursor < floor) {
 		to = floor;
 	} else {

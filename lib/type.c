@@ -97,7 +97,7 @@ static zc_result_t zc_put_type(struct zc_pen *pen, const zc_type_t *t, u32 depth
 /* Also what contains itself ends somewhere. */
 static zc_result_t zc_put_fits(const struct zc_pen *pen, const char *name, u32 depth)
 {
-	if (depth < ZC_TYPE_DEPTH_MAX && pen->nr <= ZC_DESCRIPTION_MAX)
+	if (depth < ZC_TYPE_DEPTH_MAX && pen->nr - pen->from <= ZC_DESCRIPTION_MAX)
 		return ZC_OK;
 	return zc_fail(ZC_ERROR_INVALID,
 		       "%s is too large to be described: it may have %u structs and arrays in each other, and %u bytes of tags",
@@ -244,9 +244,9 @@ static zc_result_t zc_put_type(struct zc_pen *pen, const zc_type_t *t, u32 depth
 
 zc_result_t zc_type_write(struct zc_pen *pen, const zc_type_t *t, size_t count)
 {
-	size_t from = pen->nr;
 	zc_result_t result;
 
+	pen->from = pen->nr;
 	if (count > ZC_NUMBER_MAX)
 		return zc_fail(ZC_ERROR_INVALID, "a part has at most %u elements",
 			       ZC_NUMBER_MAX);
@@ -265,9 +265,7 @@ zc_result_t zc_type_write(struct zc_pen *pen, const zc_type_t *t, size_t count)
 		zc_put_number(pen, 1);
 		zc_put_number(pen, (u32)count);
 	}
-	if (result == ZC_OK && pen->nr - from > ZC_DESCRIPTION_MAX)
-		result = zc_put_fits(pen, t->name, 0);
-	return result;
+	return result == ZC_OK ? zc_put_fits(pen, t->name, 0) : result;
 }
 
 u64 zc_part_bytes(const zc_type_t *t, size_t count)

@@ -27,6 +27,7 @@ struct zc_pen {
 	u8 *to;
 	size_t room;
 	size_t nr;
+	size_t from;		/* where this description begins */
 	u64 hash;
 };
 

@@ -7,6 +7,7 @@
  * refused: that is the later one; of two that come at the same time, one or both.
  *
  * What the other one said is compared and shown in a sentence; nothing else hangs on it.
+ * A reader that may only read keeps no writer out by what it says: it is cut off itself.
  */
 #include <string.h>
 
@@ -35,10 +36,19 @@ static zc_result_t zc_type_own(const zc_type_t *type, struct zc_type_record *own
 static void zc_type_say(struct zc_type_record *to, const struct zc_type_record *own,
 			u32 incarnation)
 {
+	u64 word;
+	u32 i;
+
+	/* [T1] Nobody's, while it changes; pairs with [T1] in zc_type_heard(). */
+	zc_store_relaxed(&to->incarnation, 0);
+	zc_fence_full();
 	zc_store_relaxed(&to->fingerprint, own->fingerprint);
 	zc_store_relaxed(&to->bytes, own->bytes);
-	memcpy(to->shape, own->shape, sizeof(to->shape));
-	/* [T1] what before whose; pairs with [T1] in zc_type_heard(). */
+	for (i = 0; i < sizeof(to->shape); i += sizeof(word)) {
+		memcpy(&word, &own->shape[i], sizeof(word));
+		zc_store_relaxed((u64 *)&to->shape[i], word);
+	}
+	/* [T1] what before whose. */
 	zc_store_release(&to->incarnation, incarnation);
 	/* [T2] mine before I look at the other's; pairs with itself. */
 	zc_fence_full();
@@ -49,19 +59,36 @@ static bool zc_type_heard(const struct zc_type_record *from, u64 life,
 			  struct zc_type_record *other)
 {
 	char *c = (char *)other->shape;
+	u64 word;
+	u32 i;
 
-	/* [T1] whose before what. */
+	/* [T1] whose before what, and still the same when all is copied. */
 	if (zc_life_state(life) != ZC_LIFE_LIVE ||
 	    zc_load_acquire(&from->incarnation) != zc_life_incarnation(life))
 		return false;
 	other->fingerprint = zc_load_relaxed(&from->fingerprint);
-	memcpy(other->shape, from->shape, sizeof(other->shape));
+	for (i = 0; i < sizeof(other->shape); i += sizeof(word)) {
+		word = zc_load_relaxed((const u64 *)&from->shape[i]);
+		memcpy(&other->shape[i], &word, sizeof(word));
+	}
+	zc_fence_full();
+	if (zc_load_relaxed(&from->incarnation) != zc_life_incarnation(life))
+		return false;
 	other->shape[sizeof(other->shape) - 1] = '\0';
 	/* It may be anything, and goes to a terminal. */
 	for (; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return true;
+}
+
+/* Takes something else, and may not write: it must not keep the service's writer out. */
+static void zc_type_cut(struct zc_writer *w, u32 r, u64 life)
+{
+	zc_store_release(&w->area->floor[r].cut_incarnation, zc_life_incarnation(life));
+	w->stat_disconnected++;
+	zc_event_emit(w->pool, ZC_EVENT_READER_DISCONNECTED, zc_life_member(life),
+		      ZC_OWNER_WRITER(w->id), w->id, r, 0, 0);
 }
 
 zc_result_t zc_writer_type_join(struct zc_writer *w, const zc_type_t *type,
@@ -90,6 +117,10 @@ zc_result_t zc_writer_type_join(struct zc_writer *w, const zc_type_t *type,
 		if (!zc_type_heard(zc_reader_type(v, w->id, r), life, &other) ||
 		    !other.fingerprint || other.fingerprint == own.fingerprint)
 			continue;
+		if (!(zc_load_relaxed(&zc_reader_slot(v, w->id, r)->caps) & ZC_CAP_WRITE)) {
+			zc_type_cut(w, r, life);
+			continue;
+		}
 		zc_store_release(&said->incarnation, 0);
 		return zc_fail(ZC_ERROR_TYPE,
 			       "service %s: this program writes %s, but reader %u, which is there already, takes %s: both must be built with the same description",

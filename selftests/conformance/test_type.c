@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * test_type.c - messages say what they are; who means something else is refused.
+ * test_type.c - messages say what they are.
  */
 #include <stdio.h>
 #include <string.h>
@@ -433,127 +433,13 @@ static void type_of_untyped_message_is_none(void)
 	}
 }
 
-/* --- who meets whom ----------------------------------------------------------------------- */
+/* --- checked access ------------------------------------------------------------------------ */
 
 static void both_shapes(void)
 {
 	says("struct sample { u64 stamp; f32 acc[3]; bool valid;");
 	says("struct other { u64 stamp; f32 acc[4]; } (24 bytes)");
 }
-
-static void type_reader_of_another_refused(void)
-{
-	zc_pool_t *pool = t_pool_create(NULL);
-	zc_writer_t *writer;
-	zc_reader_t *reader;
-
-	CHECK_OK(try_writer(pool, ZC_TYPE_OF(struct sample), &writer));
-	for (int i = 0; i < 40; i++) {
-		CHECK_RESULT(try_reader(pool, ZC_TYPE_OF(struct other), &reader), ZC_ERROR_TYPE);
-		both_shapes();
-	}
-	CHECK_OK(try_reader(pool, ZC_TYPE_OF(struct sample), &reader));
-	CHECK_OK(try_reader(pool, NULL, &reader));
-	zc_writer_unregister(writer);
-	/* Whose type ended with its role; readers are not asked for each other's. */
-	CHECK_OK(try_reader(pool, ZC_TYPE_OF(struct other), &reader));
-	t_pool_check(pool);
-}
-
-static void type_writer_of_another_refused(void)
-{
-	zc_pool_t *pool = t_pool_create(NULL);
-	zc_writer_t *writer;
-	zc_reader_t *reader, *any;
-
-	CHECK_OK(try_reader(pool, NULL, &any));
-	CHECK_OK(try_reader(pool, ZC_TYPE_OF(struct sample), &reader));
-	for (int i = 0; i < 40; i++) {
-		CHECK_RESULT(try_writer(pool, ZC_TYPE_OF(struct other), &writer), ZC_ERROR_TYPE);
-		both_shapes();
-	}
-	CHECK_RESULT(try_writer(pool, NULL, &writer), ZC_ERROR_TYPE);
-	says("untyped");
-	zc_reader_unregister(reader);
-	CHECK_OK(try_writer(pool, ZC_TYPE_OF(struct other), &writer));
-	CHECK_RESULT(try_reader(pool, ZC_TYPE_OF(struct sample), &reader), ZC_ERROR_TYPE);
-	zc_writer_unregister(writer);
-	CHECK_OK(try_writer(pool, NULL, &writer));
-	CHECK_RESULT(try_reader(pool, ZC_TYPE_OF(struct sample), &reader), ZC_ERROR_TYPE);
-	says("untyped");
-	t_pool_check(pool);
-}
-
-/* What an earlier writer left is of its type, whatever the service is now. */
-static void type_is_the_messages_own(void)
-{
-	zc_pool_t *pool = t_pool_create(NULL);
-	zc_writer_t *writer;
-	zc_reader_t *any, *reader;
-	zc_handle_t handle;
-
-	CHECK_OK(try_reader(pool, NULL, &any));
-	CHECK_OK(try_writer(pool, ZC_TYPE_OF(struct other), &writer));
-	CHECK_OK(zc_writer_commit_block(writer, acquire(writer, 200)));
-	zc_writer_unregister(writer);
-	CHECK_OK(try_writer(pool, ZC_TYPE_OF(struct sample), &writer));
-	CHECK_OK(zc_writer_commit_block(writer, acquire(writer, 200)));
-	CHECK_OK(try_reader(pool, ZC_TYPE_OF(struct sample), &reader));
-	handle = poll(reader);
-	CHECK(!ZC_READER_DATA_AS(struct sample, reader, handle));
-	both_shapes();
-	CHECK(ZC_READER_DATA_AS(struct other, reader, handle));
-	CHECK(ZC_READER_DATA_AS(struct sample, reader, poll(reader)));
-}
-
-struct peer {
-	const zc_type_t *type;
-	bool writes;
-};
-
-static void join_and_die(void *arg)
-{
-	struct peer *peer = arg;
-	zc_writer_t *writer;
-	zc_reader_t *reader;
-	zc_pool_t *pool;
-
-	t_hear(t_parent(), "pool");
-	pool = t_pool_open();
-	if (peer->writes)
-		CHECK_OK(try_writer(pool, peer->type, &writer));
-	else
-		CHECK_OK(try_reader(pool, peer->type, &reader));
-	t_say(t_parent(), "joined");
-	t_hear(t_parent(), "never");
-}
-
-/* The dead mean nothing. */
-static void type_of_the_dead_is_nobodys(void)
-{
-	struct peer writes = { ZC_TYPE_OF(struct sample), true };
-	struct peer reads = { ZC_TYPE_OF(struct sample), false };
-	struct t_peer *w = t_spawn("writer", join_and_die, &writes);
-	struct t_peer *r = t_spawn("reader", join_and_die, &reads);
-	zc_pool_t *pool = t_pool_create(NULL);
-	zc_result_t result;
-	zc_writer_t *writer;
-	zc_reader_t *reader;
-
-	t_say(w, "pool");
-	t_hear(w, "joined");
-	t_say(r, "pool");
-	t_hear(r, "joined");
-	CHECK_RESULT(try_reader(pool, ZC_TYPE_OF(struct other), &reader), ZC_ERROR_TYPE);
-	t_kill(w);
-	T_UNTIL((result = try_writer(pool, ZC_TYPE_OF(struct other), &writer)) != ZC_ERROR_BUSY);
-	CHECK_RESULT(result, ZC_ERROR_TYPE);
-	t_kill(r);
-	T_UNTIL((result = try_writer(pool, ZC_TYPE_OF(struct other), &writer)) == ZC_OK);
-	CHECK_OK(try_reader(pool, ZC_TYPE_OF(struct other), &reader));
-}
-
-/* --- checked access ------------------------------------------------------------------------ */
 
 static void type_of_zora_access_checked(void)
 {
@@ -647,10 +533,6 @@ int main(int argc, char **argv)
 		T_CASE(type_tags_as_documented),
 		T_CASE(type_described_block_by_block),
 		T_CASE(type_of_untyped_message_is_none),
-		T_CASE(type_reader_of_another_refused),
-		T_CASE(type_writer_of_another_refused),
-		T_CASE(type_is_the_messages_own),
-		T_CASE(type_of_the_dead_is_nobodys),
 		T_CASE(type_of_zora_access_checked),
 		T_CASE(type_tags_garbled_harm_nobody),
 		T_END

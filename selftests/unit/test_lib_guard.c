@@ -135,6 +135,7 @@ Test(lib_guard, tags_are_covered)
 			/* Of the 256 bytes that it has: trailer to 216, tags from 224 on. */
 			at.desc->type_lut_off = 224;
 			at.desc->type_lut_nr = 2;
+			at.desc->type_bytes = 32;
 			memset(at.data + 224, 0x5c, 32);
 			commit();
 			if (i < 32)
@@ -143,6 +144,7 @@ Test(lib_guard, tags_are_covered)
 			/* Behind them is nobody's. */
 			at.desc->type_lut_off = 0;
 			at.desc->type_lut_nr = 0;
+			at.desc->type_bytes = 0;
 		}
 		finish();
 	}
