@@ -119,6 +119,9 @@ static inline uintptr_t zc_thread_self(void)
 #endif
 }
 
+/* liveness.c: is a thread of this process there, and not at its end already? */
+bool zc_thread_there(int tid);
+
 /* --- fork.c -------------------------------------------------------------- */
 
 /*

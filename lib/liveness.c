@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "shm.h"
@@ -108,13 +109,14 @@ void zc_live_keep(struct zc_pool *pool)
 
 struct zc_proc_stat {
 	char state;
+	u64 flags;
 	u64 threads;
 	u64 start_ticks;
 };
 
 static bool zc_proc_stat(u32 pid, struct zc_proc_stat *out)
 {
-	unsigned long long threads, start;
+	unsigned long long flags, threads, start;
 	char path[40], text[1024], state;
 	const char *rest;
 	ssize_t bytes;
@@ -132,14 +134,27 @@ static bool zc_proc_stat(u32 pid, struct zc_proc_stat *out)
 	/* The name may hold anything, ')' and blanks too: from the last ')' on. */
 	rest = strrchr(text, ')');
 	if (!rest || sscanf(rest + 1,
-			    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    " %c %*s %*s %*s %*s %*s %llu %*s %*s %*s %*s %*s %*s "
 			    "%*s %*s %*s %*s %llu %*s %llu",
-			    &state, &threads, &start) != 3)
+			    &state, &flags, &threads, &start) != 4)
 		return false;
 	out->state = state;
+	out->flags = flags;
 	out->threads = threads;
 	out->start_ticks = start;
 	return true;
+}
+
+/* In the kernel's flags of a task that is ending: so is a thread when it can be joined. */
+#define ZC_TASK_EXITING 0x4ULL
+
+bool zc_thread_there(int tid)
+{
+	struct zc_proc_stat st;
+
+	if (syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH)
+		return false;
+	return !zc_proc_stat((u32)tid, &st) || !(st.flags & ZC_TASK_EXITING);
 }
 
 u64 zc_proc_start_ticks(pid_t pid)

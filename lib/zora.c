@@ -12,7 +12,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -170,11 +169,6 @@ static enum zora_lack zora_begin(void)
 	return ZORA_BOUND;
 }
 
-static bool zora_thread_there(const struct zora_entry *e)
-{
-	return !syscall(SYS_tgkill, getpid(), e->tid, 0) || errno != ESRCH;
-}
-
 /*
  * (under the lock) A thread that bound its first role after our destructor had its last
  * turn went without a word: its ids end when somebody wants what they stand for.
@@ -183,7 +177,7 @@ static struct zora_entry *zora_room(u64 bound)
 {
 	struct zora_entry *e, *last = zora.table + zora.used;
 
-	if (bound && !zora_thread_there(zora_entry_of(bound)))
+	if (bound && !zc_thread_there(zora_entry_of(bound)->tid))
 		zora_end(zora_entry_of(bound));
 	for (e = zora.table; e < last; e++)
 		if (!e->id)
@@ -191,7 +185,7 @@ static struct zora_entry *zora_room(u64 bound)
 	if (zora.used < ZORA_ROLES)
 		return zora.table + zora.used++;
 	for (e = zora.table; e < last; e++)
-		if (!zora_thread_there(e)) {
+		if (!zc_thread_there(e->tid)) {
 			zora_end(e);
 			return e;
 		}
