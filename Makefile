@@ -56,6 +56,7 @@ EXAMPLE_SRC := $(sort $(wildcard tools/examples/*.c))
 UNIT_SRC := $(sort $(wildcard selftests/unit/*.c))
 CONF_SRC := $(sort $(wildcard selftests/conformance/*.c))
 CRASH_SRC := $(sort $(wildcard selftests/crash/*.c))
+SOAK_SRC := $(sort $(wildcard selftests/soak/*.c))
 DEVICE_SRC := $(sort $(wildcard selftests/device/*.c))
 LITMUS := $(sort $(wildcard selftests/litmus/*.litmus))
 FUZZ_SRC := $(sort $(wildcard selftests/fuzz/*.c))
@@ -113,6 +114,7 @@ $1_example_o := $(EXAMPLE_SRC:%.c=$1/obj/%.o)
 $1_unit_o := $(UNIT_SRC:%.c=$1/obj/%.o)
 $1_conf_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CONF_SRC)))
 $1_crash_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(CRASH_SRC)))
+$1_soak_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(SOAK_SRC)))
 $1_device_o := $(patsubst %.c,$1/obj/%.o,$(call harness_of,$(DEVICE_SRC)))
 $1_fuzz_o := $(FUZZ_SRC:%.c=$1/obj/%.o)
 $1_fuzz := $(patsubst selftests/fuzz/%.c,$1/fuzz/%,$(filter selftests/fuzz/fuzz_%,$(FUZZ_SRC)))
@@ -122,11 +124,12 @@ $1_examples := $(EXAMPLE_SRC:tools/examples/%.c=$1/examples/%)
 $1_unit := $(if $(UNIT_SRC),$1/tests/unit)
 $1_conf := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CONF_SRC)))
 $1_crash := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(CRASH_SRC)))
+$1_soak := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(SOAK_SRC)))
 $1_device := $(patsubst selftests/%.c,$1/tests/%,$(call tests_of,$(DEVICE_SRC)))
 $1_tests_o := $$(patsubst $1/tests/%,$1/obj/selftests/%.o,\
-	$$($1_conf) $$($1_crash) $$($1_device))
+	$$($1_conf) $$($1_crash) $$($1_soak) $$($1_device))
 $1_all_o := $$($1_lib_o) $$($1_tool_o) $$($1_compare_o) $$($1_example_o) $$($1_unit_o) \
-	$$($1_conf_o) $$($1_crash_o) $$($1_device_o) $$($1_tests_o) $$($1_fuzz_o)
+	$$($1_conf_o) $$($1_crash_o) $$($1_soak_o) $$($1_device_o) $$($1_tests_o) $$($1_fuzz_o)
 
 $1/flags: FORCE
 	@$$(call when_changed,$2 $(BASE) $(INC) $(GNU) $3 $4 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
@@ -152,6 +155,8 @@ $$($1_unit_o): | deps-check
 $$(filter $1/obj/selftests/conformance/%,$$($1_all_o)): private local = $(GNU) -Iselftests/conformance
 $$(filter $1/obj/selftests/crash/%,$$($1_all_o)): private local = $(GNU) -Ilib \
 	-Iselftests/crash -Iselftests/conformance
+$$(filter $1/obj/selftests/soak/%,$$($1_all_o)): private local = $(GNU) \
+	-Iselftests/soak -Iselftests/conformance
 $$(filter $1/obj/selftests/device/%,$$($1_all_o)): private local = $(GNU) \
 	-Iselftests/device -Iselftests/conformance
 $$($1_fuzz_o): private local = $(GNU) -Iselftests/fuzz
@@ -174,6 +179,11 @@ $1/tests/crash.a: $$($1_crash_o) $1/sources
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)$(AR) rcs $$@ $$($1_crash_o)
+
+$1/tests/soak.a: $$($1_soak_o) $1/sources
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)$(AR) rcs $$@ $$($1_soak_o)
 
 $1/tests/device.a: $$($1_device_o) $1/sources
 	@mkdir -p $$(@D)
@@ -228,6 +238,12 @@ $1/tests/unit: $$($1_unit_o) $1/lib/libzerocore.a $1/sources
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_unit_o) $1/lib/libzerocore.a $(LIB_LIBS) $$(unit_libs)
 
 $$($1_conf): $1/tests/%: $1/obj/selftests/%.o $1/tests/conformance.a $1/lib/libzerocore.a
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
+
+$$($1_soak): $1/tests/%: $1/obj/selftests/%.o $1/tests/soak.a $1/tests/conformance.a \
+		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
@@ -288,7 +304,7 @@ libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
-.PHONY: alt asan tsan kill fuzz fuzzers tests bench deps-build deps-demo deps-check
+.PHONY: alt asan tsan kill fuzz fuzzers soak tests bench deps-build deps-demo deps-check
 .PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -299,7 +315,7 @@ demo: all | deps-demo
 	tools/demo.sh
 
 ## tests        build the test programs only
-tests: all $(build_unit) $(build_conf) $(build_device) build/tests/litmus $(build_compare)
+tests: all $(build_unit) $(build_conf) $(build_device) $(build_soak) build/tests/litmus $(build_compare)
 
 # BENCH_ARGS: more options of `zerocore bench compare'.
 QUICK ?=
@@ -373,11 +389,11 @@ alt: $(call libs_of,build/alt) $(build/alt_command) $(build/alt_examples) $(buil
 # AddressSanitizer forbids the dlopen() flag that brings a second copy of a library.
 ASAN_TESTS := $(filter-out %/test_dlopen,$(build/asan_conf))
 ## asan         command and tests with AddressSanitizer and UBSan, below build/asan/
-asan: $(build/asan_command) $(build/asan_unit) $(ASAN_TESTS)
+asan: $(build/asan_command) $(build/asan_unit) $(ASAN_TESTS) $(build/asan_soak)
 
 ## tsan         the multi-threaded tests with ThreadSanitizer, below build/tsan/
 TSAN_TESTS := $(filter $(addprefix build/tsan/tests/conformance/,test_thread% test_team test_messagering test_message test_grow test_shrink test_zora% test_reenter),$(build/tsan_conf))
-tsan: $(TSAN_TESTS)
+tsan: $(TSAN_TESTS) $(build/tsan_soak)
 
 ## kill         command and crash tests with kill points, below build/kill/
 kill: $(build/kill_command) $(build/kill_crash)
@@ -401,7 +417,8 @@ UNIT_ARGS := --tap=- --timeout 120
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k') \
 	$(foreach k,6.12 6.1,'selftests/vm/check.sh $k kill'))
-TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) \
+TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) $(build_soak) $(build/asan_soak) \
+	$(build/tsan_soak:%='% threads') \
 	build/tests/litmus build/alt/tests/litmus \
 	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
 
@@ -414,6 +431,16 @@ check-long: all tests alt asan tsan kill fuzzers | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
 		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
+
+# Threads where ThreadSanitizer is to see each other's; processes are what else dies.
+SOAK_PARTS = $(or $(PARTS),$(if $(filter tsan,$(VARIANT)),threads,processes))
+soak_folder = build$(if $(VARIANT),/$(VARIANT))
+export SEED MINUTES
+
+## soak         everything at once, at random: MINUTES=5 [SEED=n] [VARIANT=asan|tsan]
+##              [PARTS=processes|threads]; on /dev/zerocore in a machine: KERNEL=debug
+soak: $($(soak_folder)_soak) $($(soak_folder)_command) $(if $(KERNEL),tests)
+	@selftests/soak/run.sh $(if $(KERNEL),-k $(KERNEL)) $($(soak_folder)_soak) $(SOAK_PARTS)
 
 deps-build:
 	@tools/deps.sh build $(if $(findstring clang,$(CC)),clang)
@@ -467,7 +494,7 @@ uninstall:
 ## fmt-check    compare the sources with .clang-format (informs; not part of check)
 fmt-check:
 	clang-format --dry-run $(LIB_SRC) $(TOOL_SRC) $(EXAMPLE_SRC) $(UNIT_SRC) \
-		$(CONF_SRC) $(CRASH_SRC) $(DEVICE_SRC)
+		$(CONF_SRC) $(CRASH_SRC) $(SOAK_SRC) $(DEVICE_SRC)
 
 ## clean        remove build/
 clean:

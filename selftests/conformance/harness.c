@@ -374,6 +374,12 @@ int t_main(int argc, char **argv, const struct t_case *cases)
 			continue;
 		at++;
 		status = t_supervise(test);
+		if (status && status != T_EXIT_SKIP && getenv("ZC_TEST_KEEP")) {
+			t_note("its pools are kept: ZEROCORE_DIR=%s", t_dir);
+			dprintf(STDOUT_FILENO, "not ok %u - %s\nBail out!\n",
+				at, test->name);
+			return 1;
+		}
 		if (t_sweep(t_dir, true) && !status)
 			status = -1;
 		if (status == T_EXIT_SKIP) {

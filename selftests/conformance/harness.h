@@ -40,7 +40,8 @@ struct t_case {
 #define T_CASE(fn) { #fn, fn }
 #define T_END { NULL, NULL }
 
-/* Runs the cases whose names contain one of the arguments; TAP on stdout. */
+/* Runs the cases whose names contain one of the arguments; TAP on stdout.  With
+ * $ZC_TEST_KEEP the first that fails is the last, and leaves its pools. */
 int t_main(int argc, char **argv, const struct t_case *cases);
 
 #define T_EXIT_SKIP 77

@@ -90,7 +90,7 @@ if [ "$command" != - ]; then
 	echo "${program##*/} $arguments" >"$root/vm/.command"
 fi
 # How long, and with which seed: tests ask in there as they do here.
-for name in ZC_TEST_LONG ZC_SEED ZC_STORM_KILLS ZC_FUZZ_CALLS ZC_STRESS_COUNT; do
+for name in ZC_TEST_LONG ZC_SEED ZC_STORM_KILLS ZC_FUZZ_CALLS ZC_STRESS_COUNT ZC_SOAK_MINUTES; do
 	[ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
 done >"$root/vm/.environment"
 
