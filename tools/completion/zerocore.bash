@@ -34,7 +34,7 @@ _zerocore()
 	--on-slow) words='block drop disconnect' ;;
 	--guard) words='off magic header full' ;;
 	--sort) words='index rate lag memory name' ;;
-	--print) words='sequence size age name hex text none' ;;
+	--print) words='sequence size age name hex text value none' ;;
 	--state | -s)
 		[ "$noun" != blocks ] || words='free claimed using clean'
 		;;

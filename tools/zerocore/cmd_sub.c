@@ -28,7 +28,8 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What to do with it:", 2 },
 	{ "sha256", OPT_SHA256, NULL, 0, "Print lines as sha256sum does", 2 },
 	{ "print", OPT_PRINT, "FIELDS", 0,
-	  "Of sequence, size, age (ns), name, hex (64 bytes), text, none "
+	  "Of sequence, size, age (ns), name, hex (64 bytes), text, "
+	  "value (of a typed message, as JSON), none "
 	  "(sequence,size,name)", 2 },
 	{ "output", 'o', "DIR", 0, "Save each message to a file in DIR", 2 },
 	{ "quiet", 'q', NULL, 0, "No remarks and no summary on stderr", 2 },
@@ -44,7 +45,7 @@ static const struct {
 } fields[] = {
 	{ "sequence", SUB_SEQUENCE }, { "size", SUB_SIZE }, { "age", SUB_AGE },
 	{ "name", SUB_NAME },	      { "hex", SUB_HEX },   { "text", SUB_TEXT },
-	{ "none", 0 },
+	{ "value", SUB_VALUE },     { "none", 0 },
 };
 
 static unsigned int parse_fields(struct argp_state *state, const char *list)
@@ -60,7 +61,7 @@ static unsigned int parse_fields(struct argp_state *state, const char *list)
 			    !strncmp(fields[i].name, list, length))
 				break;
 		if (i == sizeof(fields) / sizeof(fields[0]))
-			argp_error(state, "--print: `%.*s' is none of sequence, size, age, name, hex, text, none",
+			argp_error(state, "--print: `%.*s' is none of sequence, size, age, name, hex, text, value, none",
 				   (int)length, list);
 		found |= fields[i].field;
 		if (!list[length])
@@ -139,6 +140,7 @@ static const struct argp argp = {
 	"  zerocore sub demo lib/all/file --sha256 >digests\n"
 	"  zerocore sub demo lib/all/file --output /tmp/copy --timeout 5s\n"
 	"  zerocore sub demo host/log/line --history 100 --print text\n"
+	"  zerocore sub demo imu/left/sample --print value\n"
 	"  zerocore sub demo a/b/c --count 10 --json\n",
 	children, NULL, NULL
 };
@@ -189,6 +191,7 @@ static bool look(struct sub *sub, zc_handle_t block,
 
 	memset(&message->info, 0, sizeof(message->info));
 	message->info.sz = sizeof(message->info);
+	message->block = block;
 	message->digest[0] = '\0';
 	payload = zc_reader_block_data(sub->reader, block, &bytes);
 	result = zc_reader_block_info(sub->reader, block, &message->info);

@@ -4,6 +4,7 @@
  * each from where it lies in the pool.
  */
 #include "sub.h"
+#include "typed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,6 +88,19 @@ static size_t hex_bytes(const struct sub_message *message)
 	return message->bytes < HEX_BYTES ? message->bytes : HEX_BYTES;
 }
 
+/* "-": it says nothing. */
+static void print_value(struct sub *sub, const struct sub_message *message,
+			const char **blank)
+{
+	struct json_object *value = typed_json(sub->reader, message->block);
+
+	printf("%s%s", *blank,
+	       value ? json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
+						      JSON_C_TO_STRING_NOSLASHESCAPE) : "-");
+	json_object_put(value);
+	*blank = " ";
+}
+
 static void print_fields(struct sub *sub, const struct sub_message *message)
 {
 	char text[FILE_MESSAGE_NAME_MAX + 1];
@@ -115,6 +129,8 @@ static void print_fields(struct sub *sub, const struct sub_message *message)
 		printf("%s%s", blank, hex);
 		blank = " ";
 	}
+	if (sub->fields & SUB_VALUE)
+		print_value(sub, message, &blank);
 	if (sub->fields & SUB_TEXT) {
 		fputs(blank, stdout);
 		fwrite(message->data, 1, message->bytes, stdout);
@@ -148,13 +164,16 @@ static void print_json(struct sub *sub, const struct sub_message *message)
 	if (sub->fields & SUB_TEXT)
 		cli_json_text(o, "text", (const char *)message->data,
 			      message->bytes);
+	if (sub->fields & SUB_VALUE)
+		json_object_object_add(o, "value",
+				       typed_json(sub->reader, message->block));
 	cli_json_line(o);
 }
 
 void sub_print(struct sub *sub, const struct sub_message *message)
 {
 	/* stdio's buffer and JSON strings are copies of what they show. */
-	if (sub->fields & SUB_TEXT)
+	if (sub->fields & (SUB_TEXT | SUB_VALUE))
 		sub->copies++;
 	if (cli_json)
 		print_json(sub, message);

@@ -16,6 +16,7 @@ enum sub_field {
 	SUB_NAME	= 1 << 3,
 	SUB_HEX		= 1 << 4,
 	SUB_TEXT	= 1 << 5,
+	SUB_VALUE	= 1 << 6,
 };
 
 /* 64 hexadecimal digits and a NUL. */
@@ -60,6 +61,7 @@ struct sub {
 /* One message as it lies in the pool. */
 struct sub_message {
 	zc_block_info_t info;
+	zc_handle_t block;
 	enum file_message_kind kind;
 	struct file_message header;
 	char name[FILE_MESSAGE_NAME_MAX + 1];	/* "-" for raw ones */
