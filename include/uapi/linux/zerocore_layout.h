@@ -146,8 +146,6 @@ struct zc_block_desc {
 	__u64	type;
 };
 
-#define ZC_TYPE_OTHER	0x5cULL
-
 /**
  * struct zc_ring_entry - one committed message (owner writes, @place last)
  * @place: first granule of the block, counted over all segments, in the high
@@ -626,26 +624,7 @@ struct zc_pool_header {
 	__u64	reserved7[368];
 };
 
-/**
- * struct zc_type_record - what a role means its service's messages to be (owner writes)
- * @incarnation: of the role that says so, stored last; 0: nothing is said
- * @tagged: of a writer: not 0: some writer of the slot had type tags, and records may
- *	still say so
- * @fingerprint: of the type, 0: untyped
- * @bytes: size of the type
- * @shape: the type for people, NUL-terminated, cut where it is full
- *
- * In front of the messages at the end of a writer's or reader's region.
- */
-struct zc_type_record {
-	__u32	incarnation;
-	__u32	tagged;
-	__u64	fingerprint;
-	__u32	bytes;
-	__u32	reserved;
-	__u8	shape[1000];
-};
-
+#include <linux/zerocore_type.h>
 #include <linux/zerocore_message.h>
 
 #endif /* _UAPI_LINUX_ZEROCORE_LAYOUT_H */
