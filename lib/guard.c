@@ -102,12 +102,13 @@ static u64 zc_trailer_of(const struct zc_record *r, u32 mode)
 /* Also where somebody may just be writing: see zc_guard_look_at(). */
 __attribute__((no_sanitize("thread"))) u32 zc_guard_fault(const struct zc_guarded *g)
 {
-	const char *trailer = g->data + g->bytes;
 	struct zc_record r = { .word = g->word, .data = g->data };
+	const char *trailer;
 
 	if (g->bytes > g->room ||
 	    g->room - g->bytes < sizeof(struct zc_block_trailer))
 		return ZC_FAULT_RECORD;
+	trailer = g->data + g->bytes;
 	if (g->mode == ZC_MODE_MAGIC)
 		return zc_trailer_marked(trailer, g->sequence, g->bytes) ?
 			       ZC_FAULT_NONE : ZC_FAULT_TRAILER;

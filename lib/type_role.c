@@ -36,7 +36,7 @@ static zc_result_t zc_type_own(const zc_type_t *type, struct zc_type_record *own
 static void zc_type_say(struct zc_type_record *to, const struct zc_type_record *own,
 			u32 incarnation)
 {
-	u64 word;
+	u64 *shape = (void *)to->shape, word;
 	u32 i;
 
 	/* [T1] Nobody's, while it changes; pairs with [T1] in zc_type_heard(). */
@@ -44,9 +44,9 @@ static void zc_type_say(struct zc_type_record *to, const struct zc_type_record *
 	zc_fence_full();
 	zc_store_relaxed(&to->fingerprint, own->fingerprint);
 	zc_store_relaxed(&to->bytes, own->bytes);
-	for (i = 0; i < sizeof(to->shape); i += sizeof(word)) {
-		memcpy(&word, &own->shape[i], sizeof(word));
-		zc_store_relaxed((u64 *)&to->shape[i], word);
+	for (i = 0; i < sizeof(to->shape) / sizeof(word); i++) {
+		memcpy(&word, &own->shape[i * sizeof(word)], sizeof(word));
+		zc_store_relaxed(&shape[i], word);
 	}
 	/* [T1] what before whose. */
 	zc_store_release(&to->incarnation, incarnation);
@@ -58,6 +58,7 @@ static void zc_type_say(struct zc_type_record *to, const struct zc_type_record *
 static bool zc_type_heard(const struct zc_type_record *from, u64 life,
 			  struct zc_type_record *other)
 {
+	const u64 *shape = (const void *)from->shape;
 	char *c = (char *)other->shape;
 	u64 word;
 	u32 i;
@@ -67,9 +68,9 @@ static bool zc_type_heard(const struct zc_type_record *from, u64 life,
 	    zc_load_acquire(&from->incarnation) != zc_life_incarnation(life))
 		return false;
 	other->fingerprint = zc_load_relaxed(&from->fingerprint);
-	for (i = 0; i < sizeof(other->shape); i += sizeof(word)) {
-		word = zc_load_relaxed((const u64 *)&from->shape[i]);
-		memcpy(&other->shape[i], &word, sizeof(word));
+	for (i = 0; i < sizeof(other->shape) / sizeof(word); i++) {
+		word = zc_load_relaxed(&shape[i]);
+		memcpy(&other->shape[i * sizeof(word)], &word, sizeof(word));
 	}
 	zc_fence_full();
 	if (zc_load_relaxed(&from->incarnation) != zc_life_incarnation(life))

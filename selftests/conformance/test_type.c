@@ -255,15 +255,18 @@ static void type_that_contains_itself_refused(void)
 
 /* --- tags --------------------------------------------------------------------------------- */
 
-static void type_tags_say_what_is_there(void)
+static void tags_say_what_is_there(zc_guard_t guard)
 {
-	zc_pool_t *pool = t_pool_create(NULL);
+	zc_pool_options_t options = t_pool_options();
 	const zc_type_t *type = ZC_TYPE_OF(struct sample);
 	zc_writer_t *writer;
 	zc_reader_t *reader;
 	zc_handle_t handle;
+	zc_pool_t *pool;
 	size_t more;
 
+	options.guard = guard;
+	pool = t_pool_create(&options);
 	CHECK_OK(try_writer(pool, type, &writer));
 	CHECK_OK(try_reader(pool, NULL, &reader));
 	CHECK_RESULT(zc_writer_acquire_block(writer, sizeof(first) - 1, &handle, 0),
@@ -304,6 +307,21 @@ struct imu {
 	char frame[16];
 };
 ZC_TYPE(struct imu, ZC_FIELD(u64, stamp), ZC_FIELD(f32, acc), ZC_FIELD(string, frame));
+
+static void type_tags_say_what_is_there(void)
+{
+	tags_say_what_is_there(ZC_GUARD_OFF);
+}
+
+static void type_tags_of_guarded_messages(void)
+{
+	tags_say_what_is_there(ZC_GUARD_FULL);
+}
+
+static void type_tags_of_marked_messages(void)
+{
+	tags_say_what_is_there(ZC_GUARD_MAGIC);
+}
 
 /* Byte by byte what Documentation/types.rst has. */
 static void type_tags_as_documented(void)
@@ -530,6 +548,8 @@ int main(int argc, char **argv)
 		T_CASE(type_unsound_refused),
 		T_CASE(type_that_contains_itself_refused),
 		T_CASE(type_tags_say_what_is_there),
+		T_CASE(type_tags_of_guarded_messages),
+		T_CASE(type_tags_of_marked_messages),
 		T_CASE(type_tags_as_documented),
 		T_CASE(type_described_block_by_block),
 		T_CASE(type_of_untyped_message_is_none),

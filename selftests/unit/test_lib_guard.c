@@ -179,6 +179,7 @@ Test(lib_guard, forged_records_lead_nowhere)
 				.writer = at.w->id,
 				.flags = zc_guard_code(ZC_MODE_FULL),
 				.type_lut_off = forged[k], .type_lut_nr = nr,
+				.type_bytes = nr,
 			};
 			must(zc_guard_look_at(pool, granules - 1, word, &mode) !=
 			     ZC_FAULT_NONE);
