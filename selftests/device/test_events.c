@@ -81,7 +81,9 @@ static void events_that_were_missed_are_counted(void)
 			told++;
 	}
 	CHECK_EQ(told, ZC_DEVICE_EVENTS);
-	CHECK_EQ(told + lost, 402);
+	/* Where all this takes a second, the member is also told to be silent. */
+	CHECK_OP(told + lost, >=, 402);
+	CHECK_OP(told + lost, <=, 403);
 }
 
 static void waits_for_an_event(void *arg)

@@ -130,10 +130,12 @@ static const struct wrong_wish {
 	WISH32(mode, 0400),
 	WISH32(mode, 0200),
 	WISH32(mode, 0066),
+	WISH32(guard, ZC_MODE_FULL + 1),
+	WISH32(guard, ~0U),
+	WISH32(padding, 1),
 	WISH64(reserved[0], 1),
 	WISH64(reserved[1], 1),
-	WISH64(reserved[2], 1),
-	WISH64(reserved[3], 1ULL << 63),
+	WISH64(reserved[2], 1ULL << 63),
 };
 
 static void create_refuses_what_it_does_not_know(struct kunit *test)
