@@ -262,12 +262,21 @@ static bool run_on_node(unsigned int node)
 	return CPU_COUNT(&set) && !sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Not as soon as nearly all is in use: then it is near the cleaner. */
+static bool when_somebody_waits(const zc_stats_t *stats, int segments, void *ctx)
+{
+	(void)segments;
+	(void)ctx;
+	return stats->waiting_writers;
+}
+
 /* The cleaner runs on @anywhere. */
 static void grow_on_node(unsigned int node, const cpu_set_t *anywhere)
 {
 	zc_pool_options_t options = t_pool_options();
 	zc_cleaner_options_t co = ZC_CLEANER_OPTIONS_INIT;
 	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
+	zc_scaling_policy_t policy = ZC_SCALING_POLICY_INIT;
 	zc_pool_load_t load = { .sz = sizeof(load) };
 	zc_cleaner_t *cleaner;
 	zc_writer_t *writer;
@@ -279,6 +288,8 @@ static void grow_on_node(unsigned int node, const cpu_set_t *anywhere)
 	options.max_bytes = 4 << 20;
 	pool = t_pool_create(&options);
 	co.idle_ns = 1000000;
+	policy.should_grow = when_somebody_waits;
+	CHECK_OK(zc_set_scaling_policy(pool, &policy));
 	CHECK(!sched_setaffinity(0, sizeof(*anywhere), anywhere));
 	CHECK_OK(zc_cleaner_start(pool, &co, &cleaner));
 	CHECK(run_on_node(node));
