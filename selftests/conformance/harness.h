@@ -135,6 +135,14 @@ struct t_peer {
 	int status;
 };
 
+/*
+ * Forks a process that has threads, such as one with a pool open, for a child
+ * that uses the library. A sanitizer's allocator does not take its locks over a
+ * fork: there it waits until all other threads sleep. (A thread that has just
+ * been started allocates before anything of ours runs in it.)
+ */
+pid_t t_fork(void);
+
 /* Starts @fn(arg) in a child; must come before a pool is opened. */
 struct t_peer *t_spawn(const char *name, void (*fn)(void *arg), void *arg);
 /* In a child: the other side. */

@@ -2,8 +2,10 @@
 /*
  * harness_proc.c - children of a case: start, talk, stop, kill, wait.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,40 @@ static bool t_is_child;
 struct t_peer *t_parent(void)
 {
 	return t_is_child ? &t_up : NULL;
+}
+
+/* Does a thread of this process other than the caller run? */
+static bool t_others_run(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	bool run = false;
+	struct dirent *d;
+
+	CHECK(tasks);
+	while ((d = readdir(tasks))) {
+		char path[300], state = 'S';
+		FILE *file;
+
+		if (d->d_name[0] == '.' || atoi(d->d_name) == gettid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat", d->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		/* Names of threads have no ')' here. */
+		if (fscanf(file, "%*[^)]) %c", &state) == 1 && state != 'S')
+			run = true;
+		fclose(file);
+	}
+	closedir(tasks);
+	return run;
+}
+
+pid_t t_fork(void)
+{
+	while (T_SANITIZED && t_others_run() && t_left_ns())
+		sched_yield();
+	return fork();
 }
 
 static void t_become_child(const char *name, int in, int out, pid_t parent)

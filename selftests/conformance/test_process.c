@@ -89,7 +89,7 @@ static void fork_child_may_not_use_the_pool(void)
 	for (int round = 0; round < 3; round++) {
 		CHECK_OK(zc_writer_acquire_block(writer.role, 1000, &claimed,
 						 0));
-		pid = fork();
+		pid = t_fork();
 		if (!pid) {
 			everything_says_forked(pool, writer.role, claimed,
 					       reader.role, held);
@@ -126,7 +126,7 @@ static void fork_child_may_open_it_anew(void)
 	CHECK(!pipe(ready));
 	t_reader_open(&reader, pool, SERVICE, NULL);
 	t_writer_open(&writer, pool, "process/test/two", NULL);
-	pid = fork();
+	pid = t_fork();
 	if (!pid) {
 		zc_pool_t *mine = t_pool_open();
 		struct t_writer other;

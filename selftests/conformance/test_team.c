@@ -107,6 +107,7 @@ static void is_a_cleaner(void *arg)
 {
 	zc_cleaner_t *cleaner;
 	zc_pool_t *pool;
+	uint64_t leads;
 
 	(void)arg;
 	t_hear(t_parent(), "go");
@@ -114,9 +115,8 @@ static void is_a_cleaner(void *arg)
 	cleaner = cleaner_of(pool);
 	t_say_number(t_parent(), "cleans", stats_of(cleaner).id);
 	/* What is told to others comes before what is told to this program. */
-	if (t_hear_number(t_parent(), "end"))
-		T_UNTIL(stats_of(cleaner).leads);
-	t_say_number(t_parent(), "led", stats_of(cleaner).leads);
+	leads = t_hear_number(t_parent(), "end");
+	T_UNTIL(stats_of(cleaner).leads == leads);
 	zc_cleaner_stop(cleaner);
 	t_pool_close(pool);
 }
@@ -159,12 +159,10 @@ static void duty_passes_on(bool kill)
 		/* Who was away does not lead: it sees the other's term. */
 		for (i = 0; i < 2; i++) {
 			t_say_number(child[i], "end", 0);
-			CHECK_EQ(t_hear_number(child[i], "led"), 0);
 			t_join(child[i]);
 		}
 	}
 	t_say_number(child[2], "end", 1);
-	CHECK_EQ(t_hear_number(child[2], "led"), 1);
 	t_join(child[2]);
 	zc_messagering_unregister(node);
 	t_pool_check_rest(pool);
