@@ -35,6 +35,7 @@
 static struct {
 	const struct step_case *c;
 	bool child;
+	bool on;
 	u32 tried;
 	u32 failed_at;
 	char why[512];
@@ -118,12 +119,19 @@ static void step_trap(int signo, siginfo_t *info, void *context)
 	int saved = errno;
 
 	(void)signo;
-	if (info->si_code != TRAP_TRACE) {
+	if (info->si_code == SI_KERNEL) {
 		/* int3: stepping begins, or ends. */
-		if (!step.child)
-			regs[REG_EFL] ^= STEP_TRAP_FLAG;
+		step.on = !step.on && !step.child;
+		if (step.on)
+			regs[REG_EFL] |= STEP_TRAP_FLAG;
+		else
+			regs[REG_EFL] &= ~(greg_t)STEP_TRAP_FLAG;
 		return;
 	}
+	/*
+	 * A step, whatever the reason is called: under a hypervisor that catches
+	 * the trap the processor's word for it (TRAP_TRACE) may be missing.
+	 */
 	if (!step.why[0] && step_ours(regs[REG_RIP]) &&
 	    !step_known(regs[REG_RIP]) && step_fork())
 		regs[REG_EFL] &= ~(greg_t)STEP_TRAP_FLAG;
