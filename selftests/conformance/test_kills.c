@@ -226,7 +226,7 @@ static struct t_peer *seat_one(uintptr_t seat)
 
 static void kills_lose_and_leak_nothing(void)
 {
-	uint64_t kills = t_env("ZC_KILLS", t_long() ? 10000 : 200);
+	uint64_t kills = t_env("ZC_KILLS", t_long() ? 100000 : 200);
 	struct t_peer *survivor, *listener, *victim[VICTIMS];
 
 	board = t_shared(sizeof(*board));
