@@ -302,8 +302,7 @@ static void is_sacrificed(void *arg)
 
 	(void)arg;
 	pool = t_pool_open();
-	/* Who is to die when it claims more must not run into a quota before: its
-	 * reader reads no more. */
+	/* Who is to die when it claims more must not run into a quota before. */
 	options.quota_bytes = death.pause != ZC_KP_COUNT ? 12000 : 0;
 	t_reader_open(&reader, pool, SACRIFICE, NULL);
 	t_writer_open(&writer, pool, SACRIFICE, &options);
@@ -318,8 +317,9 @@ static void is_sacrificed(void *arg)
 	if (death.point == ZC_KP_COUNT)
 		act(ACT_KILL);
 	t_reader_close(&reader);
-	for (;;)
-		t_write(&writer, 1000);
+	/* Its reader reads no more: what it has at hand must soon be too small. */
+	for (size_t size = 1000;; size *= death.pause != ZC_KP_COUNT ? 1 : 2)
+		t_write(&writer, size);
 }
 
 /* No member any more. (Others may have come in the meantime.) */
