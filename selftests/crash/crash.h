@@ -26,6 +26,7 @@ struct crash_board {
 	uint64_t nth;			/* hit at which it acts, from 1 */
 	uint64_t hits[ZC_KP_COUNT];	/* of the victim */
 	uint64_t committed;		/* on MAIN, by the victim */
+	uint64_t deaths;		/* that may have cut a commit off */
 	uint64_t watched;		/* on MAIN, seen by the watcher */
 	uint64_t pulses;		/* seen by the listener */
 	uint64_t rounds;		/* of names that were used up */
@@ -54,6 +55,25 @@ void watcher(void *arg);
 void successor(void *arg);
 /* Comes, reads a few pulses, checks the pool, leaves. */
 void visitor(void *arg);
+
+/* --- the world of a victim (world.c) ---------------------------------------- */
+
+struct others {
+	struct t_peer *talker, *listener, *watcher;
+};
+
+/* A pool, and who waits for it; returns the successor. */
+struct t_peer *world_make(struct others *others, struct t_peer **guest);
+void others_start(struct others *others);
+/* @acted: it died or was stopped where it should, else it came to its end. */
+struct t_peer *victim_lives(const struct scenario *scenario, bool *acted);
+void pulses_flow(void);
+/* What is true after every death. */
+void others_go_on(struct t_peer *next, struct t_peer *guest);
+/* The same while a victim is stopped. */
+void others_go_on_beside(struct t_peer *guest);
+/* Everybody leaves: nothing was lost, nothing has leaked. */
+void others_end(struct others *others);
 
 static inline uint64_t board_load(const uint64_t *word)
 {
