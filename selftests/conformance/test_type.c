@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "harness.h"
-
-#define SERVICE "type/test/one"
+#include "harness_type.h"
 
 enum mode { MODE_OFF, MODE_SLOW = 3, MODE_FAST = 7 };
 struct vec3 {
@@ -47,42 +45,6 @@ static const struct sample first = {
 	.names = { "left", "right" },
 	.last = -1,
 };
-
-static zc_result_t try_writer(zc_pool_t *pool, const zc_type_t *type, zc_writer_t **out)
-{
-	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
-
-	options.service = SERVICE;
-	options.type = type;
-	return zc_writer_register(pool, &options, out);
-}
-
-static zc_result_t try_reader(zc_pool_t *pool, const zc_type_t *type, zc_reader_t **out)
-{
-	zc_reader_options_t options = ZC_READER_OPTIONS_INIT;
-
-	options.service = SERVICE;
-	options.type = type;
-	options.history = 8;
-	return zc_reader_register(pool, &options, out);
-}
-
-static zc_handle_t acquire(zc_writer_t *writer, size_t bytes)
-{
-	zc_handle_t handle;
-
-	CHECK_OK(zc_writer_acquire_block(writer, bytes, &handle, t_wait_ns()));
-	memset(zc_writer_block_data(writer, handle, NULL), 0xa5, bytes);
-	return handle;
-}
-
-static zc_handle_t poll(zc_reader_t *reader)
-{
-	zc_handle_t handle;
-
-	CHECK_OK(zc_reader_poll_block(reader, 0, &handle, t_wait_ns()));
-	return handle;
-}
 
 /* What a walk comes to, as text. */
 struct text {

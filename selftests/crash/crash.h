@@ -6,6 +6,8 @@
 #ifndef ZC_CRASH_H
 #define ZC_CRASH_H
 
+#include <stdio.h>
+
 #include "core/killpoint.h"
 #include "harness.h"
 
@@ -84,5 +86,18 @@ static inline void board_store(uint64_t *word, uint64_t value)
 {
 	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
 }
+
+/* The end of a test; without kill points there is none. */
+#define CRASH_MAIN(cases)                                                      \
+	int main(int argc, char **argv)                                        \
+	{                                                                      \
+		return t_main(argc, argv, cases);                              \
+	}
+#define CRASH_SKIP()                                                           \
+	int main(void)                                                         \
+	{                                                                      \
+		puts("1..0 # SKIP built without kill points");                 \
+		return 0;                                                      \
+	}
 
 #endif /* ZC_CRASH_H */

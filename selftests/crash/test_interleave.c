@@ -9,7 +9,7 @@
  *
  * $ZC_SEED: one seed instead of several.
  */
-#include "harness.h"
+#include "crash.h"
 
 #ifdef ZC_KILLPOINTS
 #include <pthread.h>
@@ -316,16 +316,7 @@ static const struct t_case cases[] = {
 	T_END,
 };
 
-int main(int argc, char **argv)
-{
-	return t_main(argc, argv, cases);
-}
+CRASH_MAIN(cases)
 #else
-#include <stdio.h>
-
-int main(void)
-{
-	puts("1..0 # SKIP built without kill points");
-	return 0;
-}
+CRASH_SKIP()
 #endif

@@ -128,16 +128,7 @@ static const struct t_case cases[] = {
 	T_END,
 };
 
-int main(int argc, char **argv)
-{
-	return t_main(argc, argv, cases);
-}
+CRASH_MAIN(cases)
 #else
-#include <stdio.h>
-
-int main(void)
-{
-	puts("1..0 # SKIP built without kill points");
-	return 0;
-}
+CRASH_SKIP()
 #endif

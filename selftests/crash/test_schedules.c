@@ -3,7 +3,7 @@
  * test_schedules.c - interleavings that were counterexamples, forced: at a kill
  * point inside one role's call, the other role makes its own.
  */
-#include "harness.h"
+#include "crash.h"
 
 #ifdef ZC_KILLPOINTS
 #include <pthread.h>
@@ -312,16 +312,7 @@ static const struct t_case cases[] = {
 	T_END,
 };
 
-int main(int argc, char **argv)
-{
-	return t_main(argc, argv, cases);
-}
+CRASH_MAIN(cases)
 #else
-#include <stdio.h>
-
-int main(void)
-{
-	puts("1..0 # SKIP built without kill points");
-	return 0;
-}
+CRASH_SKIP()
 #endif
