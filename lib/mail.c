@@ -14,6 +14,8 @@ void zc_mail_begin(struct zc_mail_out *out, struct zc_mailbox *box,
 	zc_store_relaxed(&box->bytes[1], 0);
 	/* No version that a predecessor had. */
 	zc_store_release(&box->version, incarnation << 16);
+	/* [P3] it before what is collected; pairs with [P3] in zc_mail_take(). */
+	zc_fence_full();
 	zc_mail_resume(out, box, read);
 	out->first = true;
 }
@@ -83,10 +85,18 @@ bool zc_mail_take(const struct zc_mailbox *box, u32 *read, struct zc_mail_in *in
 	if (bytes > ZC_MAIL_BYTES)
 		bytes = 0;	/* nonsense: nothing can be read of it */
 	from = (const u64 *)box->buffer[version & 1];
+	ZC_KILLPOINT(mail_found);
 	for (i = 0; i < bytes / sizeof(u64); i++)
 		in->words[i] = zc_load_relaxed(&from[i]);
 	in->bytes = bytes;
 	in->pos = 0;
+	/*
+	 * [P3] the copy before the look: a sender that has come since fills any
+	 * buffer, without having seen what was read.
+	 */
+	zc_fence_full();
+	if (zc_load_relaxed(&box->version) != version)
+		return false;
 	/*
 	 * [P2] the copy before the sender may use the buffer; pairs with [P2] in
 	 * zc_mail_flush().  If another receiver was here, and the sender then in

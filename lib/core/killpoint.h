@@ -81,6 +81,7 @@
 	X(remover_left)                                                       \
 	X(mail_collected)                                                     \
 	X(mail_sent)                                                          \
+	X(mail_found)                                                         \
 	X(mail_taken)                                                         \
 	X(keys_rung)                                                          \
 	X(guard_set)                                                          \

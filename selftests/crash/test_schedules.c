@@ -7,6 +7,7 @@
 
 #ifdef ZC_KILLPOINTS
 #include <pthread.h>
+#include <string.h>
 
 #include "core/killpoint.h"
 
@@ -293,6 +294,51 @@ static void join_commits_with_history(void)
 	commits_while_joining(ZC_KP_reader_active, 3);
 }
 
+/* --- a box that goes over to another sender -------------------------------------------- */
+
+static uint64_t heard_nr, heard_sum;
+
+static void hears(const zc_message_t *message, void *ctx)
+{
+	uint64_t number;
+
+	(void)ctx;
+	CHECK_EQ(message->bytes, sizeof(number));
+	memcpy(&number, message->payload, sizeof(number));
+	heard_nr++;
+	heard_sum += number;
+}
+
+static void reader_says(uint64_t number)
+{
+	CHECK_OK(zc_reader_send_message(in.role, ZC_WRITER(0), ZC_MSG_USER, &number,
+					sizeof(number)));
+}
+
+static void another_reader_says_two(void)
+{
+	t_reader_close(&in);
+	t_reader_open(&in, t_pool_open(), SERVICE, NULL);
+	reader_says(2);
+}
+
+/* lib/mail.c, [P3]: model mail/no_second_look. */
+static void message_of_the_next_sender_is_heard_once(void)
+{
+	t_writer_open(&out, small_pool(), SERVICE, NULL);
+	CHECK_OK(zc_writer_handle_message(out.role, ZC_MSG_USER, hears, NULL));
+	t_reader_open(&in, t_pool_open(), SERVICE, NULL);
+	reader_says(1);
+	when_at(ZC_KP_mail_found, another_reader_says_two);
+	for (int i = 0; i < 3; i++)
+		CHECK_OK(zc_writer_check_message(out.role, NULL, NULL, NULL, 0));
+	it_came_there();
+	CHECK_EQ(heard_nr, 1);
+	CHECK_EQ(heard_sum, 2);
+	t_reader_close(&in);
+	t_writer_close(&out);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(commit_between_ticket_and_head_is_seen),
 	T_CASE(commit_between_head_and_look_is_seen),
@@ -309,6 +355,7 @@ static const struct t_case cases[] = {
 	T_CASE(join_commits_before_the_head),
 	T_CASE(join_commits_after_the_cursor),
 	T_CASE(join_commits_with_history),
+	T_CASE(message_of_the_next_sender_is_heard_once),
 	T_END,
 };
 
