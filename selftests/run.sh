@@ -22,14 +22,14 @@ usage()
 	usage: run.sh [-j JOBS] [-t SECONDS] [-l LOGDIR] [-o WORD] PROGRAM...
 	       PROGRAM   one word each; arguments after blanks: 'build/tests/unit --tap=-'
 	       -j JOBS   how many at a time (1)
-	       -t SECS   how long each may take (300)
+	       -t SECS   how long each may take (600)
 	       -l DIR    where the output of each is kept (build/log)
 	       -o WORD   only those whose name contains WORD
 	END
 }
 
 jobs=1
-limit_s=300
+limit_s=600
 logs=build/log
 only=
 while getopts j:t:l:o:h option; do
