@@ -32,7 +32,7 @@ for set in "$@"; do
 		want="$want cyclonedds-dev libzmq3-dev libnng-dev gnuplot-nox python3"
 		;;
 	check)
-		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace"
+		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace valgrind"
 		want="$want mandoc shellcheck util-linux python3 liburing-dev"
 		;;
 	module)
