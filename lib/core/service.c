@@ -164,9 +164,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 			*removed = i;
 			return (int)i;
 		}
-		if (zc_service_state(w) == ZC_SERVICE_RETIRING)
-			zc_service_move(&slot->service, &w, old, 0,
-					ZC_SERVICE_READY);
+		zc_service_move(&slot->service, &w, old, 0, ZC_SERVICE_READY);
 	}
 	return -1;
 }

@@ -148,12 +148,19 @@ static void every_point_is_reached(void)
 	}
 ZC_KILLPOINT_LIST(CASES_OF)
 
+static void no_point_beyond_the_last(void)
+{
+	CHECK(!strcmp(zc_killpoint_name(ZC_KP_COUNT), "unknown"));
+	CHECK(!strcmp(zc_killpoint_name(ZC_KP_event_written), "event_written"));
+}
+
 #define ROWS_OF(name)                                                          \
 	T_CASE(name##_kill), T_CASE(name##_kill_later),                        \
 	T_CASE(name##_stop_continue), T_CASE(name##_stop_kill),
 
 static const struct t_case cases[] = {
 	T_CASE(every_point_is_reached),
+	T_CASE(no_point_beyond_the_last),
 	ZC_KILLPOINT_LIST(ROWS_OF)
 	T_END,
 };

@@ -461,6 +461,46 @@ Test(reclaim, never_frees_what_a_hazard_reader_got)
 	unit_pool_fini(&world.p);
 }
 
+static void end_it_without_a_role(void *ctx)
+{
+	(void)ctx;
+	reclaim_all(&world.p, ZC_OWNER_ORPHAN, fence_yes);
+}
+
+/* The same by a caller who has no role. */
+Test(reclaim, without_a_role_never_frees_what_a_hazard_reader_got)
+{
+	const struct step_case c = { .victim = end_it_without_a_role,
+				     .rivals = hazard_poll,
+				     .check = held_is_kept };
+
+	world_init(ZC_READER_HAZARD, false);
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+static void one_took_it(void *ctx)
+{
+	(void)ctx;
+	must_ok(unit_tiling(&world.p, NULL));
+	must_ok(unit_hints(&world.p));
+	must_eq(zc_word_owner(unit_word(&world.p, world.granule)), ZC_OWNER_NONE);
+	must_eq(zc_word_state(unit_word(&world.p, world.granule)), ZC_STATE_FREE);
+}
+
+Test(reclaim, by_two_at_a_time_frees_once)
+{
+	const struct step_case c = { .victim = reclaim_it,
+				     .rivals = end_it_without_a_role,
+				     .check = one_took_it };
+
+	world_init(0, false);
+	must_eq(unit_reader_take(&world.p, 0, 2, 8), world.sequence);
+	unit_hold(&world.p, 0, 2, 8, 0);
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
 Test(hazard, reader_never_gets_what_was_freed)
 {
 	const struct step_case c = { .victim = hazard_poll,

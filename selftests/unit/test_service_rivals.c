@@ -134,6 +134,112 @@ Test(service, death_while_opening_leaves_no_entry)
 	unit_pool_fini(&world.p);
 }
 
+static void it_is_there_once(void *ctx)
+{
+	(void)ctx;
+	must_eq(named(&world.name), 1);
+	must_eq(in_state(ZC_SERVICE_READY), 1);
+	must_eq(in_state(ZC_SERVICE_EMPTY), ZC_MAX_WRITERS - 1);
+}
+
+/* Taken for dead, and reaped, at each instruction; then it goes on. */
+Test(service, evicted_while_opening_it_spoils_nothing)
+{
+	const struct step_case c = { .victim = open_the_name,
+				     .rivals = rival_and_reaper,
+				     .check = it_is_there_once };
+
+	world_init();
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+/* --- an entry that another has in hand changes at each instruction ----------------- */
+
+#define OTHERS 5
+
+static u32 name_hash;
+static u32 next_state, next_hash;
+
+static void other_goes_on(void *ctx)
+{
+	u64 *entry = &world.p.view.writer_slots[OTHERS].service;
+
+	(void)ctx;
+	if (zc_service_state(*entry) == ZC_SERVICE_CLAIMING)
+		*entry = zc_service_word(next_hash, zc_service_version(*entry) + 1, 2,
+					 next_state);
+}
+
+static void mine_or_the_others(void *ctx)
+{
+	(void)ctx;
+	must_eq(named(&world.name), 1);
+	must_eq(in_state(ZC_SERVICE_CLAIMING), 0);
+	/* What I got is what bears the name. */
+	must(world.got >= 0);
+	must_eq(in_state(ZC_SERVICE_READY) + in_state(ZC_SERVICE_RETIRING), 1);
+	must(!memcmp(world.p.view.writer_slots[world.got].name, &world.name,
+		     sizeof(world.name)));
+}
+
+/* Claimed by another: it is READY first (and retired), gives up, or was aborted. */
+Test(service, rival_in_the_middle_of_a_claim_goes_on)
+{
+	static const u32 states[] = { ZC_SERVICE_READY, ZC_SERVICE_RETIRING,
+				      ZC_SERVICE_EMPTY, ZC_SERVICE_ABORTED };
+	const struct step_case c = { .victim = open_the_name, .rivals = other_goes_on,
+				     .check = mine_or_the_others };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		world_init();
+		must_eq(enter(&world.name, 2), 0);
+		name_hash = zc_service_hash(world.p.view.writer_slots[0].service);
+		world.p.view.writer_slots[0].service = 0;
+		memset(world.p.view.writer_slots[0].name, 0, sizeof(world.name));
+		memcpy(world.p.view.writer_slots[OTHERS].name, &world.name,
+		       sizeof(world.name));
+		world.p.view.writer_slots[OTHERS].service =
+			zc_service_word(name_hash, 3, 2, ZC_SERVICE_CLAIMING);
+		next_state = states[i];
+		next_hash = next_state == ZC_SERVICE_EMPTY ? 0 : name_hash;
+		must(step_every(&c) > 100);
+		unit_pool_fini(&world.p);
+	}
+}
+
+/* My entry is aborted, and is another's by now: it is not mine to clear. */
+static void mine_is_aborted_for_another(void *ctx)
+{
+	u64 *entry = &world.p.view.writer_slots[0].service;
+
+	(void)ctx;
+	if (zc_service_state(*entry) == ZC_SERVICE_CLAIMING)
+		*entry = zc_service_word(zc_service_hash(*entry),
+					 zc_service_version(*entry) + 1, 2,
+					 ZC_SERVICE_ABORTED);
+}
+
+static void anothers_is_not_cleared(void *ctx)
+{
+	(void)ctx;
+	must_eq(named(&world.name), 1);
+	must_eq(in_state(ZC_SERVICE_READY), 1);
+	must_eq(world.got, in_state(ZC_SERVICE_ABORTED) ? 1 : 0);
+}
+
+Test(service, aborted_entry_of_another_is_left_to_it)
+{
+	const struct step_case c = { .victim = open_the_name,
+				     .rivals = mine_is_aborted_for_another,
+				     .check = anothers_is_not_cleared };
+
+	world_init();
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
 /*
  * All 32 are there, one is idle and empty.  The victim takes it for another
  * name; a reader joins under the old one, as zc_reader_enter() does.
@@ -201,6 +307,99 @@ Test(service, joiner_and_retirer_never_both_have_it)
 	world_init();
 	fill_all_but_one();
 	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+/* A writer comes for the old name, as zc_writer_register() does. */
+static void writer_comes(void *ctx)
+{
+	struct zc_view *v = &world.p.view;
+	u64 word;
+
+	(void)ctx;
+	world.rival_got = zc_service_find(v, &world.name, &word);
+	if (world.rival_got < 0)
+		return;
+	unit_writer_join(&world.p, world.rival_got, 2);
+	if (zc_service_unchanged(v, world.rival_got, word))
+		return;
+	v->writer_slots[world.rival_got].life = zc_life(1, 0, ZC_LIFE_IDLE);
+	world.rival_got = -1;
+}
+
+Test(service, writer_and_retirer_never_both_have_it)
+{
+	const struct step_case c = { .victim = open_the_other,
+				     .rivals = writer_comes,
+				     .check = entry_has_one_use };
+
+	world_init();
+	fill_all_but_one();
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+static void rival_retires_it_too(void *ctx)
+{
+	struct zc_service_name third;
+
+	(void)ctx;
+	must_ok(zc_service_parse(&third, "third/y/z"));
+	world.rival_got = enter(&third, 2);
+	world.name = third;
+}
+
+/* Who came last has it: the other's has no role yet. */
+static void one_of_two_has_it(void *ctx)
+{
+	(void)ctx;
+	must(world.got == 0 || world.rival_got == 0);
+	must_eq(named(&world.other) + named(&world.name), 1);
+	must_eq(in_state(ZC_SERVICE_READY), ZC_MAX_WRITERS);
+}
+
+Test(service, two_that_retire_one_entry_get_one)
+{
+	const struct step_case c = { .victim = open_the_other,
+				     .rivals = rival_retires_it_too,
+				     .check = one_of_two_has_it };
+
+	world_init();
+	fill_all_but_one();
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+/* Neither an entry that another is about to name, nor one whose blocks somebody needs. */
+Test(service, only_a_ready_and_empty_entry_is_retired)
+{
+	struct zc_view *v;
+	u64 claiming;
+
+	world_init();
+	v = &world.p.view;
+	fill_all_but_one();
+	claiming = zc_service_word(7, 3, 2, ZC_SERVICE_CLAIMING);
+	v->writer_slots[0].service = claiming;
+	must_eq(enter(&world.other, 1), -1);
+	must_eq(v->writer_slots[0].service, claiming);
+	unit_pool_fini(&world.p);
+
+	world_init();
+	v = &world.p.view;
+	fill_all_but_one();
+	unit_writer_join(&world.p, 0, 1);
+	unit_commit(&world.p, 0, UNIT_STRIPE, 3);
+	/* A reader that left half way: its bit is still there, and what it needs. */
+	unit_reader_join(&world.p, 0, 4, 2, 0);
+	zc_reader_area(v, 0, 4)->cursor = 1;
+	zc_reader_slot(v, 0, 4)->life = zc_life(1, 0, ZC_LIFE_IDLE);
+	v->writer_slots[0].life = zc_life(1, 0, ZC_LIFE_IDLE);
+	must_eq(enter(&world.other, 1), -1);
+	must_eq(named(&world.name), 1);
+	must_eq(zc_word_state(unit_word(&world.p, UNIT_STRIPE)), ZC_STATE_USING);
+	zc_mask_clear(&v->writer_slots[0].active, 4);
+	must_eq(enter(&world.other, 1), 0);
 	unit_pool_fini(&world.p);
 }
 
