@@ -11,6 +11,7 @@
 #   build/tsan/    ThreadSanitizer; -DZC_TSAN: fences that it understands
 #   build/kill/    -DZC_KILLPOINTS: stops and dies at named steps
 #   build/fuzz/    libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer
+#   build/cov/     clang's source-based coverage, with the kill points
 #
 # Sources are found by wildcard: adding a file is dropping it in its folder.
 
@@ -285,6 +286,8 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-p
 TSAN := -fsanitize=thread -DZC_TSAN -fno-omit-frame-pointer
 
 FUZZER := -fsanitize=fuzzer-no-link $(ASAN)
+COVERAGE := -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic \
+	-DZC_KILLPOINTS
 
 # A kernel stack is short.  (Sanitizers need more, and are not for the kernel.)
 CORE := -Wframe-larger-than=1024
@@ -295,6 +298,7 @@ $(eval $(call variant,build/asan,$(SAN_CC),$(ASAN)))
 $(eval $(call variant,build/tsan,$(SAN_CC),$(TSAN)))
 $(eval $(call variant,build/kill,$(CC),-DZC_KILLPOINTS,$(CORE)))
 $(eval $(call variant,build/fuzz,$(SAN_CC),$(FUZZER)))
+$(eval $(call variant,build/cov,$(SAN_CC),$(COVERAGE)))
 
 libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 
@@ -304,7 +308,7 @@ libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
-.PHONY: alt asan tsan kill fuzz fuzzers soak tests bench deps-build deps-demo deps-check
+.PHONY: alt asan tsan kill coverage cov fuzz fuzzers soak tests bench deps-build deps-demo deps-check
 .PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -398,6 +402,14 @@ tsan: $(TSAN_TESTS) $(build/tsan_soak)
 ## kill         command and crash tests with kill points, below build/kill/
 kill: $(build/kill_command) $(build/kill_crash)
 
+# What counts lines and branches, and the shared library, which has all of lib/.
+cov: $(build/cov_unit) $(build/cov_conf) $(build/cov_crash) build/cov/lib/libzerocore.so
+
+## coverage     what of lib/ the tests run, below build/coverage/: HTML, and by folder
+coverage: cov
+	@tools/deps.sh coverage
+	@CHECK_JOBS=$(CHECK_JOBS) selftests/coverage/check.sh
+
 fuzzers: $(build/fuzz_fuzz)
 
 # Not exported by shells that have a variable of that name.
@@ -427,9 +439,9 @@ check: all tests alt asan tsan kill fuzzers | deps-check
 	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(VM_TESTS) $(SHELL_TESTS) $(TESTS)
 
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
-check-long: all tests alt asan tsan kill fuzzers | deps-check
+check-long: all tests alt asan tsan kill cov fuzzers | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
-		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py \
+		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py selftests/coverage/check.sh \
 		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
 
 # Threads where ThreadSanitizer is to see each other's; processes are what else dies.
@@ -452,7 +464,8 @@ deps-check: | deps-build
 	@tools/deps.sh check
 
 # The other compilers come with the tests' packages.
-$(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o) $(build/fuzz_all_o): | deps-check
+$(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o) $(build/fuzz_all_o) \
+	$(build/cov_all_o): | deps-check
 
 # The .pc file says ${prefix} where it can: the tree may be moved as a whole.
 below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)

@@ -3,7 +3,8 @@
 #
 # deps.sh - see to it that the packages that a target needs are there
 #
-# Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, module, vm, plots
+# Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, coverage,
+#                          module, vm, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -35,6 +36,9 @@ for set in "$@"; do
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace valgrind"
 		want="$want mandoc shellcheck util-linux python3 liburing-dev"
 		;;
+	coverage)
+		want="$want clang libclang-rt-dev llvm python3"
+		;;
 	module)
 		# Of the headers of a kernel, only the tools that they call.
 		want="$want gcc libc6-dev libelf-dev libssl-dev pahole kmod sparse"
@@ -48,7 +52,7 @@ for set in "$@"; do
 		want="$want gnuplot-nox"
 		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, module, vm, plots" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, module, vm, plots" >&2
 		exit 2
 		;;
 	esac

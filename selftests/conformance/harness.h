@@ -179,6 +179,7 @@ void t_refuse(unsigned int which);
 /* From now on any system call of this thread ends the case as failed, but for
  * ending, reading the clock, and talking to the other side. */
 void t_refuse_all(void);
+extern bool t_all_refused;
 /* The same for each call that would put this thread to sleep. */
 void t_refuse_sleep(void);
 

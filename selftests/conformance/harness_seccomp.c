@@ -24,6 +24,8 @@
 #define ELSE(action) BPF_STMT(BPF_RET | BPF_K, (action))
 #define NO_CALL ~0U
 
+bool t_all_refused;
+
 static void install(struct sock_filter *filter, unsigned short length)
 {
 	struct sock_fprog program = { .len = length, .filter = filter };
@@ -78,6 +80,7 @@ void t_refuse_all(void)
 	};
 
 	catch_refused();
+	t_all_refused = true;
 	install(filter, sizeof(filter) / sizeof(*filter));
 }
 
