@@ -362,8 +362,11 @@ zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
 	i.quota_bytes = zc_load_relaxed(&slot->quota_bytes);
 	i.reader_mask = zc_mask_bits(zc_load_acquire(&slot->active));
 	i.readers = (u32)__builtin_popcount(i.reader_mask);
-	if (zc_writer_area_used(&pool->view, index))
+	if (zc_writer_area_used(&pool->view, index)) {
 		zc_service_area(&pool->view, index, &i);
+		i.type_fingerprint = zc_type_named(&pool->view, index, life, i.type,
+						   sizeof(i.type));
+	}
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }

@@ -410,6 +410,8 @@ zc_result_t zc_writer_type_join(struct zc_writer *w, const struct zc_type *type,
 /* Says what it takes, and asks the writer. */
 zc_result_t zc_reader_type_join(struct zc_reader *r, const struct zc_type *type,
 				const char *service);
+/* The name of what a live writer says it writes; returns its fingerprint, 0: untyped. */
+u64 zc_type_named(const struct zc_view *v, u32 w, u64 life, char *name, size_t bytes);
 
 /* --- sleep.c ------------------------------------------------------------------ */
 

@@ -151,3 +151,24 @@ zc_result_t zc_reader_type_join(struct zc_reader *r, const zc_type_t *type,
 		       "service %s: this program takes %s, but its writer writes %s: both must be built with the same description",
 		       service, (char *)own.shape, (char *)other.shape);
 }
+
+u64 zc_type_named(const struct zc_view *v, u32 w, u64 life, char *name, size_t bytes)
+{
+	struct zc_type_record said;
+	const char *shape = (const char *)said.shape, *end;
+
+	name[0] = '\0';
+	if (!zc_type_heard(zc_writer_type(v, w), life, &said) || !said.fingerprint)
+		return 0;
+	/* struct imu { ... } (40 bytes), u64 */
+	end = strpbrk(shape, "{(");
+	if (!end)
+		end = shape + strlen(shape);
+	while (end > shape && end[-1] == ' ')
+		end--;
+	if ((size_t)(end - shape) >= bytes)
+		end = shape + bytes - 1;
+	memcpy(name, shape, (size_t)(end - shape));
+	name[end - shape] = '\0';
+	return said.fingerprint;
+}

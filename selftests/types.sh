@@ -108,6 +108,18 @@ for one in $compilers; do
 	good=$?
 	[ "$one" = gcc ] || cmp -s "$tmp/value.gcc" "$tmp/value.$one" || good=1
 	point "printed $one" $good "$tmp/value.$one"
+	fingerprint=$(sed -n '1s/ .*//p' "$tmp/shape.$one")
+	good=0
+	"$zc" service list $pool >"$tmp/out" 2>&1
+	grep -qE "^$service .* $fingerprint struct imu\$" "$tmp/out" || good=1
+	"$zc" service list $pool --json >"$tmp/json" 2>&1
+	grep "\"$service\"" "$tmp/json" |
+		grep -q "\"type\":\"struct imu\",\"type_fingerprint\":\"$fingerprint\"" || good=1
+	"$zc" top $pool --once --interval 10ms >>"$tmp/out" 2>&1
+	grep -qE "^$service .* struct imu +$fingerprint *\$" "$tmp/out" || good=1
+	"$zc" top $pool --json --count 1 --interval 10ms >"$tmp/json" 2>&1
+	grep -q "\"type\":\"struct imu\",\"type_fingerprint\":\"$fingerprint\"" "$tmp/json" || good=1
+	point "listed_with_its_type $one" $good "$tmp/out"
 	timeout 60 "$tmp/changed" read $pool "$service" 1 2>"$tmp/err"
 	[ $? = 1 ] && grep -q 'takes struct imu { .*f32 acc\[4\];.*(192 bytes)' "$tmp/err" &&
 		grep -q 'writes struct imu { .*f32 acc\[3\];.*(192 bytes)' "$tmp/err"
@@ -134,6 +146,12 @@ timeout 60 "$zc" sub $pool types/by/nobody --history 1 --count 1 --print size,va
 	>"$tmp/out" 2>"$tmp/err"
 [ "$(cat "$tmp/out")" = '5 -' ]
 point untyped_prints_a_dash $? "$tmp/out"
+good=0
+"$zc" service list $pool >"$tmp/out" 2>&1
+grep -qE '^types/by/nobody .* - +-$' "$tmp/out" || good=1
+"$zc" service list $pool --json >"$tmp/json" 2>&1
+grep '"types/by/nobody"' "$tmp/json" | grep -q '"type":"","type_fingerprint":""' || good=1
+point untyped_is_listed_without_one $good "$tmp/out"
 
 # --- a writer that comes later ------------------------------------------------------------
 

@@ -109,6 +109,8 @@ typedef struct zc_service_info {
 	uint64_t cancelled;
 	uint64_t wanted_bytes;		/* the writer waits for such a run; 0: it does not */
 	zc_guard_t guard;
+	uint64_t type_fingerprint;	/* of what the live writer says it writes; 0: untyped */
+	char type[136];			/* its name for people, "struct imu"; empty: untyped */
 } zc_service_info_t;
 
 ZC_API zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,

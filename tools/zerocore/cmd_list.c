@@ -56,12 +56,14 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 {
 	struct json_object *o;
 	char name[200];
+	char type[sizeof(info->type)];
 	char size[CLI_TEXT];
+	char hex[CLI_TEXT];
 
 	(void)pool;
 	(void)ctx;
 	if (!cli_json) {
-		printf("%-32s %-8s %7u %-10s %7u %10llu %10llu %11s %8llu\n",
+		printf("%-32s %-8s %7u %-10s %7u %10llu %10llu %11s %8llu %-16s %s\n",
 		       cli_printable(info->service, name, sizeof(name)),
 		       rows_name(rows_peer_states, info->writer_state),
 		       info->writer_pid,
@@ -70,7 +72,9 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 		       info->readers, (unsigned long long)info->oldest_sequence,
 		       (unsigned long long)info->next_sequence,
 		       cli_format_bytes(info->used_bytes, size),
-		       (unsigned long long)info->dropped);
+		       (unsigned long long)info->dropped,
+		       info->type_fingerprint ? rows_hex(info->type_fingerprint, hex) : "-",
+		       info->type[0] ? cli_printable(info->type, type, sizeof(type)) : "-");
 		return CLI_OK;
 	}
 	o = json_object_new_object();
@@ -82,9 +86,9 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 static int services(zc_pool_t *pool)
 {
 	if (!cli_json)
-		printf("%-32s %-8s %7s %-10s %7s %10s %10s %11s %8s\n",
+		printf("%-32s %-8s %7s %-10s %7s %10s %10s %11s %8s %-16s %s\n",
 		       "SERVICE", "WRITER", "PID", "ON SLOW", "READERS",
-		       "OLDEST", "NEXT", "HELD", "DROPPED");
+		       "OLDEST", "NEXT", "HELD", "DROPPED", "FINGERPRINT", "TYPE");
 	return directory_each_service(pool, show_service, NULL);
 }
 

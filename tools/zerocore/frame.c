@@ -35,6 +35,8 @@ static const struct field service_columns[] = {
 	{ NULL, "CUT", 5, FIELD_U64, SERVICE(info.disconnected), NULL },
 	{ NULL, "TIMEOUTS", 8, FIELD_U64, SERVICE(info.timeouts), NULL },
 	{ NULL, "SEQUENCE", 12, FIELD_U64, SERVICE(info.next_sequence), NULL },
+	{ NULL, "TYPE", -24, FIELD_TEXT, SERVICE(info.type), NULL },
+	{ NULL, "FINGERPRINT", -16, FIELD_HEX, SERVICE(info.type_fingerprint), NULL },
 	{ 0 }
 };
 

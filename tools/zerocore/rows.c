@@ -32,6 +32,8 @@ const struct field service_fields[] = {
 	{ "on_slow", NULL, 0, FIELD_NAME, SERVICE(on_slow), rows_on_slow },
 	{ "overwrite", NULL, 0, FIELD_BOOL, SERVICE(overwrite), NULL },
 	{ "guard", NULL, 0, FIELD_NAME, SERVICE(guard), rows_guards },
+	{ "type", NULL, 0, FIELD_TEXT, SERVICE(type), NULL },
+	{ "type_fingerprint", NULL, 0, FIELD_HEX, SERVICE(type_fingerprint), NULL },
 	{ "history", NULL, 0, FIELD_U32, SERVICE(history), NULL },
 	{ "lag_limit", NULL, 0, FIELD_U32, SERVICE(lag_limit), NULL },
 	{ "readers", NULL, 0, FIELD_U32, SERVICE(readers), NULL },
@@ -176,9 +178,17 @@ static const char *text_of(const struct field *field, const void *row)
 	return (const char *)row + field->off;
 }
 
+const char *rows_hex(uint64_t value, char text[CLI_TEXT])
+{
+	snprintf(text, CLI_TEXT, "%016llx", (unsigned long long)value);
+	return text;
+}
+
 void rows_json(struct json_object *object, const struct field *f,
 	       const void *row)
 {
+	char hex[CLI_TEXT];
+
 	for (; !last(f); f++) {
 		if (!f->key)
 			continue;
@@ -203,6 +213,10 @@ void rows_json(struct json_object *object, const struct field *f,
 			json_object_object_add(object, f->key,
 					       cli_json_mask((uint32_t)u64_of(
 						       f, row)));
+			break;
+		case FIELD_HEX:
+			cli_json_string(object, f->key,
+					u64_of(f, row) ? rows_hex(u64_of(f, row), hex) : "");
 			break;
 		default:
 			cli_json_u64(object, f->key, u64_of(f, row));
@@ -236,6 +250,8 @@ static const char *cell(const struct field *f, const void *row, char *out,
 							    out_bytes);
 	case FIELD_NAME:
 		return rows_name(f->names, (uint32_t)u64_of(f, row));
+	case FIELD_HEX:
+		return u64_of(f, row) ? rows_hex(u64_of(f, row), out) : "-";
 	default:
 		snprintf(out, out_bytes, "%llu",
 			 (unsigned long long)u64_of(f, row));

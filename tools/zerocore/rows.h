@@ -19,6 +19,7 @@ enum field_kind {
 	FIELD_TEXT,	/* char[], at most @bytes of it */
 	FIELD_NAME,	/* uint32_t, an index of @names */
 	FIELD_MASK,	/* uint32_t; JSON only */
+	FIELD_HEX,	/* uint64_t, a text of 16 digits; 0: empty, in a column - */
 };
 
 struct field {
@@ -44,6 +45,9 @@ extern const char *const rows_peer_states[];
 extern const char *const rows_on_slow[];
 
 const char *rows_name(const char *const *names, uint32_t index);
+
+/* 16 digits, as FIELD_HEX is. */
+const char *rows_hex(uint64_t value, char text[CLI_TEXT]);
 
 /* Adds the fields that have a key to @object. */
 void rows_json(struct json_object *object, const struct field *fields,
