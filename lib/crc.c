@@ -48,7 +48,7 @@ static u32 zc_crc_words_any(u32 crc, const u64 *words, u32 nr)
 	return zc_crc_go(crc, (const char *)words, nr * sizeof(*words));
 }
 
-static u32 zc_crc_record_any(u32 still, u64 word, u64 sequence, u64 time, u64 bytes)
+u32 zc_crc_record_any(u32 still, u64 word, u64 sequence, u64 time, u64 bytes)
 {
 	const u64 moving[ZC_CRC_MOVING] = { word, sequence, time, bytes };
 
@@ -80,62 +80,30 @@ static inline ZC_CRC_FAST u32 zc_crc_small(const char *data, u64 bytes)
 	return (u32)crc;
 }
 
-static inline ZC_CRC_FAST u32 zc_crc_record_fast(u32 still, u64 word, u64 sequence,
-						 u64 time, u64 bytes)
+static ZC_CRC_FAST u32 zc_crc_fast(const char *data, u64 bytes)
 {
-	u64 crc = __builtin_ia32_crc32di(still, word);
-
-	crc = __builtin_ia32_crc32di(crc, sequence);
-	crc = __builtin_ia32_crc32di(crc, time);
-	return ~(u32)__builtin_ia32_crc32di(crc, bytes);
-}
-
-static ZC_CRC_FAST u32 zc_crc_record_only(u32 still, u64 word, u64 sequence, u64 time,
-					  u64 bytes)
-{
-	return zc_crc_record_fast(still, word, sequence, time, bytes);
-}
-
-static ZC_CRC_FAST u32 zc_crc_whole_fast(u32 still, u64 word, u64 sequence, u64 time,
-					 u64 bytes, const char *data)
-{
-	u32 crc = zc_crc_record_fast(still, word, sequence, time, bytes);
+	u32 crc;
 
 	if (bytes <= ZC_CRC_SMALL)
-		return crc ^ ~zc_crc_small(data, bytes);
-	return crc ^ ~zc_crc_go(~0U, data, bytes);
+		return ~zc_crc_small(data, bytes);
+	if (zc_unlikely(bytes > ZC_CRC_CHUNK))
+		return ~zc_crc_go(~0U, data, bytes);
+	crc = crc32_iscsi((unsigned char *)data, (int)bytes, ~0U);
+	zc_crc_done();
+	return ~crc;
 }
-
-/* The compiler's own word, set before main(). */
-#define zc_crc_has_fast() zc_likely(__builtin_cpu_supports("sse4.2"))
 #endif
 
 u32 zc_crc(const void *data, u64 bytes)
 {
+#ifdef __x86_64__
+	if (zc_crc_has_fast())
+		return zc_crc_fast(data, bytes);
+#endif
 	return ~zc_crc_go(~0U, data, bytes);
 }
 
 u32 zc_crc_still(const u64 still[ZC_CRC_STILL])
 {
 	return zc_crc_words_any(~0U, still, ZC_CRC_STILL);
-}
-
-u32 zc_crc_record(u32 still, u64 word, u64 sequence, u64 time, u64 bytes)
-{
-#ifdef __x86_64__
-	if (zc_crc_has_fast())
-		return zc_crc_record_only(still, word, sequence, time, bytes);
-#endif
-	return zc_crc_record_any(still, word, sequence, time, bytes);
-}
-
-u32 zc_crc_whole(u32 still, u64 word, u64 sequence, u64 time, u64 bytes,
-		 const char *data)
-{
-#ifdef __x86_64__
-	if (zc_crc_has_fast())
-		return zc_crc_whole_fast(still, word, sequence, time, bytes, data);
-#endif
-	return zc_crc_record_any(still, word, sequence, time, bytes) ^
-	       zc_crc(data, bytes);
 }

@@ -84,14 +84,14 @@ static inline void zc_guard_arm(char *data, u64 size)
 bool zc_guard_commit_other(struct zc_writer *w, struct zc_claim *c, u64 now);
 
 /* The first half of a trailer. */
-static inline u64 zc_trailer_sum(u32 mode, u32 still, u64 word, u64 sequence, u64 time,
-				 u64 bytes, const char *data)
+static inline __attribute__((always_inline)) u64
+zc_trailer_sum(u32 mode, u32 still, u64 word, u64 sequence, u64 time, u64 bytes,
+	       const char *data)
 {
-	u32 crc = mode == ZC_MODE_FULL ?
-			  zc_crc_whole(still, word, sequence, time, bytes, data) :
-			  zc_crc_record(still, word, sequence, time, bytes);
+	/* Before the call, which would have to leave all of it in registers. */
+	u64 sum = zc_crc_record(still, word, sequence, time, bytes) | (u64)mode << 32;
 
-	return crc | (u64)mode << 32;
+	return mode == ZC_MODE_FULL ? sum ^ zc_crc(data, bytes) : sum;
 }
 
 /*
@@ -136,35 +136,39 @@ u32 zc_guard_again(struct zc_reader *r, struct zc_held *h);
 
 /*
  * Is a required message in @h of mode HEADER or FULL, whose payload and trailer lie in the segment, as it was
- * committed?  false also of what zc_guard_held() is to look at.
+ * committed?  false also of what zc_guard_held() is to look at.  The payload last: there is
+ * little to keep over the call.
  */
-static inline bool zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule,
-				 u32 generation)
+static inline __attribute__((always_inline)) bool
+zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule, u32 generation,
+	      u32 mode)
 {
 	const struct zc_block_desc *d = &r->pool->view.descs[granule];
 	const char *trailer = h->place.data + h->place.bytes;
 	const u64 *still = (const u64 *)d + ZC_CRC_MOVING;
-	u64 s = h->sequence, bytes = h->place.bytes, word;
+	u64 s = h->sequence, bytes = h->place.bytes, word, left;
 
 	word = zc_load_relaxed(&d->word);
 	h->word = word;
-	return zc_likely(zc_word_same(word, 0, 0) - zc_word(generation, 1, 0, 0) <
-				 1ULL << ZC_WORD_GENERATION_SHIFT &&
-			 !((zc_load_relaxed(&still[0]) ^ r->guard_stays[0]) |
-			   (zc_load_relaxed(&still[1]) ^ r->guard_stays[1]) |
-			   zc_load_relaxed(&still[2]) | zc_load_relaxed(&still[3])) &&
-			 (u64)zc_word_length(word) << r->granule_shift >=
-				 bytes + sizeof(struct zc_block_trailer) &&
-			 zc_trailer_load(trailer + sizeof(u64)) == ZC_TRAILER_MAGIC &&
-			 zc_trailer_load(trailer) ==
-				 zc_trailer_sum(r->guard, r->guard_still, word,
-						zc_load_relaxed(&d->sequence),
-						zc_load_relaxed(&d->timestamp_ns),
-						bytes, h->place.data) &&
-			 zc_load_relaxed(&d->sequence) == s &&
-			 zc_load_relaxed(&d->bytes) == bytes &&
-			 zc_word_owner(word) == ZC_OWNER_WRITER(r->writer) &&
-			 zc_word_state(word) == ZC_STATE_USING);
+	if (zc_unlikely(zc_word_same(word, 0, 0) - zc_word(generation, 1, 0, 0) >=
+				1ULL << ZC_WORD_GENERATION_SHIFT ||
+			((zc_load_relaxed(&still[0]) ^ r->guard_stays[0]) |
+			 (zc_load_relaxed(&still[1]) ^ r->guard_stays[1]) |
+			 zc_load_relaxed(&still[2]) | zc_load_relaxed(&still[3])) ||
+			(u64)zc_word_length(word) << r->granule_shift <
+				bytes + sizeof(struct zc_block_trailer) ||
+			zc_trailer_load(trailer + sizeof(u64)) != ZC_TRAILER_MAGIC ||
+			zc_load_relaxed(&d->sequence) != s ||
+			zc_load_relaxed(&d->bytes) != bytes ||
+			zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
+			zc_word_state(word) != ZC_STATE_USING))
+		return false;
+	left = zc_trailer_load(trailer) ^ (u64)mode << 32 ^
+	       zc_crc_record(r->guard_still, word, s, zc_load_relaxed(&d->timestamp_ns),
+			     bytes);
+	if (mode == ZC_MODE_FULL)
+		left ^= zc_crc(h->place.data, bytes);
+	return zc_likely(!left);
 }
 
 /* --- anybody ----------------------------------------------------------------- */

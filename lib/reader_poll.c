@@ -460,8 +460,8 @@ zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 						   entry.bytes)))
 			return zc_poll_judge(r, h, entry.generation, out_handle);
 	} else if (guard) {
-		if (zc_unlikely(!zc_guard_fine(r, h, entry.granule,
-					       entry.generation)))
+		if (zc_unlikely(!zc_guard_fine(r, h, entry.granule, entry.generation,
+					       guard)))
 			return zc_poll_judge(r, h, entry.generation, out_handle);
 	}
 	*out_handle = zc_seal(&r->seal, h->place.location);
@@ -479,6 +479,13 @@ static __attribute__((noinline)) zc_result_t
 zc_poll_summed(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 	       uint64_t timeout_ns)
 {
+	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_HEADER);
+}
+
+static __attribute__((noinline)) zc_result_t
+zc_poll_whole(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
+	      uint64_t timeout_ns)
+{
 	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_FULL);
 }
 
@@ -491,7 +498,9 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 	if (zc_unlikely(r->guard != ZC_MODE_OFF)) {
 		if (r->guard == ZC_MODE_MAGIC)
 			return zc_poll_marked(r, hint_size, out_handle, timeout_ns);
-		return zc_poll_summed(r, hint_size, out_handle, timeout_ns);
+		if (r->guard == ZC_MODE_HEADER)
+			return zc_poll_summed(r, hint_size, out_handle, timeout_ns);
+		return zc_poll_whole(r, hint_size, out_handle, timeout_ns);
 	}
 	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_OFF);
 }

@@ -292,24 +292,24 @@ static ZC_SLOW zc_result_t zc_commit_overrun(struct zc_writer *w, struct zc_clai
 		       (unsigned long long)size);
 }
 
-/* With a frame of its own: reads the clock, sets the guard, or has something to say. */
-static __attribute__((noinline)) zc_result_t zc_commit_framed(struct zc_writer *w,
-							      zc_handle_t handle)
+static ZC_SLOW zc_result_t zc_commit_refuse(struct zc_writer *w, zc_handle_t handle)
 {
-	struct zc_claim *c;
-	u64 now;
-
-	if (zc_unlikely(!w))
+	if (!w)
 		return zc_fail(ZC_ERROR_INVALID, "writer is NULL");
-	if (zc_unlikely(!zc_role_usable(w->alive, &w->closed)))
+	if (!zc_role_usable(w->alive, &w->closed))
 		return zc_role_fail(w->pool, w->alive);
-	c = zc_claim_of(w, handle);
-	if (zc_unlikely(!c))
+	if (!zc_claim_of(w, handle))
 		return zc_stale(w, handle);
-	if (zc_unlikely(c->place.in_io))
-		return zc_fail(ZC_ERROR_BUSY,
-			       "the block is still in I/O: call zc_writer_io_end() first");
-	now = w->timestamps ? zc_timestamp() : 0;
+	return zc_fail(ZC_ERROR_BUSY,
+		       "the block is still in I/O: call zc_writer_io_end() first");
+}
+
+/* With a frame of its own: reads the clock, sets the guard. */
+static __attribute__((noinline)) zc_result_t zc_commit_framed(struct zc_writer *w,
+							      struct zc_claim *c)
+{
+	u64 now = w->timestamps ? zc_timestamp() : 0;
+
 	if (w->guarded && zc_unlikely(!zc_guard_commit(w, c, now, w->guard)))
 		return zc_commit_overrun(w, c);
 	return zc_commit(w, c, now);
@@ -329,13 +329,12 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	struct zc_claim *c;
 
 	if (zc_unlikely(!w || !zc_role_usable(w->alive, &w->closed)))
-		return zc_commit_framed(w, handle);
+		return zc_commit_refuse(w, handle);
 	c = zc_claim_of(w, handle);
-	if (zc_unlikely(!c || c->place.in_io || w->framed)) {
-		if (c && !c->place.in_io && w->marked)
-			return zc_commit_marked(w, c);
-		return zc_commit_framed(w, handle);
-	}
+	if (zc_unlikely(!c || c->place.in_io))
+		return zc_commit_refuse(w, handle);
+	if (w->framed)
+		return w->marked ? zc_commit_marked(w, c) : zc_commit_framed(w, c);
 	return zc_commit(w, c, 0);
 }
 
