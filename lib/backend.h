@@ -48,6 +48,9 @@ struct zc_backend_ops {
 	zc_result_t (*grow)(struct zc_pool *pool);
 	zc_result_t (*shrink)(struct zc_pool *pool, u32 segment);
 	zc_result_t (*map_more)(struct zc_pool *pool);
+	/* A descriptor of the file behind a segment's data, or -errno; NULL: no memory
+	 * goes under a mapping so that who touches it is hurt. */
+	int (*data_open)(const struct zc_pool *pool, u32 segment);
 
 	/* As a process; control and data are mapped after join. */
 	zc_result_t (*join)(struct zc_pool *pool);

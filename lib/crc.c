@@ -107,3 +107,8 @@ u32 zc_crc_still(const u64 still[ZC_CRC_STILL])
 {
 	return zc_crc_words_any(~0U, still, ZC_CRC_STILL);
 }
+
+u32 zc_crc_more(u32 crc, const void *data, u64 bytes)
+{
+	return ~zc_crc_go(~crc, data, bytes);
+}

@@ -14,6 +14,9 @@
 /* Of that many bytes, as others compute it. */
 u32 zc_crc(const void *data, u64 bytes);
 
+/* Of what comes behind that of which it is @crc; 0: of nothing. */
+u32 zc_crc_more(u32 crc, const void *data, u64 bytes);
+
 /* Of a record, its second half first: that is the same for message after message. */
 u32 zc_crc_still(const u64 still[ZC_CRC_STILL]);
 u32 zc_crc_record_any(u32 still, u64 word, u64 sequence, u64 time, u64 bytes);

@@ -56,7 +56,7 @@ struct zc_record {
 	u64 bytes;
 	u64 still[ZC_CRC_STILL];	/* writer, bytes of tags; flags, parts; place; type */
 	const char *data;
-	const char *tags;
+	u64 tags_off;
 	u64 tags_bytes;
 };
 
@@ -83,7 +83,7 @@ static bool zc_tags_place(struct zc_record *r, u64 room)
 	if (off < r->bytes + sizeof(struct zc_block_trailer) || off > room ||
 	    nr > room - off)
 		return false;
-	r->tags = r->data + off;
+	r->tags_off = off;
 	r->tags_bytes = nr;
 	return true;
 }
@@ -95,30 +95,84 @@ static u64 zc_trailer_of(const struct zc_record *r, u32 mode)
 				 r->time, r->bytes, r->data);
 
 	if (mode == ZC_MODE_FULL && r->tags_bytes)
-		sum ^= zc_crc(r->tags, r->tags_bytes);
+		sum ^= zc_crc(r->data + r->tags_off, r->tags_bytes);
 	return sum;
 }
 
-/* Also where somebody may just be writing: see zc_guard_look_at(). */
+/* Of @nr bytes at @off of a block, piece by piece; where that fails the peek knows. */
+static u32 zc_guarded_crc(const struct zc_guarded *g, u64 off, u64 nr)
+{
+	u32 crc = 0;
+
+	while (nr) {
+		u64 one = nr < ZC_PEEK_BYTES ? nr : ZC_PEEK_BYTES;
+		const char *at = zc_peek_at(g->peek, g->off + off, one, one);
+
+		if (!at)
+			break;
+		crc = zc_crc_more(crc, at, one);
+		off += one;
+		nr -= one;
+	}
+	return crc;
+}
+
+/* As zc_trailer_of(). */
+static u64 zc_trailer_peeked(const struct zc_guarded *g, const struct zc_record *r)
+{
+	u64 sum = zc_crc_record(zc_crc_still(r->still), r->word, r->sequence, r->time,
+				r->bytes) |
+		  (u64)g->mode << 32;
+
+	if (g->mode != ZC_MODE_FULL)
+		return sum;
+	sum ^= zc_guarded_crc(g, 0, r->bytes);
+	return sum ^ zc_guarded_crc(g, r->tags_off, r->tags_bytes);
+}
+
+/* Both halves of the trailer. */
+static bool zc_guarded_trailer(const struct zc_guarded *g, u64 half[2])
+{
+	const u64 bytes = sizeof(struct zc_block_trailer);
+	const char *at;
+
+	if (g->peek) {
+		/* What is small is copied once, and all of it. */
+		if (g->mode == ZC_MODE_FULL && g->bytes + bytes <= ZC_PEEK_BYTES)
+			zc_peek_at(g->peek, g->off, g->bytes + bytes, g->room);
+		at = zc_peek_at(g->peek, g->off + g->bytes, bytes, bytes);
+	} else {
+		at = g->data + g->bytes;
+	}
+	if (!at)
+		return false;
+	half[0] = zc_trailer_load(at);
+	half[1] = zc_trailer_load(at + sizeof(u64));
+	return true;
+}
+
+/* Also where somebody may just be writing: see zc_guard_peek(). */
 __attribute__((no_sanitize("thread"))) u32 zc_guard_fault(const struct zc_guarded *g)
 {
 	struct zc_record r = { .word = g->word, .data = g->data };
-	const char *trailer;
+	u64 half[2];
 
 	if (g->bytes > g->room ||
 	    g->room - g->bytes < sizeof(struct zc_block_trailer))
 		return ZC_FAULT_RECORD;
-	trailer = g->data + g->bytes;
+	if (!zc_guarded_trailer(g, half))
+		return ZC_FAULT_NONE;
 	if (g->mode == ZC_MODE_MAGIC)
-		return zc_trailer_marked(trailer, g->sequence, g->bytes) ?
+		return half[0] == zc_trailer_mark(g->sequence, g->bytes) &&
+				       half[1] == ZC_TRAILER_MAGIC ?
 			       ZC_FAULT_NONE : ZC_FAULT_TRAILER;
 	zc_record_load(&r, g->desc);
 	if (r.sequence != g->sequence || r.bytes != g->bytes ||
 	    !zc_tags_place(&r, g->room))
 		return ZC_FAULT_RECORD;
-	if (zc_trailer_load(trailer + sizeof(u64)) != ZC_TRAILER_MAGIC)
+	if (half[1] != ZC_TRAILER_MAGIC)
 		return ZC_FAULT_TRAILER;
-	if (zc_trailer_load(trailer) != zc_trailer_of(&r, g->mode))
+	if (half[0] != (g->peek ? zc_trailer_peeked(g, &r) : zc_trailer_of(&r, g->mode)))
 		return ZC_FAULT_CHECKSUM;
 	return ZC_FAULT_NONE;
 }
@@ -270,9 +324,10 @@ u32 zc_guard_again(struct zc_reader *r, struct zc_held *h)
 
 /* --- anybody -------------------------------------------------------------------------- */
 
-u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mode)
+u32 zc_guard_peek(struct zc_peek *peek, u32 granule, u64 word, u32 *mode)
 {
-	const struct zc_view *v = &pool->view;
+	const struct zc_view *v = &peek->pool->view;
+	u32 segment = granule >> v->segment_shift;
 	u32 w = zc_word_owner(word) - ZC_OWNER_WRITER(0), own, fault;
 	const struct zc_block_desc *d = &v->descs[granule];
 	const struct zc_writer_area *a;
@@ -281,12 +336,13 @@ u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mod
 	*mode = ZC_MODE_OFF;
 	if (zc_word_state(word) != ZC_STATE_USING || w >= ZC_MAX_WRITERS ||
 	    !zc_run_sane(v, granule, word) ||
-	    granule >> v->segment_shift >= zc_load_acquire(&v->segments_mapped))
+	    segment >= zc_load_acquire(&v->segments_mapped))
 		return ZC_FAULT_NONE;
 	a = zc_writer_area(v, w);
 	g = (struct zc_guarded){
 		.desc = d,
-		.data = pool->data + ((u64)granule << v->granule_shift),
+		.peek = peek,
+		.off = (u64)(granule & (v->segment_granules - 1)) << v->granule_shift,
 		.word = word,
 		.sequence = zc_load_relaxed(&d->sequence),
 		.bytes = zc_load_relaxed(&d->bytes),
@@ -296,7 +352,7 @@ u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mod
 	own = zc_load_acquire(&a->guard);
 	g.mode = zc_guard_mode(d, g.sequence, own <= ZC_MODE_FULL ? own : ZC_MODE_FULL,
 			       zc_load_relaxed(&a->guard_since));
-	if (g.mode == ZC_MODE_OFF)
+	if (g.mode == ZC_MODE_OFF || !zc_peek_block(peek, segment))
 		return ZC_FAULT_NONE;
 	fault = g.mode == ~0U ? ZC_FAULT_RECORD : zc_guard_fault(&g);
 	ZC_KILLPOINT(guard_looked);
@@ -306,9 +362,18 @@ u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mod
 	 * reclaim: CLEAN before whatever comes after.
 	 */
 	zc_fence_full();
-	if (zc_load_relaxed(&d->word) != word)
+	if (zc_load_relaxed(&d->word) != word || peek->failed)
 		return ZC_FAULT_NONE;
 	*mode = g.mode == ~0U ? own : g.mode;
+	return fault;
+}
+
+u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mode)
+{
+	struct zc_peek peek = zc_peek_begin(pool);
+	u32 fault = zc_guard_peek(&peek, granule, word, mode);
+
+	zc_peek_end(&peek);
 	return fault;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "crc.h"
+#include "peek.h"
 #include "role.h"
 
 struct zc_handlers;
@@ -21,7 +22,9 @@ struct zc_handlers;
 /* A block, as whoever verifies it knows it; what its record says is loaded once. */
 struct zc_guarded {
 	const struct zc_block_desc *desc;
-	const char *data;
+	const char *data;	/* NULL: by @peek, at @off */
+	struct zc_peek *peek;
+	u64 off;
 	u64 word;		/* USING, as it was committed */
 	u64 sequence;
 	u64 bytes;		/* of payload, in the memory that is mapped */
@@ -175,8 +178,10 @@ zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule, u32 generatio
 
 /*
  * A block that looked committed, with @word: ZC_FAULT_NONE also where it is not any
- * more, or is not guarded; *@mode: enum zc_guard_mode, 0 then.
+ * more, is not guarded or cannot be read; *@mode: enum zc_guard_mode, 0 then.
  */
+u32 zc_guard_peek(struct zc_peek *peek, u32 granule, u64 word, u32 *mode);
+/* The same of one block. */
 u32 zc_guard_look_at(const struct zc_pool *pool, u32 granule, u64 word, u32 *mode);
 
 /* Log, hook and event; @whose: handlers of the role or cleaner that found it. */

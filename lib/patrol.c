@@ -28,19 +28,19 @@ static bool zc_patrol_told(struct zc_patrol *p, u32 granule, u32 generation)
 
 /* Returns the bytes that were looked at. */
 static u64 zc_patrol_one(struct zc_pool *pool, struct zc_handlers *whose,
-			 struct zc_patrol *p, u32 granule, u64 word)
+			 struct zc_patrol *p, struct zc_peek *peek, u32 granule, u64 word)
 {
 	const struct zc_view *v = &pool->view;
 	const struct zc_block_desc *d = &v->descs[granule];
 	u64 sequence = zc_load_relaxed(&d->sequence);
 	u32 segment = granule >> v->segment_shift, mode, fault;
 
-	/* Its memory may be going. */
+	/* Its memory may be going: no use.  It may also go from here on: see peek.h. */
 	if ((zc_load_relaxed(&v->hints->draining) & ZC_DRAINING_SEGMENT) == segment + 1 ||
 	    zc_load_relaxed(&v->hints->removing) == segment + 1 ||
 	    zc_pool_meet(pool, granule) != ZC_OK)
 		return 0;
-	fault = zc_guard_look_at(pool, granule, word, &mode);
+	fault = zc_guard_peek(peek, granule, word, &mode);
 	if (mode == ZC_MODE_OFF)
 		return 0;
 	p->verified++;
@@ -56,6 +56,7 @@ static u64 zc_patrol_one(struct zc_pool *pool, struct zc_handlers *whose,
 void zc_patrol_slice(struct zc_pool *pool, struct zc_handlers *whose,
 		     struct zc_patrol *p)
 {
+	struct zc_peek peek = zc_peek_begin(pool);
 	u32 runs, granule;
 	u64 bytes = 0, word;
 
@@ -65,9 +66,10 @@ void zc_patrol_slice(struct zc_pool *pool, struct zc_handlers *whose,
 		if (!zc_walk_step(&pool->view, &p->walk, &granule, &word)) {
 			p->walk = (struct zc_walk){ 0 };
 			p->rounds++;
-			return;
+			break;
 		}
 		if (zc_word_state(word) == ZC_STATE_USING)
-			bytes += zc_patrol_one(pool, whose, p, granule, word);
+			bytes += zc_patrol_one(pool, whose, p, &peek, granule, word);
 	}
+	zc_peek_end(&peek);
 }

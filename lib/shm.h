@@ -96,7 +96,9 @@ void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n);
 zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n);
 zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n);
 /* Where the data files are, checked. */
-zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
+zc_result_t zc_shm_data_dir(const struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
+/* The data file of a segment, to read; -errno. */
+int zc_shm_data_open(const struct zc_pool *pool, u32 segment);
 /* All data files of that id that belong to @owner. */
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
 

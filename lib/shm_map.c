@@ -384,7 +384,7 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 	return ZC_OK;
 }
 
-zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES])
+zc_result_t zc_shm_data_dir(const struct zc_pool *pool, char dir[ZC_PATH_BYTES])
 {
 	struct zc_pool_header *h = pool->view.header;
 	u32 i;
@@ -397,6 +397,18 @@ zc_result_t zc_shm_data_dir(struct zc_pool *pool, char dir[ZC_PATH_BYTES])
 			       "pool %s does not say where its data is: remove it and "
 			       "create it anew", pool->name);
 	return ZC_OK;
+}
+
+int zc_shm_data_open(const struct zc_pool *pool, u32 segment)
+{
+	char dir[ZC_PATH_BYTES], path[ZC_SHM_PATH];
+	int fd;
+
+	if (zc_shm_data_dir(pool, dir) != ZC_OK ||
+	    !zc_shm_data_path(path, dir, pool->creation_id, segment))
+		return -EINVAL;
+	fd = open(path, O_RDONLY | ZC_SHM_OPEN);
+	return fd < 0 ? -errno : fd;
 }
 
 zc_result_t zc_shm_data_map_more(struct zc_pool *pool)

@@ -388,6 +388,7 @@ const struct zc_backend_ops zc_shm_backend = {
 	.grow = zc_shm_grow,
 	.shrink = zc_shm_shrink,
 	.map_more = zc_shm_data_map_more,
+	.data_open = zc_shm_data_open,
 	.join = zc_member_join,
 	.leave = zc_shm_leave,
 	.writer_join = zc_shm_writer_join,

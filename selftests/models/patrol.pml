@@ -2,7 +2,7 @@
 /*
  * patrol.pml - whoever verifies a block that he does not hold raises no false alarm
  *
- * Stands for: zc_guard_look_at() in lib/guard.c, beside commit, reclaim and reuse.
+ * Stands for: zc_guard_peek() in lib/guard.c, beside commit, reclaim and reuse.
  *
  * A writer fills a block, sets its trailer, commits it, takes it back, fills it again.
  * A cleaner loads the word, then record, payload and trailer in any order, then the word

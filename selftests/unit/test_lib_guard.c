@@ -3,9 +3,13 @@
  * test_lib_guard.c - checksums, type tags, and records that somebody forged.
  */
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "backend.h"
 #include "guard.h"
 #include "lib.h"
+#include "shm.h"
 
 #define SMALL (64 << 10)
 
@@ -270,4 +274,107 @@ Test(lib_guard, blocks_that_are_taken_back_raise_no_alarm)
 	must_eq(mode, ZC_MODE_OFF);
 	must_eq(poll(), ZC_ERROR_CORRUPT_BLOCK);
 	finish();
+}
+
+/* --- memory that goes ------------------------------------------------------------------- */
+
+#define SEGMENT (1ULL << 20)
+
+static void data_path(const struct zc_pool *pool, u32 segment, char path[ZC_SHM_PATH],
+		      struct stat *st)
+{
+	char dir[ZC_PATH_BYTES];
+
+	must_zc(zc_shm_data_dir(pool, dir));
+	must(zc_shm_data_path(path, dir, pool->creation_id, segment));
+	must(!stat(path, st));
+}
+
+/*
+ * Who loaded a word, and then lost the race against somebody who removed the segment:
+ * no alarm, no memory that comes back, and no signal where none is left (a file that
+ * ends before is the same to who touches it).
+ */
+Test(lib_guard, memory_that_went_is_left_alone)
+{
+	static const u64 sizes[] = { 40, 5000, 100000 };
+	zc_pool_options_t o = ZC_POOL_OPTIONS_INIT;
+	zc_writer_options_t wo = ZC_WRITER_OPTIONS_INIT;
+	char path[ZC_SHM_PATH];
+	struct zc_pool *pool;
+	struct zc_peek peek;
+	zc_handle_t handle, many[512];
+	struct lib l;
+	struct stat st;
+	zc_writer_t *w;
+	zc_reader_t *r;
+	u32 granule[3], mode, s, nr = 0;
+	u64 word[3];
+
+	lib_open(&l, SMALL);
+	o.bytes = 2 * SEGMENT;
+	o.segment_bytes = SEGMENT;
+	o.max_bytes = 4 * SEGMENT;
+	o.huge = ZC_HUGE_NEVER;
+	must_zc(zc_pool_create("peeked", &o, &pool));
+	wo.service = SERVICE;
+	wo.guard = ZC_GUARD_FULL;
+	must_zc(zc_writer_register(pool, &wo, &w));
+	peek = zc_peek_begin(pool);
+	r = lib_plain_reader(&(struct lib){ .pool = pool });
+	for (u32 i = 0; i < 3; i++) {
+		char *data;
+
+		must_zc(zc_writer_acquire_block(w, sizes[i], &handle, 0));
+		data = zc_writer_block_data(w, handle, NULL);
+		memset(data, 0x77, sizes[i]);
+		granule[i] = (u32)((u64)(data - pool->data) >> pool->view.granule_shift);
+		must_zc(zc_writer_commit_block(w, handle));
+		word[i] = zc_desc(&pool->view, granule[i])->word;
+		must_eq(zc_guard_peek(&peek, granule[i], word[i], &mode), ZC_FAULT_NONE);
+		must_eq(mode, ZC_MODE_FULL);
+		data[sizes[i] - 1] ^= 1;
+		must_eq(zc_guard_peek(&peek, granule[i], word[i], &mode), ZC_FAULT_CHECKSUM);
+		data[sizes[i] - 1] ^= 1;
+		must_zc(zc_reader_poll_block(r, 0, &handle, 0));
+		must_zc(zc_reader_release_block(r, handle));
+	}
+	zc_peek_end(&peek);
+	/* Takes back what was read. */
+	while (zc_writer_acquire_block(w, sizes[1], &many[nr], 0) == ZC_OK)
+		must(++nr < 512);
+	while (nr)
+		must_zc(zc_writer_cancel_block(w, many[--nr]));
+	zc_reader_unregister(r);
+	zc_writer_unregister(w);
+	s = granule[0] >> pool->view.segment_shift;
+	must_zc(pool->backend->shrink(pool, s));
+	for (u32 i = 0; i < 3; i++) {
+		must_eq(granule[i] >> pool->view.segment_shift, s);
+		must_eq(zc_guard_look_at(pool, granule[i], word[i], &mode), ZC_FAULT_NONE);
+		must_eq(mode, ZC_MODE_OFF);
+	}
+	/* And if the word were the same: what is zeros is no memory. */
+	zc_writer_area(&pool->view, 0)->guard = ZC_MODE_FULL;
+	zc_writer_area(&pool->view, 0)->guard_since = 1;
+	for (u32 i = 0; i < 3; i++) {
+		word[i] = zc_word_same(word[i] + (1ULL << 40), ZC_OWNER_WRITER(0),
+				       ZC_STATE_USING);
+		*zc_desc(&pool->view, granule[i]) = (struct zc_block_desc){
+			.word = word[i], .sequence = i + 1, .bytes = sizes[i],
+			.flags = zc_guard_code(ZC_MODE_FULL),
+		};
+		must_eq(zc_guard_look_at(pool, granule[i], word[i], &mode),
+			ZC_FAULT_TRAILER);
+	}
+	data_path(pool, s, path, &st);
+	must_eq(st.st_blocks, 0);
+	must(!truncate(path, 0));
+	for (u32 i = 0; i < 3; i++) {
+		must_eq(zc_guard_look_at(pool, granule[i], word[i], &mode), ZC_FAULT_NONE);
+		must_eq(mode, ZC_MODE_OFF);
+	}
+	zc_pool_close(pool);
+	must_zc(zc_pool_remove("peeked"));
+	lib_close(&l);
 }
