@@ -12,6 +12,7 @@
 #   build/kill/    -DZC_KILLPOINTS: stops and dies at named steps
 #   build/fuzz/    libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer
 #   build/cov/     clang's source-based coverage, with the kill points
+#   build/arm64/   for arm64, by gcc's cross compiler; -DZC_PLAIN: no Criterion
 #
 # Sources are found by wildcard: adding a file is dropping it in its folder.
 
@@ -23,6 +24,9 @@ AR := ar
 endif
 ALT_CC := $(if $(findstring clang,$(notdir $(CC))),gcc,clang)
 SAN_CC := clang
+# Libraries, and what pkg-config says of them, are those of selftests/arm64/root.sh.
+ARM64_ROOT := $(CURDIR)/build/arm64/root
+ARM64_CC := aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)
 PKG_CONFIG ?= pkg-config
 
 PREFIX ?= /usr/local
@@ -299,6 +303,11 @@ $(eval $(call variant,build/tsan,$(SAN_CC),$(TSAN)))
 $(eval $(call variant,build/kill,$(CC),-DZC_KILLPOINTS,$(CORE)))
 $(eval $(call variant,build/fuzz,$(SAN_CC),$(FUZZER)))
 $(eval $(call variant,build/cov,$(SAN_CC),$(COVERAGE)))
+$(eval $(call variant,build/arm64,$(ARM64_CC),-DZC_PLAIN,$(CORE)))
+build/arm64/%: PKG_CONFIG = PKG_CONFIG_SYSROOT_DIR=$(ARM64_ROOT) \
+	PKG_CONFIG_LIBDIR=$(ARM64_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+build/arm64/%: unit_cflags =
+build/arm64/%: unit_libs =
 
 libs_of = $(if $(LIB_SRC),$1/lib/libzerocore.a $1/lib/libzerocore.so)
 
@@ -309,6 +318,7 @@ export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
 .PHONY: alt asan tsan kill coverage cov fuzz fuzzers soak tests bench deps-build deps-demo deps-check
+.PHONY: arm64 check-arm64
 .PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -410,6 +420,10 @@ coverage: cov
 	@tools/deps.sh coverage
 	@CHECK_JOBS=$(CHECK_JOBS) selftests/coverage/check.sh
 
+## arm64        library, command and tests for arm64, below build/arm64/
+arm64: $(call libs_of,build/arm64) $(build/arm64_command) $(build/arm64_unit) \
+	$(build/arm64_conf) $(build/arm64_soak) build/arm64/tests/litmus
+
 fuzzers: $(build/fuzz_fuzz)
 
 # Not exported by shells that have a variable of that name.
@@ -422,7 +436,8 @@ fuzz: fuzzers
 # what has that word in its name.
 RUN := selftests/run.sh
 CHECK_JOBS ?= 2
-SHELL_TESTS := $(filter-out $(RUN),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
+SHELL_LONG := selftests/arm64.sh
+SHELL_TESTS := $(filter-out $(RUN) $(SHELL_LONG),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
 # Criterion reports at its end only: a test that hangs must not take that away.
 UNIT_ARGS := --tap=- --timeout 120
 # The longest first.
@@ -442,7 +457,11 @@ check: all tests alt asan tsan kill fuzzers | deps-check
 check-long: all tests alt asan tsan kill cov fuzzers | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
 		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py selftests/coverage/check.sh \
-		$(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
+		$(SHELL_LONG) $(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
+
+## check-arm64  build for arm64, and run the tests under qemu-user (part of check-long)
+check-arm64: all
+	@$(RUN) -t 7200 selftests/arm64.sh
 
 # Threads where ThreadSanitizer is to see each other's; processes are what else dies.
 SOAK_PARTS = $(or $(PARTS),$(if $(filter tsan,$(VARIANT)),threads,processes))
@@ -463,9 +482,15 @@ deps-demo: | deps-build
 deps-check: | deps-build
 	@tools/deps.sh check
 
+build/arm64/root/complete: selftests/arm64/root.sh
+	@tools/deps.sh arm64
+	$(call say,APT,$(@D))
+	$(Q)selftests/arm64/root.sh $(@D)
+
 # The other compilers come with the tests' packages.
 $(build/alt_all_o) $(build/asan_all_o) $(build/tsan_all_o) $(build/fuzz_all_o) \
 	$(build/cov_all_o): | deps-check
+$(build/arm64_all_o) build/arm64/tests/litmus: | build/arm64/root/complete
 
 # The .pc file says ${prefix} where it can: the tree may be moved as a whole.
 below_prefix = $(patsubst $(PREFIX)/%,$${prefix}/%,$1)

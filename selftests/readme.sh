@@ -146,7 +146,7 @@ targets()
 	local page target
 
 	for page in "${pages[@]}"; do
-		grep -oE '(`|^    )make [a-z-]+' "$page" | sed 's/.*make //' | sort -u |
+		grep -oE '(`|^    )make [a-z0-9-]+' "$page" | sed 's/.*make //' | sort -u |
 		while IFS= read -r target; do
 			grep -qE "^$target:" Makefile || echo "$page names make $target"
 		done

@@ -4,7 +4,7 @@
 # deps.sh - see to it that the packages that a target needs are there
 #
 # Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, coverage,
-#                          module, vm, plots
+#                          arm64, module, vm, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -39,6 +39,10 @@ for set in "$@"; do
 	coverage)
 		want="$want clang libclang-rt-dev llvm python3"
 		;;
+	arm64)
+		# root.sh unpacks the libraries.
+		want="$want gcc-aarch64-linux-gnu qemu-user-static pkg-config"
+		;;
 	module)
 		# Of the headers of a kernel, only the tools that they call.
 		want="$want gcc libc6-dev libelf-dev libssl-dev pahole kmod sparse"
@@ -52,7 +56,7 @@ for set in "$@"; do
 		want="$want gnuplot-nox"
 		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, module, vm, plots" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, arm64, module, vm, plots" >&2
 		exit 2
 		;;
 	esac

@@ -104,6 +104,12 @@ static const struct litmus with_membarrier[] = {
 	  { cheap_side, dear_side_weak }, neither_saw },
 };
 
+#ifdef __x86_64__
+#define IS_X86 true
+#else
+#define IS_X86 false
+#endif
+
 /* Those that x86 fails without their barriers: a store, then a load. */
 static const char *const shown_by_x86[] = {
 	"f1_hold_against_floor", "w1_head_against_ticket", "n3_sleeper_against_sender",
@@ -229,13 +235,13 @@ static void point(bool ok, const char *name, const char *suffix)
 
 static bool is_shown(const char *name)
 {
-#ifdef __x86_64__
 	size_t i;
 
+	if (!IS_X86)
+		return false;
 	for (i = 0; i < sizeof(shown_by_x86) / sizeof(*shown_by_x86); i++)
 		if (!strcmp(name, shown_by_x86[i]))
 			return true;
-#endif
 	return false;
 }
 

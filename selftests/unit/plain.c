@@ -2,12 +2,12 @@
 /*
  * plain.c - runs the tests without Criterion, each in a process of its own.
  *
- * For ThreadSanitizer only, which counts here where threads are; what steps
- * through functions is skipped.  Arguments: parts of the names to run.
+ * Where Criterion cannot: see unit.h.  What steps through functions is skipped
+ * there.  Arguments: parts of the names to run.
  */
 #include "unit.h"
 
-#ifdef ZC_TSAN
+#ifdef ZC_PLAIN
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -29,7 +29,7 @@ _Noreturn void unit_fail(const char *file, int line, const char *fmt, ...)
 		dprintf(unit_fail_fd, "%s:%d: %s", file, line, text);
 		_exit(1);
 	}
-#ifndef ZC_TSAN
+#ifndef ZC_PLAIN
 	cr_assert_fail("%s:%d: %s", file, line, text);
 #else
 	printf("# %s:%d: %s\n", file, line, text);
@@ -40,7 +40,7 @@ _Noreturn void unit_fail(const char *file, int line, const char *fmt, ...)
 
 _Noreturn void unit_skip(const char *why)
 {
-#ifndef ZC_TSAN
+#ifndef ZC_PLAIN
 	cr_skip_test("%s", why);
 #else
 	(void)why;

@@ -50,7 +50,11 @@ static uint64_t add_up(uint64_t n)
 	uint64_t x = n;
 
 	for (uint64_t i = 0; i < n; i += 16)
+#if defined(__aarch64__)
+		__asm__ volatile(".rept 16\n\tadd %0, %0, %1\n\t.endr" : "+r"(x) : "r"(i));
+#else
 		__asm__ volatile(".rept 16\n\tadd %1, %0\n\t.endr" : "+r"(x) : "r"(i));
+#endif
 	return x;
 }
 
