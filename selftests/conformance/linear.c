@@ -156,6 +156,8 @@ static bool find_lives(struct lin_check *c)
 			if (op->result != ZC_OK)
 				return lin_breaks_at(c, LIN_RESULT, l, i, "register");
 			c->life = realloc(c->life, (c->lives + 1) * sizeof(*life));
+			if (!c->life)
+				abort();
 			life = &c->life[c->lives++];
 			*life = (struct lin_life){ .log = l, .first = i, .from = op->ret,
 					       .next = op->sequence };

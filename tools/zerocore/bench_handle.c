@@ -147,10 +147,11 @@ static double middle(double *values, uint64_t nr)
 static void measure(struct handles *h, uint64_t reps, struct figure figure[WHATS])
 {
 	double *cycles = calloc(reps * WHATS * 2, sizeof(*cycles));
-	double *ns = cycles + reps * WHATS;
+	double *ns;
 
 	if (!cycles)
 		abort();
+	ns = cycles + reps * WHATS;
 	for (uint64_t rep = 0; rep < reps; rep++) {
 		for (unsigned int what = 0; what < WHATS; what++) {
 			uint64_t begun = bench_ticks(), counted, cycle, taken;

@@ -399,7 +399,7 @@ int bench_recovery(const struct bench_options *o)
 	if (samples.kill_to_dead == NULL || samples.dead_to_free == NULL ||
 	    samples.kill_to_free == NULL) {
 		fprintf(stderr, "zerocore: no memory for so many kills\n");
-		return 1;
+		goto out;
 	}
 	fflush(NULL);
 	/* A second for each kill is ten times what it takes. */
@@ -417,6 +417,7 @@ int bench_recovery(const struct bench_options *o)
 	bench_normal();
 	bench_guard_end();
 	bench_pools_remove();
+out:
 	free(samples.kill_to_dead);
 	free(samples.dead_to_free);
 	free(samples.kill_to_free);

@@ -63,7 +63,8 @@ static unsigned int parse_fields(struct argp_state *state, const char *list)
 		if (i == sizeof(fields) / sizeof(fields[0]))
 			argp_error(state, "--print: `%.*s' is none of sequence, size, age, name, hex, text, value, none",
 				   (int)length, list);
-		found |= fields[i].field;
+		else
+			found |= fields[i].field;
 		if (!list[length])
 			return found;
 	}
