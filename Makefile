@@ -318,7 +318,7 @@ export CC CPPFLAGS CFLAGS LDFLAGS
 
 .PHONY: all demo check check-long install uninstall clean help fmt-check
 .PHONY: alt asan tsan kill coverage cov fuzz fuzzers soak tests bench deps-build deps-demo deps-check
-.PHONY: arm64 check-arm64
+.PHONY: arm64 check-arm64 static
 .PHONY: plots module insmod rmmod install-module uninstall-module vm demo-kernel
 
 ## all          the command, the library and the examples, below build/ (the default)
@@ -436,7 +436,7 @@ fuzz: fuzzers
 # what has that word in its name.
 RUN := selftests/run.sh
 CHECK_JOBS ?= 2
-SHELL_LONG := selftests/arm64.sh
+SHELL_LONG := selftests/arm64.sh selftests/static.sh
 SHELL_TESTS := $(filter-out $(RUN) $(SHELL_LONG),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
 # Criterion reports at its end only: a test that hangs must not take that away.
 UNIT_ARGS := --tap=- --timeout 120
@@ -458,6 +458,10 @@ check-long: all tests alt asan tsan kill cov fuzzers | deps-check
 	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
 		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py selftests/coverage/check.sh \
 		$(SHELL_LONG) $(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
+
+## static       clang-tidy, cppcheck, gcc -fanalyzer, coccinelle (part of check-long)
+static:
+	@$(RUN) -t 7200 selftests/static.sh
 
 ## check-arm64  build for arm64, and run the tests under qemu-user (part of check-long)
 check-arm64: all

@@ -95,6 +95,10 @@ struct zc_pool {
 /* Sets this thread's sentence and returns @result: `return zc_fail(...)`. */
 zc_result_t zc_fail(zc_result_t result, const char *fmt, ...)
 	ZC_PRINTF(2, 3);
+#ifdef ZC_ANALYZED
+/* Static analysis sees one file at a time: what failed is not ZC_OK. */
+#define zc_fail(result, ...) (zc_fail(result, __VA_ARGS__), (result))
+#endif
 /* The same for a failed system call: adds strerror(errno), maps EACCES, EPERM
  * to PERMISSION, ENOMEM and ENOSPC to NO_MEMORY, ENOENT to NOT_FOUND, the rest
  * to SYSTEM. */

@@ -70,7 +70,7 @@ static zc_result_t zc_fail_text(zc_result_t result, const char *text)
 	return result;
 }
 
-zc_result_t zc_fail(zc_result_t result, const char *fmt, ...)
+zc_result_t (zc_fail)(zc_result_t result, const char *fmt, ...)
 {
 	/* Not into the sentence itself: it may be one of the arguments. */
 	char text[ZC_SENTENCE_BYTES];

@@ -4,7 +4,7 @@
 # deps.sh - see to it that the packages that a target needs are there
 #
 # Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, coverage,
-#                          arm64, module, vm, plots
+#                          arm64, static, module, vm, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -43,6 +43,9 @@ for set in "$@"; do
 		# root.sh unpacks the libraries.
 		want="$want gcc-aarch64-linux-gnu qemu-user-static pkg-config"
 		;;
+	static)
+		want="$want clang-tidy cppcheck coccinelle python3"
+		;;
 	module)
 		# Of the headers of a kernel, only the tools that they call.
 		want="$want gcc libc6-dev libelf-dev libssl-dev pahole kmod sparse"
@@ -56,7 +59,7 @@ for set in "$@"; do
 		want="$want gnuplot-nox"
 		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, arm64, module, vm, plots" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, arm64, static, module, vm, plots" >&2
 		exit 2
 		;;
 	esac
