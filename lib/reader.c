@@ -112,6 +112,7 @@ static void zc_reader_begin(struct zc_reader *r, const zc_reader_options_t *o,
 	/* [R1] active before head; pairs with [R1] in zc_snapshot_take(). */
 	zc_fence_full();
 	head = zc_load_acquire(&r->writer_area->head);
+	ZC_KILLPOINT(reader_headed);
 	if (!head)
 		head = 1;
 	begin = head;

@@ -47,6 +47,7 @@ static void zc_count_lost(struct zc_reader *r, u64 nr)
  */
 static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 {
+	const struct zc_writer_slot *slot = &r->pool->view.writer_slots[r->writer];
 	u64 floor = zc_load_acquire(&r->floor->floor);
 	u64 to = r->cursor + 1;
 
@@ -55,6 +56,17 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 			       "this reader was cut off: it was more than the topic's lag limit behind, or takes another type than its new writer's: release what it holds, unregister, register anew");
 	if (r->cursor < floor) {
 		to = floor;
+		/*
+		 * A topic that disconnects passes nobody over but a joiner whose cursor
+		 * was not there yet: it begins now, after all that was committed before.
+		 */
+		if (r->cursor == r->begin &&
+		    zc_load_relaxed(&slot->on_slow) == ZC_SLOW_DISCONNECT) {
+			r->begin = to;
+			zc_store_relaxed(&r->area->begin, to);
+			zc_cursor_store(r, to);
+			return ZC_OK;
+		}
 	} else {
 		/* Hazard reader: where the writer has not reclaimed yet. */
 		u64 head = zc_load_acquire(&r->writer_area->head);

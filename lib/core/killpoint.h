@@ -51,6 +51,7 @@
 	X(reader_slot)                                                        \
 	X(reader_zeroed)                                                      \
 	X(reader_active)                                                      \
+	X(reader_headed)                                                      \
 	X(reader_joined)                                                      \
 	X(reader_inactive)                                                    \
 	X(reader_left)                                                        \

@@ -82,7 +82,8 @@ static bool is_the_kernels(enum zc_killpoint point)
 	};
 	const char *name = zc_killpoint_name(point);
 
-	if (t_backend_is_shm() || !strcmp(name, "reader_joined"))
+	if (t_backend_is_shm() || !strcmp(name, "reader_headed") ||
+	    !strcmp(name, "reader_joined"))
 		return false;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
 		if (!strncmp(name, starts[i], strlen(starts[i])))

@@ -294,6 +294,30 @@ static void join_commits_with_history(void)
 	commits_while_joining(ZC_KP_reader_active, 3);
 }
 
+/* More than it may be behind: it has not joined yet, and so lost nothing. */
+static void joiner_that_is_slow_begins_later(void)
+{
+	zc_reader_stats_t stats = { .sz = sizeof(stats) };
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	uint64_t first;
+
+	options.on_slow = ZC_ON_SLOW_DISCONNECT;
+	options.lag_limit = 4;
+	t_writer_open(&out, small_pool(), SERVICE, &options);
+	when_at(ZC_KP_reader_headed, go_round);
+	t_reader_open(&in, t_pool_open(), SERVICE, NULL);
+	it_came_there();
+	t_release(&in, t_read(&in));
+	first = in.next - 1;
+	CHECK_OP(first, >, 1);
+	t_read_many(&in, 100 - first);
+	CHECK_OK(zc_reader_get_stats(in.role, &stats));
+	CHECK_EQ(stats.lost, 0);
+	CHECK_EQ(stats.received, 101 - first);
+	t_reader_close(&in);
+	t_writer_close(&out);
+}
+
 /* --- a box that goes over to another sender -------------------------------------------- */
 
 static uint64_t heard_nr, heard_sum;
@@ -355,6 +379,7 @@ static const struct t_case cases[] = {
 	T_CASE(join_commits_before_the_head),
 	T_CASE(join_commits_after_the_cursor),
 	T_CASE(join_commits_with_history),
+	T_CASE(joiner_that_is_slow_begins_later),
 	T_CASE(message_of_the_next_sender_is_heard_once),
 	T_END,
 };
