@@ -177,3 +177,54 @@ Test(type_tags, limits_hold)
 	}
 	must(!walk(bytes, nr, 1));
 }
+
+static u32 put(u8 *to, u32 nr, const char *what, u32 bytes)
+{
+	memcpy(to + nr, what, bytes);
+	return nr + bytes;
+}
+
+/* No byte of a payload is described twice. */
+Test(type_tags, what_overlaps_is_refused)
+{
+	struct zc_lut_entry part[2] = { { 0, sizeof(part) }, { 0, sizeof(part) } };
+	struct zc_lut_entry one = { 0, sizeof(one) };
+	u8 bytes[256];
+	u32 at, nr;
+
+	for (at = 0; at <= PAYLOAD; at++) {
+		part[1].data_offset = at;
+		memcpy(bytes, part, sizeof(part));
+		nr = sizeof(part);
+		bytes[nr++] = ZC_TYPE_U32;
+		must_eq(walk(bytes, nr, 2), at >= 4 && at <= PAYLOAD - 4);
+	}
+	/* struct s { u32 f; u32 g; } of 12 bytes, g anywhere. */
+	for (at = 0; at < 16; at++) {
+		memcpy(bytes, &one, sizeof(one));
+		nr = put(bytes, sizeof(one), "\x11\x01s\x0c\x04\x02\x01" "f\0\x09\x01g", 12);
+		bytes[nr++] = (u8)at;
+		bytes[nr++] = ZC_TYPE_U32;
+		must_eq(walk(bytes, nr, 1), at >= 4 && at <= 8);
+	}
+}
+
+/* A description ends where its bytes do, whatever it is of. */
+Test(type_tags, what_is_cut_short_is_refused)
+{
+	static const char value[] = "\x01v\x01\0\0\0\0\0\0\0";
+	struct zc_lut_entry e = { 0, sizeof(e) };
+	u8 bytes[256];
+	u32 nr, i;
+
+	memcpy(bytes, &e, sizeof(e));
+	nr = sizeof(e);
+	bytes[nr++] = ZC_TYPE_ENUM;
+	bytes[nr++] = ZC_TYPE_U8;
+	nr = put(bytes, nr, "\x01" "e\x02", 3);
+	nr = put(bytes, nr, value, sizeof(value) - 1);
+	nr = put(bytes, nr, value, sizeof(value) - 1);
+	must(walk(bytes, nr, 1));
+	for (i = 0; i < nr; i++)
+		must(!walk(bytes, i, 1));
+}
