@@ -154,6 +154,39 @@ Test(lib_guard, tags_are_covered)
 	}
 }
 
+/* Those of a sound block are looked for between its trailer and its end, and nowhere else. */
+Test(lib_guard, tags_are_in_the_block)
+{
+	static const u32 bytes[] = { 33, 256, SMALL, ~0U };
+	static const u32 offs[] = { 1, 200, 215, 257, SMALL, ~0U };
+	struct zc_pool *pool;
+	u32 granule, mode, i;
+
+	begin(ZC_GUARD_FULL);
+	pool = at.l.pool;
+	claim(200);
+	granule = (u32)(at.desc - pool->view.descs);
+	at.desc->type_lut_off = 224;
+	at.desc->type_lut_nr = 2;
+	at.desc->type_bytes = 32;
+	memset(at.data + 224, 0x5c, 32);
+	commit();
+	for (i = 0; i < sizeof(bytes) / sizeof(*bytes); i++) {
+		at.desc->type_bytes = bytes[i];
+		must_eq(zc_guard_look_at(pool, granule, at.desc->word, &mode), ZC_FAULT_RECORD);
+	}
+	at.desc->type_bytes = 32;
+	for (i = 0; i < sizeof(offs) / sizeof(*offs); i++) {
+		at.desc->type_lut_off = offs[i];
+		must_eq(zc_guard_look_at(pool, granule, at.desc->word, &mode), ZC_FAULT_RECORD);
+	}
+	at.desc->type_lut_off = 224;
+	must_eq(zc_guard_look_at(pool, granule, at.desc->word, &mode), ZC_FAULT_NONE);
+	must_eq(mode, ZC_MODE_FULL);
+	must_zc(poll());
+	finish();
+}
+
 /*
  * Whatever a record says, nobody reads past the run, much less past what is mapped: the
  * last block of the last segment, with nothing behind it.
