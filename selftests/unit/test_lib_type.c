@@ -228,3 +228,33 @@ Test(type_tags, what_is_cut_short_is_refused)
 	for (i = 0; i < nr; i++)
 		must(!walk(bytes, i, 1));
 }
+
+struct pair {
+	u64 first, second;
+};
+ZC_TYPE(struct pair, ZC_FIELD(u64, first), ZC_FIELD(u64, second));
+
+/* Who says that a block is of a type may have made it too small for one. */
+Test(lib_type, block_that_is_too_small_is_not_of_the_type)
+{
+	const zc_type_t *type = ZC_TYPE_OF(struct pair);
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t handle;
+	zc_writer_t *w;
+	struct lib l;
+	char *data;
+	u64 bytes;
+
+	lib_open(&l, 64 << 10);
+	o.service = SERVICE;
+	o.type = type;
+	w = lib_writer(&l, &o);
+	must_zc(zc_writer_acquire_block(w, sizeof(struct pair), &handle, 0));
+	data = zc_writer_block_data(w, handle, NULL);
+	for (bytes = 0; bytes <= 2 * sizeof(struct pair); bytes++)
+		must_eq(zc_block_is_of(l.pool, data, bytes, type),
+			bytes < sizeof(struct pair) ? ZC_ERROR_TYPE : ZC_OK);
+	must_zc(zc_writer_cancel_block(w, handle));
+	zc_writer_unregister(w);
+	lib_close(&l);
+}
