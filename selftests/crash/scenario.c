@@ -416,11 +416,14 @@ static void come_and_go(zc_pool_t *pool)
 	for (int i = 0; i < 2; i++) {
 		zc_result_t result;
 
-		/* It may be there, if somebody died here. */
-		result = zc_pool_grow(pool, 1);
+		/*
+		 * It may be there, if somebody died here, and others may just be clearing
+		 * away after that.
+		 */
+		T_UNTIL((result = zc_pool_grow(pool, 1)) != ZC_ERROR_BUSY);
 		if (result != ZC_OK)
 			CHECK_RESULT(result, ZC_ERROR_NO_MEMORY);
-		result = zc_pool_shrink(pool, 1, 100000000);
+		T_UNTIL((result = zc_pool_shrink(pool, 1, 100000000)) != ZC_ERROR_BUSY);
 		if (result != ZC_OK)
 			CHECK_RESULT(result, ZC_ERROR_TIMEOUT);
 	}
