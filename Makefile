@@ -97,6 +97,7 @@ endif
 .PHONY: FORCE
 FORCE:
 
+comma := ,
 # What the library needs: a CRC32C that is as fast as memory is.
 LIB_LIBS := -lisal
 
@@ -242,10 +243,12 @@ $1/tests/unit: $$($1_unit_o) $1/lib/libzerocore.a $1/sources
 	@mkdir -p $$(@D)
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$($1_unit_o) $1/lib/libzerocore.a $(LIB_LIBS) $$(unit_libs)
 
+# What the library calls goes by harness_fault.c.
+$$(filter $1/tests/conformance/test_fault%,$$($1_conf)): private libs = $(FAULTS)
 $$($1_conf): $1/tests/%: $1/obj/selftests/%.o $1/tests/conformance.a $1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
+	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs) $(LIB_LIBS)
 
 $$($1_soak): $1/tests/%: $1/obj/selftests/%.o $1/tests/soak.a $1/tests/conformance.a \
 		$1/lib/libzerocore.a
@@ -292,6 +295,12 @@ TSAN := -fsanitize=thread -DZC_TSAN -fno-omit-frame-pointer
 FUZZER := -fsanitize=fuzzer-no-link $(ASAN)
 COVERAGE := -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic \
 	-DZC_KILLPOINTS
+
+# Each WRAP() of selftests/conformance/harness_fault.c.
+FAULTS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc aligned_alloc mmap munmap \
+	mprotect madvise open fopen opendir realpath fstat lstat stat statfs statvfs faccessat \
+	readlink link ftruncate fchmod fallocate posix_fallocate pread pwrite read fcntl pipe2 \
+	eventfd getrandom pthread_create pthread_key_create getcpu syscall)
 
 # A kernel stack is short.  (Sanitizers need more, and are not for the kernel.)
 CORE := -Wframe-larger-than=1024

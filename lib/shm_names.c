@@ -46,13 +46,18 @@ zc_result_t zc_shm_folder(char out[ZC_PATH_BYTES])
 {
 	const char *dir = zc_shm_dir();
 	char *real = realpath(dir, NULL);
+	zc_result_t result;
 	struct stat st;
 
 	if (!real)
 		return zc_fail_errno("cannot use folder %s for pools (ZEROCORE_DIR "
 				     "names another)", dir);
-	if (strlen(real) >= ZC_PATH_BYTES || stat(real, &st) ||
-	    !S_ISDIR(st.st_mode)) {
+	if (stat(real, &st)) {
+		result = zc_fail_errno("cannot look at folder %s", dir);
+		free(real);
+		return result;
+	}
+	if (strlen(real) >= ZC_PATH_BYTES || !S_ISDIR(st.st_mode)) {
 		free(real);
 		return zc_fail(ZC_ERROR_INVALID,
 			       "%s is no folder for pools: ZEROCORE_DIR must name "
