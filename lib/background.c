@@ -507,9 +507,17 @@ zc_result_t zc_background_start(struct zc_pool *pool)
 
 	if (!b)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a thread");
-	if (pipe2(b->pipe, O_CLOEXEC | O_NONBLOCK) || fstat(b->pipe[0], &st)) {
+	if (pipe2(b->pipe, O_CLOEXEC | O_NONBLOCK)) {
 		free(b);
 		return zc_fail_errno("cannot make a pipe");
+	}
+	if (fstat(b->pipe[0], &st)) {
+		error = errno;
+		close(b->pipe[0]);
+		close(b->pipe[1]);
+		free(b);
+		errno = error;
+		return zc_fail_errno("cannot look at a pipe");
 	}
 	b->pipe_dev = st.st_dev;
 	b->pipe_ino = st.st_ino;

@@ -23,10 +23,18 @@ static void zc_shm_blank(struct zc_pool *pool)
 	pool->data = NULL;
 }
 
-static bool zc_shm_note_fd(int fd, u64 *dev, u64 *ino, struct stat *st)
+/* Of a file that was just opened.  What cannot be looked at could not be closed later. */
+static bool zc_shm_note_fd(int *fd, u64 *dev, u64 *ino, struct stat *st)
 {
-	if (fstat(fd, st))
+	int error;
+
+	if (fstat(*fd, st)) {
+		error = errno;
+		close(*fd);
+		*fd = -1;
+		errno = error;
 		return false;
+	}
 	*dev = st->st_dev;
 	*ino = st->st_ino;
 	return true;
@@ -184,9 +192,11 @@ static zc_result_t zc_shm_lock_make(struct zc_pool *pool)
 					     pool->dir);
 		/* Somebody who sweeps may have it before us: then it is gone. */
 		if (!fcntl(pool->lock_fd, F_SETLK, &lock) &&
-		    zc_shm_note_fd(pool->lock_fd, &pool->lock_dev,
-				   &pool->lock_ino, &st) && st.st_nlink)
+		    !fstat(pool->lock_fd, &st) && st.st_nlink) {
+			pool->lock_dev = st.st_dev;
+			pool->lock_ino = st.st_ino;
 			return ZC_OK;
+		}
 		close(pool->lock_fd);
 		pool->lock_fd = -1;
 		unlink(path);
@@ -220,7 +230,7 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 				0600);
 	if (pool->control_fd < 0)
 		return zc_fail_errno("cannot create %s", path);
-	if (!zc_shm_note_fd(pool->control_fd, &pool->control_dev,
+	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at %s", path);
 	error = zc_file_size(pool->control_fd, g->control_bytes);
@@ -483,8 +493,9 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 		return zc_fail_errno("cannot open lock file %s", path);
 	if (pool->lock_fd < 0)
 		return zc_corrupt(pool->name, "its lock file is missing");
-	if (!zc_shm_note_fd(pool->lock_fd, &pool->lock_dev, &pool->lock_ino, &st) ||
-	    !S_ISREG(st.st_mode))
+	if (!zc_shm_note_fd(&pool->lock_fd, &pool->lock_dev, &pool->lock_ino, &st))
+		return zc_fail_errno("cannot look at lock file %s", path);
+	if (!S_ISREG(st.st_mode))
 		return zc_corrupt(pool->name, "its lock file is not a regular file");
 	return ZC_OK;
 }
@@ -500,7 +511,7 @@ static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 	if (result != ZC_OK)
 		return result;
 	memset(&h, 0, sizeof(h));
-	if (!zc_shm_note_fd(pool->control_fd, &pool->control_dev,
+	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at pool %s", pool->name);
 	bytes = S_ISREG(st.st_mode) ? pread(pool->control_fd, &h, sizeof(h), 0) :
