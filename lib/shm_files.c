@@ -263,7 +263,9 @@ static zc_result_t zc_shm_link(struct zc_pool *pool, u32 mode)
 	if (fchmod(pool->control_fd, mode) || fchmod(pool->lock_fd, mode))
 		return zc_fail_errno("cannot set permissions %04o", mode);
 	/* Another copy of this library in our process can lose us our lock. */
-	if (fstat(pool->lock_fd, &st) || !st.st_nlink)
+	if (fstat(pool->lock_fd, &st))
+		return zc_fail_errno("cannot look at the new pool's lock file");
+	if (!st.st_nlink)
 		return zc_fail(ZC_ERROR_BUSY, "the new pool's files were swept "
 			       "away while they were made: try again");
 	if (!zc_shm_id_path(from, pool->dir, pool->creation_id, "new") ||
@@ -489,10 +491,13 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 	if (!zc_shm_id_path(path, pool->dir, pool->creation_id, "lock"))
 		return zc_corrupt(pool->name, "the name of its lock file is too long");
 	pool->lock_fd = open(path, O_RDWR | ZC_SHM_OPEN);
-	if (pool->lock_fd < 0 && (errno == EACCES || errno == EPERM))
-		return zc_fail_errno("cannot open lock file %s", path);
-	if (pool->lock_fd < 0)
+	if (pool->lock_fd < 0 && errno == ENOENT)
 		return zc_corrupt(pool->name, "its lock file is missing");
+	if (pool->lock_fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO ||
+				  errno == ENODEV))
+		return zc_corrupt(pool->name, "its lock file is not a regular file");
+	if (pool->lock_fd < 0)
+		return zc_fail_errno("cannot open lock file %s", path);
 	if (!zc_shm_note_fd(&pool->lock_fd, &pool->lock_dev, &pool->lock_ino, &st))
 		return zc_fail_errno("cannot look at lock file %s", path);
 	if (!S_ISREG(st.st_mode))
@@ -516,6 +521,8 @@ static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 		return zc_fail_errno("cannot look at pool %s", pool->name);
 	bytes = S_ISREG(st.st_mode) ? pread(pool->control_fd, &h, sizeof(h), 0) :
 				      0;
+	if (bytes < 0)
+		return zc_fail_errno("cannot read the control file of pool %s", pool->name);
 	result = zc_shm_validate(pool, &h, &st, bytes);
 	if (result != ZC_OK)
 		return result;

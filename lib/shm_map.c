@@ -341,6 +341,7 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 	u64 bytes = zc_segment_bytes(pool);
 	char *address = pool->data + s * bytes;
 	char path[ZC_SHM_PATH];
+	zc_result_t result;
 	struct stat st;
 	void *mapped;
 	int fd;
@@ -360,8 +361,12 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 			       "anew", path, pool->name);
 	if (fd < 0)
 		return zc_fail_errno("cannot open data file %s", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) ||
-	    (u64)st.st_size != bytes) {
+	if (fstat(fd, &st)) {
+		result = zc_fail_errno("cannot look at data file %s", path);
+		close(fd);
+		return result;
+	}
+	if (!S_ISREG(st.st_mode) || (u64)st.st_size != bytes) {
 		close(fd);
 		return zc_fail(ZC_ERROR_CORRUPT_POOL,
 			       "data file %s is not a file of %llu bytes: remove pool "
@@ -371,9 +376,7 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 		      pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ,
 		      MAP_SHARED | MAP_FIXED, fd, 0);
 	if (mapped == MAP_FAILED) {
-		zc_result_t result =
-			zc_fail_errno("cannot map data file %s", path);
-
+		result = zc_fail_errno("cannot map data file %s", path);
 		close(fd);
 		return result;
 	}
