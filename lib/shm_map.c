@@ -194,11 +194,14 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 			wish.page_bytes = fs.page_bytes;
 			wish.hugetlb = true;
 			result = zc_segments_make(pool, &wish);
-			if (result == ZC_OK || must)
+			if (result == ZC_OK)
+				return result;
+			/* Nobody else knows yet that it was that folder. */
+			zc_shm_data_unlink(fs.dir, pool->creation_id, geteuid());
+			if (must)
 				return result;
 			zc_log(ZC_LOG_INFO, "huge pages in %s: %s; trying without",
 			       fs.dir, zc_last_error());
-			zc_shm_data_unlink(fs.dir, pool->creation_id, geteuid());
 		}
 	}
 
