@@ -17,31 +17,30 @@
 static const u32 zc_nobody_attached[2];
 const u32 *zc_not_forked = zc_nobody_attached;
 
-static u32 *zc_fork_page(void)
+static zc_result_t zc_fork_page(u32 **out)
 {
 	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
 	u32 *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (page == MAP_FAILED) {
-		zc_fail_errno("cannot map a page");
-		return NULL;
-	}
+	if (page == MAP_FAILED)
+		return zc_fail_errno("cannot map a page");
 	if (madvise(page, bytes, MADV_WIPEONFORK)) {
 		munmap(page, bytes);
-		zc_fail(ZC_ERROR_NOT_SUPPORTED,
-			"this kernel has no MADV_WIPEONFORK (Linux 4.14 has): "
-			"forked children could not be told apart");
-		return NULL;
+		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			       "this kernel has no MADV_WIPEONFORK (Linux 4.14 has): "
+			       "forked children could not be told apart");
 	}
 	page[0] = 1;
-	return page;
+	*out = page;
+	return ZC_OK;
 }
 
 zc_result_t zc_fork_guard(void)
 {
 	const u32 *now = zc_load_acquire(&zc_not_forked);
-	u32 *page;
+	zc_result_t result;
+	u32 *page = NULL;
 
 	if (zc_load_acquire(&now[0]))
 		return ZC_OK;
@@ -56,19 +55,19 @@ zc_result_t zc_fork_guard(void)
 				sched_yield();
 			return zc_fork_guard();
 		}
-		page = zc_fork_page();
-		if (!page) {
+		result = zc_fork_page(&page);
+		if (result != ZC_OK) {
 			zc_store_release(word, 0);
-			return ZC_ERROR_NOT_SUPPORTED;
+			return result;
 		}
 		zc_pools_after_fork();
 		zc_store_release(&zc_not_forked, page);
 		return ZC_OK;
 	}
 
-	page = zc_fork_page();
-	if (!page)
-		return ZC_ERROR_NOT_SUPPORTED;
+	result = zc_fork_page(&page);
+	if (result != ZC_OK)
+		return result;
 	if (!__atomic_compare_exchange_n(&zc_not_forked, &now, page, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		munmap(page, (size_t)sysconf(_SC_PAGESIZE));
