@@ -244,7 +244,9 @@ static zc_result_t zc_name_remove(const char *dir, const char *name,
 				 path);
 	else if (fd < 0)
 		result = zc_fail_errno("cannot remove pool %s", name);
-	else if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	else if (fstat(fd, &st))
+		result = zc_fail_errno("cannot look at %s", path);
+	else if (!S_ISREG(st.st_mode))
 		result = zc_fail(ZC_ERROR_CORRUPT_POOL,
 				 "%s is not a regular file: delete it yourself",
 				 path);
