@@ -299,7 +299,7 @@ COVERAGE := -fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic 
 # Each WRAP() of selftests/conformance/harness_fault.c.
 FAULTS := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc aligned_alloc mmap munmap \
 	mprotect madvise open fopen opendir realpath fstat lstat stat statfs statvfs faccessat \
-	readlink link ftruncate fchmod fallocate posix_fallocate pread pwrite read fcntl pipe2 \
+	readlink unlink link ftruncate fchmod fallocate posix_fallocate pread pwrite read fcntl pipe2 \
 	eventfd getrandom pthread_create pthread_key_create getcpu syscall)
 
 # A kernel stack is short.  (Sanitizers need more, and are not for the kernel.)

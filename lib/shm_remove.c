@@ -168,6 +168,7 @@ static zc_result_t zc_control_unlink(const char *name, const char *path,
 	zc_result_t result = ZC_OK;
 	struct stat st;
 	u32 tries = 0;
+	bool gone;
 
 	while (lock_fd >= 0 && !zc_ofd_lock(lock_fd, ZC_LOCK_REMOVE, F_WRLCK)) {
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
@@ -177,11 +178,17 @@ static zc_result_t zc_control_unlink(const char *name, const char *path,
 				       "pool %s for a second: is it stopped?", name);
 		nanosleep(&wait, NULL);
 	}
-	if (lstat(path, &st) || st.st_dev != control->st_dev ||
-	    st.st_ino != control->st_ino)
+	if (lstat(path, &st)) {
+		gone = errno == ENOENT;
+		if (!gone)
+			result = zc_fail_errno("cannot look at %s", path);
+	} else {
+		gone = st.st_dev != control->st_dev || st.st_ino != control->st_ino;
+	}
+	if (gone)
 		result = zc_fail(ZC_ERROR_NOT_FOUND,
 				 "pool %s was removed just now", name);
-	else if (unlink(path))
+	else if (result == ZC_OK && unlink(path))
 		result = errno == EBUSY ?
 				 zc_fail(ZC_ERROR_BUSY, "%s is busy", path) :
 				 zc_fail_errno("cannot remove pool %s", name);
