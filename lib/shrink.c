@@ -134,6 +134,7 @@ void zc_drain_end(struct zc_pool *pool, struct zc_drain *d)
 enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
 {
 	const struct zc_view *v = &pool->view;
+	zc_result_t result;
 	u32 segment;
 
 	if (!d->segment) {
@@ -158,10 +159,12 @@ enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
 	if (zc_segment_free(v, segment) == v->segment_granules ||
 	    now - d->tried_ns > ZC_DRAIN_TRY_NS) {
 		d->tried_ns = now;
-		if (pool->backend->shrink(pool, segment) == ZC_OK) {
+		result = pool->backend->shrink(pool, segment);
+		if (result == ZC_OK) {
 			zc_drain_end(pool, d);
 			return ZC_DRAINED_ONE;
 		}
+		d->failed = result == ZC_ERROR_BUSY ? ZC_OK : result;
 	}
 	if (now - d->begun_ns > ZC_DRAIN_PATIENCE_NS) {
 		d->refused[segment / 64] |= 1ULL << segment % 64;
@@ -204,6 +207,9 @@ static zc_result_t zc_shrink_one(struct zc_pool *pool, u64 deadline)
 			zc_futex_wait(epoch, seen, now + ZC_SHRINK_TURN_NS);
 	}
 	zc_drain_end(pool, &d);
+	if (d.failed != ZC_OK)
+		return zc_fail(d.failed, "the memory of a segment of pool %s could not be "
+			       "given back: %s", pool->name, zc_strerror(d.failed));
 	return zc_fail(ZC_ERROR_TIMEOUT,
 		       "in each segment of pool %s somebody has a block, or keeps memory "
 		       "for the next: see `zerocore blocks %s`, or wait longer",

@@ -15,6 +15,7 @@ struct zc_drain {
 	u64 lease_ns;
 	u64 begun_ns;
 	u64 tried_ns;
+	zc_result_t failed;	/* why the last one stayed, if not because it was in use */
 	u64 refused[ZC_MAX_SEGMENTS / 64];
 };
 

@@ -145,8 +145,8 @@ ZC_API zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments);
  * Return: ZC_OK; ZC_ERROR_TIMEOUT: readers hold, or have not read, blocks in every
  * segment, or a writer that does nothing keeps some; then some may have been removed;
  * ZC_ERROR_INVALID: also when only one is left; ZC_ERROR_NOT_SUPPORTED: on /dev/zerocore
- * hugetlb pages stay; ZC_ERROR_PERMISSION: the pool may only be read; ZC_ERROR_FORKED;
- * ZC_ERROR_EVICTED.
+ * hugetlb pages stay; ZC_ERROR_PERMISSION: the pool may only be read; ZC_ERROR_SYSTEM: the
+ * system does not take the memory back; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments,
 				  uint64_t timeout_ns);
