@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: MIT OR LGPL-2.1
+/*
+ * test_refusal.c - each call with nothing, from a forked child, by who only looks.
+ */
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define SERVICE "refusal/test/main"
+
+static zc_pool_t *pool;
+static zc_writer_t *writer;
+static zc_reader_t *reader;
+static zc_cleaner_t *cleaner;
+static zc_messagering_t *node;
+static zc_handle_t claimed, held;
+static zora_id_t id;
+
+static char sentence[200];
+
+/* A sentence that nothing else says. */
+static void forget(void)
+{
+	zc_pool_list(NULL, NULL);
+	strncpy(sentence, zc_last_error(), sizeof(sentence) - 1);
+}
+
+/* Refused, for that reason, with a sentence of its own. */
+#define REFUSED(call, expected)                                                \
+	do {                                                                   \
+		forget();                                                      \
+		CHECK_RESULT(call, expected);                                  \
+		CHECK(*zc_last_error() && strcmp(sentence, zc_last_error()));  \
+	} while (0)
+#define NOTHING(call) REFUSED(call, ZC_ERROR_INVALID)
+#define CLOSED(call) REFUSED(call, ZC_ERROR_CLOSED)
+
+static void open_all(void)
+{
+	zc_writer_options_t w = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_options_t r = ZC_READER_OPTIONS_INIT;
+	zc_handle_t handle;
+
+	pool = t_pool_create(NULL);
+	w.service = r.service = SERVICE;
+	w.type_room = 100;
+	CHECK_OK(zc_writer_register(pool, &w, &writer));
+	CHECK_OK(zc_reader_register(pool, &r, &reader));
+	CHECK_OK(zc_cleaner_start(pool, NULL, &cleaner));
+	CHECK_OK(zc_messagering_register(pool, &node));
+	CHECK_OK(zora_register_writer(writer, &id));
+	CHECK_OK(zc_writer_acquire_block(writer, 100, &handle, t_wait_ns()));
+	memset(zc_writer_block_data(writer, handle, NULL), 0, 100);
+	CHECK_OK(zc_writer_commit_block(writer, handle));
+	CHECK_OK(zc_reader_poll_block(reader, 0, &held, t_wait_ns()));
+	CHECK_OK(zc_writer_acquire_block(writer, 100, &claimed, t_wait_ns()));
+}
+
+static void close_all(void)
+{
+	CHECK_OK(zc_writer_cancel_block(writer, claimed));
+	CHECK_OK(zc_reader_release_block(reader, held));
+	CHECK_OK(zora_unregister(id));
+	zc_messagering_unregister(node);
+	zc_cleaner_stop(cleaner);
+	zc_reader_unregister(reader);
+	zc_writer_unregister(writer);
+	t_pool_close(pool);
+}
+
+static int visit_block(const zc_inspect_block_t *block, void *ctx)
+{
+	(void)block;
+	(void)ctx;
+	return 0;
+}
+
+static int visit_type(const zc_type_node_t *n, void *ctx)
+{
+	(void)n;
+	(void)ctx;
+	return 0;
+}
+
+static void on_message(const zc_message_t *message, void *ctx)
+{
+	(void)message;
+	(void)ctx;
+}
+
+/* Structs that callers give, as they should be. */
+static zc_pool_info_t info = { .sz = sizeof(info) };
+static zc_member_info_t member = { .sz = sizeof(member) };
+static zc_service_info_t service = { .sz = sizeof(service) };
+static zc_reader_info_t reader_info = { .sz = sizeof(reader_info) };
+static zc_cleaner_info_t cleaner_info = { .sz = sizeof(cleaner_info) };
+static zc_pool_load_t load = { .sz = sizeof(load) };
+static zc_check_report_t report = { .sz = sizeof(report) };
+static zc_event_t event = { .sz = sizeof(event) };
+static zc_cleaner_stats_t cleaner_stats = { .sz = sizeof(cleaner_stats) };
+static zc_writer_stats_t writer_stats = { .sz = sizeof(writer_stats) };
+static zc_reader_stats_t reader_stats = { .sz = sizeof(reader_stats) };
+static zc_block_info_t block = { .sz = sizeof(block) };
+static zc_block_type_t block_type = { .sz = sizeof(block_type) };
+
+static void nothing_is_no_pool(void)
+{
+	zc_pool_t *out;
+	zc_writer_t *w;
+	zc_reader_t *r;
+	zc_cleaner_t *c;
+	zc_messagering_t *m;
+
+	open_all();
+	NOTHING(zc_pool_create(NULL, NULL, &out));
+	NOTHING(zc_pool_create("name", NULL, NULL));
+	NOTHING(zc_pool_open(NULL, &out));
+	NOTHING(zc_pool_open(t_name(0), NULL));
+	NOTHING(zc_pool_remove(NULL));
+	NOTHING(zc_pool_grow(NULL, 1));
+	NOTHING(zc_pool_shrink(NULL, 1, 0));
+	NOTHING(zc_pool_evict(NULL, 0, 0));
+	NOTHING(zc_pool_check(NULL, &report));
+	NOTHING(zc_pool_check(pool, NULL));
+	NOTHING(zc_pool_get_info(NULL, &info));
+	NOTHING(zc_pool_get_info(pool, NULL));
+	NOTHING(zc_pool_get_load(NULL, &load));
+	NOTHING(zc_pool_get_load(pool, NULL));
+	NOTHING(zc_pool_next_event(NULL, &event, 0));
+	NOTHING(zc_pool_next_event(pool, NULL, 0));
+	NOTHING(zc_inspect_member(NULL, 0, &member));
+	NOTHING(zc_inspect_member(pool, 0, NULL));
+	NOTHING(zc_inspect_service(NULL, 0, &service));
+	NOTHING(zc_inspect_service(pool, 0, NULL));
+	NOTHING(zc_inspect_reader(NULL, 0, 0, &reader_info));
+	NOTHING(zc_inspect_reader(pool, 0, 0, NULL));
+	NOTHING(zc_inspect_cleaner(NULL, 0, &cleaner_info));
+	NOTHING(zc_inspect_cleaner(pool, 0, NULL));
+	NOTHING(zc_inspect_blocks(NULL, visit_block, NULL));
+	NOTHING(zc_inspect_blocks(pool, NULL, NULL));
+	NOTHING(zc_inspect_verified(NULL, visit_block, NULL));
+	NOTHING(zc_inspect_verified(pool, NULL, NULL));
+	NOTHING(zc_inspect_runs(NULL, visit_block, NULL));
+	NOTHING(zc_inspect_runs(pool, NULL, NULL));
+	NOTHING(zc_set_hooks(NULL, NULL));
+	NOTHING(zc_set_scaling_policy(NULL, NULL));
+	NOTHING(zc_set_alloc_strategy(NULL, NULL));
+	NOTHING(zc_set_backpressure_strategy(NULL, NULL));
+	NOTHING(zc_set_clean_strategy(NULL, NULL));
+	NOTHING(zora_rotate_keys(NULL));
+	NOTHING(zc_writer_register(NULL, NULL, &w));
+	NOTHING(zc_writer_register(pool, NULL, &w));
+	NOTHING(zc_reader_register(NULL, NULL, &r));
+	NOTHING(zc_reader_register(pool, NULL, &r));
+	NOTHING(zc_cleaner_start(NULL, NULL, &c));
+	NOTHING(zc_cleaner_start(pool, NULL, NULL));
+	NOTHING(zc_messagering_register(NULL, &m));
+	NOTHING(zc_messagering_register(pool, NULL));
+	CHECK(!strcmp(zc_pool_name(NULL), ""));
+	zc_pool_close(NULL);
+	zc_writer_unregister(NULL);
+	zc_reader_unregister(NULL);
+	zc_cleaner_stop(NULL);
+	zc_messagering_unregister(NULL);
+	close_all();
+}
+
+#define NO_ROLE(call)                                                          \
+	do {                                                                   \
+		zc_result_t no_;                                               \
+                                                                               \
+		forget();                                                      \
+		no_ = (call);                                                  \
+		if (no_ != ZC_ERROR_INVALID && no_ != ZC_ERROR_CLOSED)         \
+			T_FAIL("%s: %s", #call, zc_strerror(no_));             \
+		CHECK(*zc_last_error() && strcmp(sentence, zc_last_error()));  \
+	} while (0)
+
+static void nothing_is_no_role(void)
+{
+	const zc_type_part_t part = { 0, zc_type_basic(ZC_TYPE_U64), 0 };
+	zc_handle_t handle;
+	zora_id_t other;
+	size_t bytes;
+	uint32_t nr;
+	int fd;
+
+	open_all();
+	NO_ROLE(zc_writer_acquire_block(NULL, 1, &handle, 0));
+	NO_ROLE(zc_writer_acquire_block(writer, 1, NULL, 0));
+	NO_ROLE(zc_writer_commit_block(NULL, claimed));
+	NO_ROLE(zc_writer_cancel_block(NULL, claimed));
+	NO_ROLE(zc_writer_resize_block(NULL, claimed, 1));
+	NO_ROLE(zc_writer_io_begin(NULL, claimed));
+	NO_ROLE(zc_writer_io_end(NULL, claimed));
+	NO_ROLE(zc_writer_get_stats(NULL, &writer_stats));
+	NO_ROLE(zc_writer_get_stats(writer, NULL));
+	NO_ROLE(zc_writer_describe_block(NULL, claimed, &part, 1));
+	NO_ROLE(zc_writer_describe_block(writer, claimed, NULL, 1));
+	NO_ROLE(zc_writer_send_message(NULL, 0, ZC_MSG_USER, "", 1));
+	NO_ROLE(zc_writer_handle_message(NULL, ZC_MSG_USER, on_message, NULL));
+	NO_ROLE(zc_writer_check_message(NULL, &bytes, &bytes, NULL, 0));
+	NO_ROLE(zc_reader_poll_block(NULL, 0, &handle, 0));
+	NO_ROLE(zc_reader_poll_block(reader, 0, NULL, 0));
+	NO_ROLE(zc_reader_release_block(NULL, held));
+	NO_ROLE(zc_reader_block_info(NULL, held, &block));
+	NO_ROLE(zc_reader_block_info(reader, held, NULL));
+	NO_ROLE(zc_reader_io_begin(NULL, held));
+	NO_ROLE(zc_reader_io_end(NULL, held));
+	NO_ROLE(zc_reader_get_fd(NULL, &fd));
+	NO_ROLE(zc_reader_get_fd(reader, NULL));
+	NO_ROLE(zc_reader_get_stats(NULL, &reader_stats));
+	NO_ROLE(zc_reader_get_stats(reader, NULL));
+	NO_ROLE(zc_reader_block_type(NULL, held, &block_type));
+	NO_ROLE(zc_reader_block_type(reader, held, NULL));
+	NO_ROLE(zc_reader_walk_block(NULL, held, visit_type, NULL));
+	NO_ROLE(zc_reader_walk_block(reader, held, NULL, NULL));
+	NO_ROLE(zc_reader_send_message(NULL, 0, ZC_MSG_USER, "", 1));
+	NO_ROLE(zc_reader_handle_message(NULL, ZC_MSG_USER, on_message, NULL));
+	NO_ROLE(zc_reader_check_message(NULL, &bytes, &bytes, NULL, 0));
+	NO_ROLE(zc_wait_any(NULL, 1, &nr, 0));
+	NO_ROLE(zc_wait_any(&reader, 0, &nr, 0));
+	NO_ROLE(zc_cleaner_get_stats(NULL, &cleaner_stats));
+	NO_ROLE(zc_cleaner_get_stats(cleaner, NULL));
+	NO_ROLE(zc_cleaner_handle(NULL, ZC_MSG_USER, on_message, NULL));
+	NO_ROLE(zc_messagering_handle(NULL, ZC_MSG_USER, on_message, NULL));
+	NO_ROLE(zc_messagering_post(NULL, 0, ZC_MSG_USER, "", 1, 0));
+	NO_ROLE(zc_messagering_post(node, 0, ZC_MSG_USER, NULL, 1, 0));
+	NO_ROLE(zc_messagering_broadcast(NULL, ZC_MSG_USER, "", 1, 0));
+	NO_ROLE(zc_messagering_on_message(NULL, 0, &nr));
+	NO_ROLE(zora_register_writer(NULL, &other));
+	NO_ROLE(zora_register_writer(writer, NULL));
+	NO_ROLE(zora_register_reader(NULL, &other));
+	NO_ROLE(zora_register_reader(reader, NULL));
+	CHECK(!zc_writer_block_data(NULL, claimed, &bytes));
+	CHECK(!zc_writer_typed_data(NULL, claimed, part.type));
+	CHECK(!zc_reader_block_data(NULL, held, &bytes));
+	CHECK(!zc_reader_typed_data(NULL, held, part.type));
+	CHECK_OK(zora_unregister(0));
+	zc_writer_id(NULL);
+	zc_reader_id(NULL);
+	zc_reader_writer_state(NULL);
+	zc_messagering_id(NULL);
+	zc_messagering_nodes(NULL);
+	CHECK(!zc_type_basic((zc_element_t)0x7f));
+	CHECK(!zc_type_fingerprint(NULL));
+	CHECK(!zc_type_shape(NULL, sentence, sizeof(sentence)));
+	CHECK(!zc_type_shape(part.type, NULL, 0));
+	close_all();
+}
+
+/* A struct whose size nobody set is none. */
+static void size_of_nothing_refused(void)
+{
+	open_all();
+	info.sz = member.sz = service.sz = reader_info.sz = cleaner_info.sz = 0;
+	load.sz = report.sz = event.sz = cleaner_stats.sz = 0;
+	writer_stats.sz = reader_stats.sz = block.sz = block_type.sz = 0;
+	NOTHING(zc_pool_get_info(pool, &info));
+	NOTHING(zc_pool_get_load(pool, &load));
+	NOTHING(zc_pool_check(pool, &report));
+	NOTHING(zc_pool_next_event(pool, &event, 0));
+	NOTHING(zc_inspect_member(pool, 0, &member));
+	NOTHING(zc_inspect_service(pool, 0, &service));
+	NOTHING(zc_inspect_reader(pool, 0, 0, &reader_info));
+	NOTHING(zc_inspect_cleaner(pool, 0, &cleaner_info));
+	NOTHING(zc_cleaner_get_stats(cleaner, &cleaner_stats));
+	NOTHING(zc_writer_get_stats(writer, &writer_stats));
+	NOTHING(zc_reader_get_stats(reader, &reader_stats));
+	NOTHING(zc_reader_block_info(reader, held, &block));
+	NOTHING(zc_reader_block_type(reader, held, &block_type));
+	close_all();
+}
+
+#define FORKED(call) REFUSED(call, ZC_ERROR_FORKED)
+
+/* The pool and its roles are the parent's. */
+static void child(void)
+{
+	const zc_type_part_t part = { 0, zc_type_basic(ZC_TYPE_U64), 0 };
+	zc_writer_options_t w = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_options_t r = ZC_READER_OPTIONS_INIT;
+	zc_messagering_t *m;
+	zc_cleaner_t *c;
+	zc_handle_t handle;
+	zora_id_t other;
+	size_t bytes;
+	uint32_t nr;
+	int fd;
+
+	w.service = r.service = SERVICE "/child";
+	FORKED(zc_pool_grow(pool, 1));
+	FORKED(zc_pool_shrink(pool, 1, 0));
+	FORKED(zc_pool_evict(pool, 0, 0));
+	FORKED(zc_pool_check(pool, &report));
+	FORKED(zc_pool_get_info(pool, &info));
+	FORKED(zc_pool_get_load(pool, &load));
+	FORKED(zc_pool_next_event(pool, &event, 0));
+	FORKED(zc_inspect_member(pool, 0, &member));
+	FORKED(zc_inspect_service(pool, 0, &service));
+	FORKED(zc_inspect_reader(pool, 0, 0, &reader_info));
+	FORKED(zc_inspect_cleaner(pool, 0, &cleaner_info));
+	FORKED(zc_inspect_blocks(pool, visit_block, NULL));
+	FORKED(zc_inspect_verified(pool, visit_block, NULL));
+	FORKED(zc_inspect_runs(pool, visit_block, NULL));
+	FORKED(zc_set_hooks(pool, NULL));
+	FORKED(zc_set_scaling_policy(pool, NULL));
+	FORKED(zc_set_alloc_strategy(pool, NULL));
+	FORKED(zc_set_backpressure_strategy(pool, NULL));
+	FORKED(zc_set_clean_strategy(pool, NULL));
+	FORKED(zora_rotate_keys(pool));
+	FORKED(zc_writer_register(pool, &w, &writer));
+	FORKED(zc_reader_register(pool, &r, &reader));
+	FORKED(zc_cleaner_start(pool, NULL, &c));
+	FORKED(zc_messagering_register(pool, &m));
+	FORKED(zc_writer_acquire_block(writer, 1, &handle, 0));
+	FORKED(zc_writer_commit_block(writer, claimed));
+	FORKED(zc_writer_cancel_block(writer, claimed));
+	FORKED(zc_writer_resize_block(writer, claimed, 1));
+	FORKED(zc_writer_io_begin(writer, claimed));
+	FORKED(zc_writer_io_end(writer, claimed));
+	FORKED(zc_writer_describe_block(writer, claimed, &part, 1));
+	FORKED(zc_writer_send_message(writer, 0, ZC_MSG_USER, "", 1));
+	FORKED(zc_writer_handle_message(writer, ZC_MSG_USER, on_message, NULL));
+	FORKED(zc_writer_check_message(writer, &bytes, &bytes, NULL, 0));
+	FORKED(zc_reader_poll_block(reader, 0, &handle, 0));
+	FORKED(zc_reader_release_block(reader, held));
+	FORKED(zc_reader_block_info(reader, held, &block));
+	FORKED(zc_reader_io_begin(reader, held));
+	FORKED(zc_reader_io_end(reader, held));
+	FORKED(zc_reader_get_fd(reader, &fd));
+	FORKED(zc_reader_block_type(reader, held, &block_type));
+	FORKED(zc_reader_walk_block(reader, held, visit_type, NULL));
+	FORKED(zc_reader_send_message(reader, 0, ZC_MSG_USER, "", 1));
+	FORKED(zc_reader_handle_message(reader, ZC_MSG_USER, on_message, NULL));
+	FORKED(zc_reader_check_message(reader, &bytes, &bytes, NULL, 0));
+	FORKED(zc_wait_any(&reader, 1, &nr, 0));
+	FORKED(zc_cleaner_get_stats(cleaner, &cleaner_stats));
+	FORKED(zc_cleaner_handle(cleaner, ZC_MSG_USER, on_message, NULL));
+	FORKED(zc_messagering_handle(node, ZC_MSG_USER, on_message, NULL));
+	FORKED(zc_messagering_post(node, 0, ZC_MSG_USER, "", 1, 0));
+	FORKED(zc_messagering_broadcast(node, ZC_MSG_USER, "", 1, 0));
+	FORKED(zc_messagering_on_message(node, 0, &nr));
+	FORKED(zora_register_writer(writer, &other));
+	FORKED(zora_register_reader(reader, &other));
+	CHECK(!zc_writer_block_data(writer, claimed, &bytes));
+	CHECK(!zc_writer_typed_data(writer, claimed, part.type));
+	CHECK(!zc_reader_block_data(reader, held, &bytes));
+	CHECK(!zc_reader_typed_data(reader, held, part.type));
+	zc_reader_writer_state(reader);
+	zc_messagering_nodes(node);
+	/* What it inherited it may let go, which changes nothing. */
+	zc_messagering_unregister(node);
+	zc_cleaner_stop(cleaner);
+	zc_reader_unregister(reader);
+	zc_writer_unregister(writer);
+	zc_pool_close(pool);
+	t_leave();
+}
+
+static void inherited_by_a_child_refused(void)
+{
+	int status;
+	pid_t pid;
+
+	open_all();
+	pid = t_fork();
+	CHECK(pid >= 0);
+	if (!pid)
+		child();
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	close_all();
+}
+
+/* Who only looks has no roles, and changes nothing. */
+static void observer_may_only_look(void)
+{
+	zc_open_options_t options = ZC_OPEN_OPTIONS_INIT;
+	zc_writer_options_t w = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_options_t r = ZC_READER_OPTIONS_INIT;
+	zc_pool_t *watched = t_pool_create(NULL);
+
+	if (!t_backend_is_shm())
+		t_skip("on the device it is a member that may not write");
+	t_pool_close(watched);
+	options.observe = true;
+	CHECK_OK(zc_pool_open_with(t_name(0), &options, &pool));
+	w.service = r.service = SERVICE;
+	REFUSED(zc_writer_register(pool, &w, &writer), ZC_ERROR_PERMISSION);
+	REFUSED(zc_reader_register(pool, &r, &reader), ZC_ERROR_PERMISSION);
+	REFUSED(zc_cleaner_start(pool, NULL, &cleaner), ZC_ERROR_PERMISSION);
+	REFUSED(zc_messagering_register(pool, &node), ZC_ERROR_PERMISSION);
+	REFUSED(zc_pool_grow(pool, 1), ZC_ERROR_PERMISSION);
+	REFUSED(zc_pool_shrink(pool, 1, 0), ZC_ERROR_PERMISSION);
+	REFUSED(zc_pool_check(pool, &report), ZC_ERROR_PERMISSION);
+	REFUSED(zc_set_hooks(pool, NULL), ZC_ERROR_PERMISSION);
+	CHECK_OK(zc_pool_get_info(pool, &info));
+	CHECK_OK(zc_pool_get_load(pool, &load));
+	CHECK_OK(zc_inspect_runs(pool, visit_block, NULL));
+	CHECK_OK(zc_inspect_blocks(pool, visit_block, NULL));
+	zc_pool_close(pool);
+}
+
+static const struct t_case cases[] = {
+	T_CASE(nothing_is_no_pool),
+	T_CASE(nothing_is_no_role),
+	T_CASE(size_of_nothing_refused),
+	T_CASE(inherited_by_a_child_refused),
+	T_CASE(observer_may_only_look),
+	T_END
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
