@@ -50,6 +50,8 @@ struct zc_names;
 zc_result_t zc_shm_list(struct zc_names *names);
 /* Is @file "zerocore.ID.SUFFIX"? Gets the id and where the suffix begins. */
 const char *zc_shm_is_part(const char *file, u8 id[16]);
+/* Says this error of open() that there is no file, or none that is regular? */
+bool zc_no_file(int error);
 /* Is @fd open on that very file? */
 bool zc_fd_is(int fd, u64 dev, u64 ino);
 void zc_fd_close(int *fd, u64 dev, u64 ino);

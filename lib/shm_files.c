@@ -493,8 +493,7 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 	pool->lock_fd = open(path, O_RDWR | ZC_SHM_OPEN);
 	if (pool->lock_fd < 0 && errno == ENOENT)
 		return zc_corrupt(pool->name, "its lock file is missing");
-	if (pool->lock_fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO ||
-				  errno == ENODEV))
+	if (pool->lock_fd < 0 && zc_no_file(errno))
 		return zc_corrupt(pool->name, "its lock file is not a regular file");
 	if (pool->lock_fd < 0)
 		return zc_fail_errno("cannot open lock file %s", path);

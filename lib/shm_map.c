@@ -358,10 +358,10 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 		if (fd >= 0)
 			pool->may_write = false;
 	}
-	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
+	if (fd < 0 && zc_no_file(errno))
 		return zc_fail(ZC_ERROR_CORRUPT_POOL,
-			       "data file %s is missing: remove pool %s and create it "
-			       "anew", path, pool->name);
+			       "data file %s is missing, or no regular file: remove pool %s "
+			       "and create it anew", path, pool->name);
 	if (fd < 0)
 		return zc_fail_errno("cannot open data file %s", path);
 	if (fstat(fd, &st)) {

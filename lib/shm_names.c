@@ -155,6 +155,12 @@ const char *zc_shm_is_part(const char *file, u8 id[16])
 	return hex[32] == '.' ? hex + 33 : NULL;
 }
 
+bool zc_no_file(int error)
+{
+	return error == ENOENT || error == ELOOP || error == ENOTDIR || error == EISDIR ||
+	       error == ENXIO || error == ENODEV;
+}
+
 bool zc_fd_is(int fd, u64 dev, u64 ino)
 {
 	struct stat st;
