@@ -337,6 +337,78 @@ static void fault_while_types_are_looked_at(void)
 	t_attempt(&a);
 }
 
+/* --- looking ------------------------------------------------------------------ */
+
+static unsigned int seen;
+
+static int see(const zc_inspect_block_t *block, void *ctx)
+{
+	(void)ctx;
+	seen += block->sequence != 0;
+	return 0;
+}
+
+/* A message with 64 bytes, and one that is longer than is read at a time. */
+static void two_messages(void)
+{
+	zc_pool_options_t options = t_pool_options();
+	static const size_t bytes[] = { 64, 600000 };
+
+	if (!t_backend_is_shm())
+		t_skip("the device's calls are the kernel's");
+	options.bytes = 1 << 20;
+	options.ring_entries = 16;
+	CHECK_OK(zc_pool_create(t_name(0), &options, &pool));
+	CHECK_OK(write_plain());
+	CHECK_OK(read_plain());
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK_OK(zc_writer_acquire_block(writer, bytes[i], &handle, t_wait_ns()));
+		memset(zc_writer_block_data(writer, handle, NULL), 7, bytes[i]);
+		CHECK_OK(zc_writer_commit_block(writer, handle));
+	}
+}
+
+/* What cannot be looked into is shown all the same. */
+static zc_result_t verify(void)
+{
+	zc_result_t result;
+
+	seen = 0;
+	result = zc_inspect_verified(pool, see, NULL);
+	if (result == ZC_OK)
+		CHECK_EQ(seen, 2);
+	return result;
+}
+
+static void fault_while_messages_are_verified(void)
+{
+	const struct t_attempt a = { .name = "verify", .before = two_messages,
+				     .act = verify, .after = unmake };
+
+	t_attempt(&a);
+}
+
+/* Files of a pool that was removed are gone; who has them mapped sees what is there. */
+static void fault_of_files_hides_no_message(void)
+{
+	char data[4400];
+	zc_pool_info_t info = { .sz = sizeof(info) };
+
+	two_messages();
+	CHECK_OK(zc_pool_get_info(pool, &info));
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	CHECK_OK(verify());
+	zc_pool_close(pool);
+	/* A file that is shorter than it was cannot be read, and nobody dies of it. */
+	two_messages();
+	CHECK_OK(zc_pool_get_info(pool, &info));
+	snprintf(data, sizeof(data), "%s/zerocore.%s.data0", t_folder(), info.creation_id);
+	CHECK(!truncate(data, 0));
+	CHECK_OK(verify());
+	CHECK(!truncate(data, 1 << 20));
+	unmake();
+}
+
 /* --- calls that never do well ------------------------------------------------------ */
 
 /* Without membarrier a feeder looks each millisecond. */
@@ -429,6 +501,8 @@ static const struct t_case cases[] = {
 	T_CASE(fault_while_a_descriptor_is_made),
 	T_CASE(fault_while_a_thread_binds_itself),
 	T_CASE(fault_while_types_are_looked_at),
+	T_CASE(fault_while_messages_are_verified),
+	T_CASE(fault_of_files_hides_no_message),
 	T_CASE(fault_of_membarrier_keeps_descriptors_awake),
 	T_CASE(fault_of_pidfds_hides_no_death),
 	T_CASE(fault_of_proc_hides_no_death),

@@ -403,12 +403,172 @@ static void observer_may_only_look(void)
 	zc_pool_close(pool);
 }
 
+/* --- past the limits ----------------------------------------------------------------- */
+
+static void option_past_its_limit_refused(void)
+{
+	zc_scaling_policy_t policy = ZC_SCALING_POLICY_INIT;
+	zc_pool_options_t p = t_pool_options();
+	zc_writer_options_t w;
+	zc_reader_options_t r;
+	zc_writer_t *role;
+	zc_reader_t *other;
+	zc_pool_t *out;
+
+	open_all();
+#define WRITER(change)                                                         \
+	do {                                                                   \
+		w = (zc_writer_options_t)ZC_WRITER_OPTIONS_INIT;               \
+		w.service = SERVICE "2";                                       \
+		change;                                                        \
+		NOTHING(zc_writer_register(pool, &w, &role));                  \
+	} while (0)
+	WRITER(w.on_slow = (zc_on_slow_t)3);
+	WRITER(w.guard = (zc_guard_t)5);
+	WRITER(w.lag_limit = 64);
+	WRITER(w.history = 63);
+	WRITER(w.max_inflight = 64);
+	WRITER(w.sz = 0);
+	WRITER(w.sz = sizeof(w) + 1);
+	WRITER(w.service = "no/such");
+	WRITER(w.service = NULL);
+#define READER(change)                                                         \
+	do {                                                                   \
+		r = (zc_reader_options_t)ZC_READER_OPTIONS_INIT;               \
+		r.service = SERVICE "2";                                       \
+		change;                                                        \
+		NOTHING(zc_reader_register(pool, &r, &other));                 \
+	} while (0)
+	READER(r.max_holds = 17);
+	READER(r.sz = 0);
+	READER(r.service = "no");
+#define POLICY(change)                                                         \
+	do {                                                                   \
+		policy = (zc_scaling_policy_t)ZC_SCALING_POLICY_INIT;          \
+		change;                                                        \
+		NOTHING(zc_set_scaling_policy(pool, &policy));                 \
+	} while (0)
+	POLICY(policy.max_cleaners = -1);
+	POLICY(policy.max_cleaners = 9);
+	POLICY(policy.up_percent = UINT32_MAX);
+	POLICY(policy.down_percent = UINT32_MAX);
+	POLICY(policy.grow_percent = 101);
+	POLICY(policy.shrink_percent = 101);
+	POLICY(policy.sz = 7);
+	policy = (zc_scaling_policy_t){ .sz = sizeof(policy), .max_cleaners = 2,
+					.up_percent = 50, .down_percent = 10,
+					.grow_percent = 50, .shrink_percent = 10 };
+	CHECK_OK(zc_set_scaling_policy(pool, &policy));
+	p.guard = (zc_guard_t)5;
+	NOTHING(zc_pool_create(t_name(1), &p, &out));
+	p = t_pool_options();
+	p.huge = (zc_huge_t)5;
+	NOTHING(zc_pool_create(t_name(1), &p, &out));
+	p = t_pool_options();
+	p.backend = (zc_backend_t)3;
+	NOTHING(zc_pool_create(t_name(1), &p, &out));
+	CHECK(!strcmp(zc_guard_name((zc_guard_t)5), "unknown"));
+	CHECK(!strcmp(zc_guard_fault_name((zc_guard_fault_t)9), "unknown"));
+	close_all();
+}
+
+/* A strategy need not answer each question, and may be of an older program. */
+static void strategy_that_says_nothing_changes_nothing(void)
+{
+	zc_alloc_strategy_t alloc = ZC_ALLOC_STRATEGY_INIT;
+	zc_clean_strategy_t clean = ZC_CLEAN_STRATEGY_INIT;
+	zc_backpressure_strategy_t pressure = ZC_BACKPRESSURE_STRATEGY_INIT;
+	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	zc_cleaner_t *second;
+	struct t_writer w;
+
+	open_all();
+	CHECK_OK(zc_set_alloc_strategy(pool, &alloc));
+	CHECK_OK(zc_set_clean_strategy(pool, &clean));
+	CHECK_OK(zc_set_backpressure_strategy(pool, &pressure));
+	options.period_ns = 10000000;
+	options.idle_ns = 1000000;
+	CHECK_OK(zc_cleaner_start(pool, &options, &second));
+	t_writer_open(&w, pool, "refusal/alloc/main", NULL);
+	for (size_t bytes = 1; bytes < 1 << 20; bytes = bytes * 3 / 2 + 1)
+		t_write_many(&w, 20, bytes);
+	t_writer_close(&w);
+	zc_cleaner_stop(second);
+	close_all();
+}
+
+static void wait_for_nobody_refused(void)
+{
+	zc_reader_t *many[128], *two[2];
+	struct t_writer w;
+	struct t_reader r, of_another;
+	zc_pool_t *another;
+	uint32_t which = 99;
+
+	open_all();
+	another = t_pool_create_at(1, NULL);
+	t_reader_open(&r, pool, "refusal/wait/main", NULL);
+	t_reader_open(&of_another, another, "refusal/wait/main", NULL);
+	for (unsigned int i = 0; i < 128; i++)
+		many[i] = r.role;
+	NOTHING(zc_wait_any(many, 128, &which, 0));
+	two[0] = r.role;
+	two[1] = NULL;
+	NOTHING(zc_wait_any(two, 2, &which, 0));
+	two[1] = of_another.role;
+	NOTHING(zc_wait_any(two, 2, &which, 0));
+	CHECK_EQ(which, 99);
+	/* For ever, where there is something already. */
+	t_writer_open(&w, pool, "refusal/wait/main", NULL);
+	t_write(&w, 100);
+	CHECK_OK(zc_wait_any(&r.role, 1, &which, UINT64_MAX));
+	CHECK_EQ(which, 0);
+	CHECK_OK(zc_wait_any(&r.role, 1, NULL, UINT64_MAX));
+	t_reader_close(&of_another);
+	t_pool_close(another);
+	t_read_many(&r, 1);
+	t_reader_close(&r);
+	t_writer_close(&w);
+	close_all();
+}
+
+/* Copies of nothing are none, and need no place. */
+static void copy_of_nothing(void)
+{
+	const zc_type_t *u64 = zc_type_basic(ZC_TYPE_U64);
+	char bytes[100] = "";
+	uint64_t word = 7;
+
+	open_all();
+	NOTHING(zora_copy_out(id, claimed, 0, NULL, 1));
+	NOTHING(zora_copy_in(id, claimed, 0, NULL, 1));
+	CHECK_OK(zora_copy_out(id, claimed, 0, NULL, 0));
+	CHECK_OK(zora_copy_in(id, claimed, 0, NULL, 0));
+	CHECK_OK(zora_copy_in(id, claimed, 0, bytes, sizeof(bytes)));
+	CHECK_OK(zora_copy_out(id, claimed, 0, bytes, sizeof(bytes)));
+	CHECK(zora_copy_out(id, claimed, 50, bytes, sizeof(bytes)) != ZC_OK);
+	NOTHING(zora_load_typed(id, claimed, NULL, &word));
+	NOTHING(zora_load_typed(id, claimed, u64, NULL));
+	NOTHING(zora_store_typed(id, claimed, NULL, &word));
+	NOTHING(zora_store_typed(id, claimed, u64, NULL));
+	CHECK(zora_load_typed(id, claimed + 1, u64, &word) != ZC_OK);
+	CHECK(zora_store_typed(id, claimed + 1, u64, &word) != ZC_OK);
+	CHECK_RESULT(zora_load_typed(id, claimed, u64, &word), ZC_ERROR_TYPE);
+	CHECK_RESULT(zora_store_typed(id, claimed, u64, &word), ZC_ERROR_TYPE);
+	CHECK_EQ(word, 7);
+	close_all();
+}
+
 static const struct t_case cases[] = {
 	T_CASE(nothing_is_no_pool),
 	T_CASE(nothing_is_no_role),
 	T_CASE(size_of_nothing_refused),
 	T_CASE(inherited_by_a_child_refused),
 	T_CASE(observer_may_only_look),
+	T_CASE(option_past_its_limit_refused),
+	T_CASE(strategy_that_says_nothing_changes_nothing),
+	T_CASE(wait_for_nobody_refused),
+	T_CASE(copy_of_nothing),
 	T_END
 };
 
