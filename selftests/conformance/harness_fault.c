@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -87,11 +88,16 @@ void t_fault_each(const char *call, long number, int error)
 	__atomic_store_n(&t_each_nr, t_each_nr + 1, __ATOMIC_RELEASE);
 }
 
+const char *t_fault_met(void)
+{
+	return __atomic_load_n(&t_failed, __ATOMIC_RELAXED);
+}
+
 const char *t_fault_end(void)
 {
 	t_next.on = false;
 	__atomic_store_n(&t_each_nr, 0, __ATOMIC_RELEASE);
-	return __atomic_load_n(&t_failed, __ATOMIC_RELAXED);
+	return t_fault_met();
 }
 
 void t_fault_rest(bool rest)
@@ -485,11 +491,12 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
-	long arg[6];
+	long arg[6] = { 0 };
 	va_list ap;
 
 	va_start(ap, number);
-	for (unsigned int i = 0; i < 6; i++)
+	/* The sixth is on the stack, if it is there. */
+	for (unsigned int i = 0; i < (number == SYS_futex ? 6 : 5); i++)
 		arg[i] = va_arg(ap, long);
 	va_end(ap);
 	FAIL_NUMBER("syscall", number, -1, ENOSYS, EPERM, EINVAL);

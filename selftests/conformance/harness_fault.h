@@ -21,7 +21,9 @@ void t_fault_nth_syscall(long number, unsigned int nth, int error);
  * to have done well.  @number: of a syscall(); else 0.  Up to 4. */
 #define T_FAULT_WELL (-1)
 void t_fault_each(const char *call, long number, int error);
-/* None fails any more.  Returns the name of what failed since, or NULL. */
+/* The name of what failed since, or NULL. */
+const char *t_fault_met(void);
+/* The same; and none fails any more. */
 const char *t_fault_end(void);
 /* Until it is said again, nothing fails, and nothing is counted. */
 void t_fault_rest(bool rest);

@@ -464,6 +464,9 @@ static void dies_seen(const char *call, long number, int error, const char *file
 	do
 		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
 	while (event.type != ZC_EVENT_MEMBER_JOINED);
+	/* Whoever watches has begun to. */
+	if (call)
+		T_UNTIL(t_fault_met());
 	t_kill(child);
 	do
 		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
