@@ -322,6 +322,24 @@ static void rubbish_is_swept_and_nothing_else(void)
 	}
 }
 
+/* Of a name that does not fit behind the folder's nothing is known. */
+static void rubbish_with_too_long_a_name_stays(void)
+{
+	char folder[4500], path[5000], was[4200];
+
+	begin();
+	snprintf(was, sizeof(was), "%s", t_folder());
+	snprintf(folder, sizeof(folder), "%s/%0150d", was, 0);
+	snprintf(path, sizeof(path), "%s/zerocore.0123456789abcdef0123456789abcdef.data%0200d",
+		 folder, 0);
+	CHECK(!mkdir(folder, 0700));
+	put(path);
+	setenv("ZEROCORE_DIR", folder, 1);
+	CHECK_RESULT(zc_pool_remove("none"), ZC_ERROR_NOT_FOUND);
+	setenv("ZEROCORE_DIR", was, 1);
+	CHECK(!unlink(path) && !rmdir(folder));
+}
+
 /* Who cannot read a control file does not know that rubbish is rubbish. */
 static void rubbish_beside_what_cannot_be_read_stays(void)
 {
@@ -545,6 +563,7 @@ static const struct t_case cases[] = {
 	T_CASE(backend_of_the_environment),
 	T_CASE(name_by_chance_taken_is_drawn_again),
 	T_CASE(rubbish_is_swept_and_nothing_else),
+	T_CASE(rubbish_with_too_long_a_name_stays),
 	T_CASE(rubbish_beside_what_cannot_be_read_stays),
 	T_CASE(rubbish_that_cannot_be_deleted_is_told),
 	T_CASE(remover_that_is_stopped_is_told),

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clean.h"
 #include "lib.h"
 
 #define SMALL (64 << 10)
@@ -323,5 +324,58 @@ Test(damage, without_a_map_to_look_at_nobody_is_dead)
 	l.pool->map_id[0] = '\0';
 	must(!zc_live_proven_dead(l.pool, m, life));
 	memset(r, 0, sizeof(*r));
+	lib_close(&l);
+}
+
+/* A role of nobody is not taken from anybody, while there is somebody to reap. */
+Test(damage, of_a_slot_is_left_by_the_reaper)
+{
+	u64 life = zc_life(1, 0xffff, ZC_LIFE_LIVE);
+	struct zc_writer_slot *slot;
+
+	lib_open(&l, SMALL);
+	v = &l.pool->view;
+	lib_make_private(&l);
+	slot = &v->writer_slots[5];
+	slot->life = life;
+	v->cleaner_slots[2].life = life;
+	v->members[9].life = zc_life(3, 0, ZC_LIFE_REAPING);
+	zc_reap_all(l.pool);
+	must_eq(slot->life, life);
+	must_eq(v->cleaner_slots[2].life, life);
+	must_eq(zc_life_state(v->members[9].life), ZC_LIFE_IDLE);
+	slot->life = v->cleaner_slots[2].life = 0;
+	lib_close(&l);
+}
+
+/* What the dead left is somebody's as long as somebody holds it. */
+Test(damage, of_the_dead_that_is_held_is_not_cleaned)
+{
+	struct zc_clean c = { .owner = ZC_OWNER_CLEANER(2) };
+	zc_writer_t *w;
+	zc_reader_t *r;
+	zc_handle_t held;
+	u64 sequence, orphan;
+	u32 g;
+
+	lib_open(&l, SMALL);
+	v = &l.pool->view;
+	w = lib_plain_writer(&l);
+	r = lib_plain_reader(&l);
+	must_zc(lib_send(w, 200, 0));
+	must_zc(lib_receive(r, &held, &sequence));
+	lib_make_private(&l);
+	g = committed(w);
+	orphan = zc_word_same(v->descs[g].word, ZC_OWNER_ORPHAN, ZC_STATE_CLEAN);
+	v->descs[g].word = orphan;
+	zc_clean_begin(v, &c);
+	while (!zc_clean_slice(v, &c, 64))
+		;
+	must_eq(v->descs[g].word, orphan);
+	must_zc(zc_reader_release_block(r, held));
+	zc_clean_begin(v, &c);
+	while (!zc_clean_slice(v, &c, 64))
+		;
+	must_eq(zc_word_state(v->descs[g].word), ZC_STATE_FREE);
 	lib_close(&l);
 }
