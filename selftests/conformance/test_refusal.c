@@ -380,11 +380,10 @@ static void observer_may_only_look(void)
 	zc_open_options_t options = ZC_OPEN_OPTIONS_INIT;
 	zc_writer_options_t w = ZC_WRITER_OPTIONS_INIT;
 	zc_reader_options_t r = ZC_READER_OPTIONS_INIT;
-	zc_pool_t *watched = t_pool_create(NULL);
 
 	if (!t_backend_is_shm())
 		t_skip("on the device it is a member that may not write");
-	t_pool_close(watched);
+	t_pool_close(t_pool_create(NULL));
 	options.observe = true;
 	CHECK_OK(zc_pool_open_with(t_name(0), &options, &pool));
 	w.service = r.service = SERVICE;

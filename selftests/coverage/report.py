@@ -14,9 +14,10 @@ A list has lines
 
 WHAT: `line' (it did not run), `true' or `false' (the branch on it that was not taken;
 with a number when the line has several conditions, from 1: `true2').  By text and not
-by number: other lines may move.  What is not covered and not listed fails, and so does
-what is listed and covered, or not there any more.  Except where WHAT ends with `?':
-whether it is reached hangs on who comes first.
+by number: other lines may move.  In lib/core what is not covered and not listed fails;
+of lib so much of what is not listed must be covered.  What is listed and covered fails,
+except where WHAT ends with `?': whether it is reached hangs on who comes first.  And
+so does what is listed and not there any more.
 """
 import collections
 import json
@@ -24,9 +25,9 @@ import os
 import re
 import sys
 
-# Of branches, in percent, as a whole; what is listed stays in the count.  The library's
+# Of branches, in percent, as a whole and without those that are listed.  The library's
 # part of the device has no device here: the machines of selftests/vm/ run it.
-LEAST = {'lib': 80.0}
+LEAST = {'lib': 90.0}
 ELSEWHERE = 'lib/device'
 # Every branch and every line, or it is listed.
 WHOLE = ('lib/core',)
@@ -54,6 +55,10 @@ class Source:
     def gap(self, line, what):
         text = ' '.join(self.text[line - 1].split()).replace('|', '!')
         return Gap(f'{self.name}:{self.function(line)}', text, what)
+
+    def has(self, gap):
+        """Is that line still in that function?"""
+        return any(self.gap(line, gap.what) == gap for line in range(1, len(self.text) + 1))
 
     def gaps(self):
         """Pairs of a gap and its line."""
@@ -137,6 +142,7 @@ def folder(name):
 class Table:
     def __init__(self, sources):
         self.rows = collections.defaultdict(lambda: [0, 0, 0, 0])
+        self.listed = collections.Counter()
         for source in sources.values():
             counts = (sum(1 for c in source.lines.values() if c), len(source.lines),
                       sum(bool(t) + bool(f) for t, f in source.branches.values()),
@@ -148,8 +154,13 @@ class Table:
                 for at, count in enumerate(counts):
                     self.rows[name][at] += count
 
+    def leave_out(self, gap, count):
+        if gap.what != 'line':
+            self.listed[folder(gap.where.split(':')[0])] += count
+
     def branches(self, name):
-        return percent(*self.rows[name][2:])
+        took, branches = self.rows[name][2:]
+        return percent(took, branches - self.listed[name])
 
     def __str__(self):
         text = []
@@ -179,18 +190,23 @@ def main():
     for source in sources.values():
         for gap, line in source.gaps():
             found[gap].append(f'{source.name}:{line}')
-    missing = [(gap, where) for gap in found for where in found[gap][len(listed[gap]):]
-               if folder(gap.where.split(':')[0]) in WHOLE]
+    missing = [(gap, where) for gap in found for where in found[gap][len(listed[gap]):]]
     if option == '--list':
         for gap, _ in missing:
-            print(' | '.join(gap) + ' | ')
+            if not gap.where.startswith(ELSEWHERE):
+                print(' | '.join(gap) + ' | ')
         return 0
     if option == '--summary':
         print(Table(sources))
         return 0
     stale = [(gap, where) for gap in list(listed) if gap not in maybe
              for where in listed[gap][len(found[gap]):]]
+    stale += [(gap, listed[gap][0]) for gap in maybe
+              if gap.where.split(':')[0] not in sources or
+              not sources[gap.where.split(':')[0]].has(gap)]
     table = Table(sources)
+    for gap in listed:
+        table.leave_out(gap, min(len(listed[gap]), len(found[gap])))
     points = [(f'what_is_not_covered_in_{name.replace("/", "_")}_is_listed', [
         f'{where}: {gap.text}: {gap.what}' for gap, where in missing
         if folder(gap.where.split(':')[0]) == name]) for name in WHOLE]
@@ -199,7 +215,7 @@ def main():
         for gap, where in stale]))
     for name, least in LEAST.items():
         points.append((f'branches_of_{name.replace("/", "_")}', [
-            f'{table.branches(name):.1f} % are fewer than {least} %'
+            f'{table.branches(name):.1f} % without what is listed are fewer than {least} %'
         ] if table.branches(name) < least else []))
     for number, (name, why) in enumerate(points, 1):
         print(f'{"not " if why else ""}ok {number} - {name}')
@@ -207,6 +223,8 @@ def main():
             print(f'# {line}')
     for line in str(table).split('\n'):
         print(f'# {line}')
+    for name in LEAST:
+        print(f'# {name}, without what is listed: {table.branches(name):.1f} % of branches')
     print(f'1..{len(points)}')
     return any(why for _, why in points)
 
