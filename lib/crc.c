@@ -6,27 +6,13 @@
  * ISA-L needs 6 ns until it has begun, the instruction 2 for 64 bytes.  Record and
  * payload have a checksum each, which do not wait for each other.
  */
-#include <isa-l/crc.h>
-
 #include "crc.h"
 
-/* ISA-L counts in int. */
-#define ZC_CRC_CHUNK (1U << 30)
-/* Up to here the instruction is faster. */
-#define ZC_CRC_SMALL 128U
-
-/*
- * ISA-L 2.30 leaves the upper halves of vector registers in use, after which each old
- * (SSE) instruction is slow until somebody says that they are not: 180 ns a call.
- */
 static inline void zc_crc_done(void)
 {
 #ifdef __x86_64__
 	if (zc_likely(__builtin_cpu_supports("avx")))
-		__asm__ __volatile__("vzeroupper" ::: "memory", "xmm0", "xmm1", "xmm2",
-				     "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-				     "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-				     "xmm14", "xmm15");
+		zc_crc_clean();
 #endif
 }
 
@@ -80,17 +66,11 @@ static inline ZC_CRC_FAST u32 zc_crc_small(const char *data, u64 bytes)
 	return (u32)crc;
 }
 
-static ZC_CRC_FAST u32 zc_crc_fast(const char *data, u64 bytes)
+ZC_CRC_FAST u32 zc_crc_odd(const void *data, u64 bytes)
 {
-	u32 crc;
-
 	if (bytes <= ZC_CRC_SMALL)
 		return ~zc_crc_small(data, bytes);
-	if (zc_unlikely(bytes > ZC_CRC_CHUNK))
-		return ~zc_crc_go(~0U, data, bytes);
-	crc = crc32_iscsi((unsigned char *)data, (int)bytes, ~0U);
-	zc_crc_done();
-	return ~crc;
+	return ~zc_crc_go(~0U, data, bytes);
 }
 #endif
 

@@ -91,12 +91,14 @@ static bool zc_tags_place(struct zc_record *r, u64 room)
 /* The first half of a trailer. */
 static u64 zc_trailer_of(const struct zc_record *r, u32 mode)
 {
-	u64 sum = zc_trailer_sum(mode, zc_crc_still(r->still), r->word, r->sequence,
-				 r->time, r->bytes, r->data);
+	u64 sum = zc_crc_record(zc_crc_still(r->still), r->word, r->sequence, r->time,
+				r->bytes) |
+		  (u64)mode << 32;
 
-	if (mode == ZC_MODE_FULL && r->tags_bytes)
-		sum ^= zc_crc(r->data + r->tags_off, r->tags_bytes);
-	return sum;
+	if (mode != ZC_MODE_FULL)
+		return sum;
+	sum ^= zc_crc(r->data, r->bytes);
+	return r->tags_bytes ? sum ^ zc_crc(r->data + r->tags_off, r->tags_bytes) : sum;
 }
 
 /* Of @nr bytes at @off of a block, piece by piece; where that fails the peek knows. */
@@ -177,13 +179,18 @@ __attribute__((no_sanitize("thread"))) u32 zc_guard_fault(const struct zc_guarde
 	return ZC_FAULT_NONE;
 }
 
-/* What stays of the records of a writer without tags. */
+/*
+ * What stays of the records of a writer without tags.  Where there is nothing to verify,
+ * or no instruction to do it by, no record looks like that.
+ */
 static u32 zc_guard_still(u32 writer, u32 mode, u64 stays[2])
 {
 	u64 still[ZC_CRC_STILL] = { writer, zc_guard_code(mode) };
 
 	stays[0] = still[0];
 	stays[1] = still[1];
+	if (mode == ZC_MODE_OFF || (mode != ZC_MODE_MAGIC && !zc_crc_has_fast()))
+		stays[1] = ~0ULL;
 	return zc_crc_still(still);
 }
 
@@ -199,6 +206,7 @@ void zc_guard_publish(struct zc_writer *w)
 	if (w->guard != ZC_MODE_OFF)
 		zc_store_relaxed(&w->area->guarded, 1);
 	w->guard_still = zc_guard_still(w->id, w->guard, stays);
+	w->guard_plain = stays[1];
 	/* What is used again may have the flags of a predecessor. */
 	w->guarded = zc_load_relaxed(&w->area->guarded);
 	w->framed = w->timestamps || w->guarded;
@@ -256,6 +264,7 @@ void zc_guard_look(struct zc_reader *r)
 		mode = ZC_MODE_FULL;
 	if (r->guard != mode || !r->guard_still)
 		r->guard_still = zc_guard_still(r->writer, mode, r->guard_stays);
+	r->guard_word = zc_word_same(0, ZC_OWNER_WRITER(r->writer), ZC_STATE_USING);
 	r->guard = mode;
 	r->guard_since = since;
 	r->slow_below = since > r->hazard_below ? since : r->hazard_below;

@@ -86,15 +86,16 @@ static inline void zc_guard_arm(char *data, u64 size)
 /* The same for all blocks: the type tags, or flags of another mode. */
 bool zc_guard_commit_other(struct zc_writer *w, struct zc_claim *c, u64 now);
 
-/* The first half of a trailer. */
+/* The first half of a trailer, where zc_crc_has_fast(). */
 static inline __attribute__((always_inline)) u64
 zc_trailer_sum(u32 mode, u32 still, u64 word, u64 sequence, u64 time, u64 bytes,
 	       const char *data)
 {
 	/* Before the call, which would have to leave all of it in registers. */
-	u64 sum = zc_crc_record(still, word, sequence, time, bytes) | (u64)mode << 32;
+	u64 sum = zc_crc_record_fast(still, word, sequence, time, bytes) |
+		  (u64)mode << 32;
 
-	return mode == ZC_MODE_FULL ? sum ^ zc_crc(data, bytes) : sum;
+	return mode == ZC_MODE_FULL ? sum ^ zc_crc_fast(data, bytes) : sum;
 }
 
 /*
@@ -110,8 +111,7 @@ zc_guard_commit(struct zc_writer *w, struct zc_claim *c, u64 now, u32 guard)
 	u64 bytes = c->place.bytes, first;
 
 	/* Flags, and no tags. */
-	if (zc_unlikely(zc_load_relaxed(&still[1]) != zc_guard_code(guard)) ||
-	    guard == ZC_MODE_OFF)
+	if (zc_unlikely(zc_load_relaxed(&still[1]) != w->guard_plain))
 		return zc_guard_commit_other(w, c, now);
 	if (zc_unlikely(zc_trailer_load(armed) != ZC_TRAILER_ARMED ||
 			zc_trailer_load(armed + sizeof(u64)) != ZC_TRAILER_MAGIC))
@@ -149,12 +149,14 @@ zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule, u32 generatio
 	const struct zc_block_desc *d = &r->pool->view.descs[granule];
 	const char *trailer = h->place.data + h->place.bytes;
 	const u64 *still = (const u64 *)d + ZC_CRC_MOVING;
-	u64 s = h->sequence, bytes = h->place.bytes, word, left;
+	u64 s = h->sequence, bytes = h->place.bytes, word, other, left;
 
 	word = zc_load_relaxed(&d->word);
 	h->word = word;
-	if (zc_unlikely(zc_word_same(word, 0, 0) - zc_word(generation, 1, 0, 0) >=
-				1ULL << ZC_WORD_GENERATION_SHIFT ||
+	/* Generation, owner and state. */
+	other = word ^ ((u64)generation << ZC_WORD_GENERATION_SHIFT | r->guard_word);
+	other &= ~((1ULL << ZC_WORD_GENERATION_SHIFT) - (1ULL << ZC_WORD_LENGTH_SHIFT));
+	if (zc_unlikely(other |
 			((zc_load_relaxed(&still[0]) ^ r->guard_stays[0]) |
 			 (zc_load_relaxed(&still[1]) ^ r->guard_stays[1]) |
 			 zc_load_relaxed(&still[2]) | zc_load_relaxed(&still[3])) ||
@@ -162,15 +164,11 @@ zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule, u32 generatio
 				bytes + sizeof(struct zc_block_trailer) ||
 			zc_trailer_load(trailer + sizeof(u64)) != ZC_TRAILER_MAGIC ||
 			zc_load_relaxed(&d->sequence) != s ||
-			zc_load_relaxed(&d->bytes) != bytes ||
-			zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
-			zc_word_state(word) != ZC_STATE_USING))
+			zc_load_relaxed(&d->bytes) != bytes))
 		return false;
-	left = zc_trailer_load(trailer) ^ (u64)mode << 32 ^
-	       zc_crc_record(r->guard_still, word, s, zc_load_relaxed(&d->timestamp_ns),
-			     bytes);
-	if (mode == ZC_MODE_FULL)
-		left ^= zc_crc(h->place.data, bytes);
+	left = zc_trailer_load(trailer) ^
+	       zc_trailer_sum(mode, r->guard_still, word, s,
+			      zc_load_relaxed(&d->timestamp_ns), bytes, h->place.data);
 	return zc_likely(!left);
 }
 

@@ -508,11 +508,11 @@ zc_result_t zc_reader_poll_block(zc_reader_t *r, size_t hint_size,
 			!zc_role_usable(r->alive, &r->closed)))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	if (zc_unlikely(r->guard != ZC_MODE_OFF)) {
+		if (r->guard == ZC_MODE_FULL)
+			return zc_poll_whole(r, hint_size, out_handle, timeout_ns);
 		if (r->guard == ZC_MODE_MAGIC)
 			return zc_poll_marked(r, hint_size, out_handle, timeout_ns);
-		if (r->guard == ZC_MODE_HEADER)
-			return zc_poll_summed(r, hint_size, out_handle, timeout_ns);
-		return zc_poll_whole(r, hint_size, out_handle, timeout_ns);
+		return zc_poll_summed(r, hint_size, out_handle, timeout_ns);
 	}
 	return zc_poll_fast(r, hint_size, out_handle, timeout_ns, ZC_MODE_OFF);
 }

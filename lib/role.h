@@ -100,6 +100,7 @@ struct zc_writer {
 	u32 guard;		/* enum zc_guard_mode */
 	u32 guard_bytes;	/* behind each payload */
 	u32 guard_still;	/* of what stays in its records: see crc.h */
+	u64 guard_plain;	/* flags of what has a trailer and no tags; ~0: none has */
 	struct zc_own_tags {
 		u8 *bytes;	/* what each message gets */
 		u64 type;	/* fingerprint, 0: messages have none by themselves */
@@ -197,8 +198,9 @@ struct zc_reader {
 	u32 guard;		/* enum zc_guard_mode of what comes from @guard_since on */
 	bool guard_release;	/* verify once more when it is let go */
 	u64 guard_since;
-	u64 guard_stays[2];	/* what stays in the records */
-	u32 guard_still;	/* and its checksum: see crc.h */
+	u64 guard_stays[2];	/* what stays in the records; the second ~0: nothing */
+	u64 guard_word;		/* owner and state of what this reader may read */
+	u32 guard_still;	/* checksum of what stays: see crc.h */
 	u32 incarnation;
 	u32 writer;		/* slot */
 	u32 id;

@@ -411,8 +411,9 @@ zc_acquire_fast(struct zc_writer *w, u64 bytes, u64 most, u64 behind, zc_handle_
 static __attribute__((noinline)) zc_result_t
 zc_acquire_other(struct zc_writer *w, u64 bytes, zc_handle_t *out, u64 timeout_ns)
 {
-	if ((!w->behind && !w->tags.on) || bytes < w->tags.least ||
-	    !zc_acquire_fast(w, bytes, w->max_bytes, w->behind, out))
+	/* Without either it is a size that is none. */
+	if (zc_unlikely((!w->behind && !w->tags.on) || bytes < w->tags.least ||
+			!zc_acquire_fast(w, bytes, w->max_bytes, w->behind, out)))
 		return zc_acquire_slow(w, bytes, out, timeout_ns);
 	zc_claim_dress(w);
 	return ZC_OK;
@@ -424,7 +425,9 @@ zc_result_t zc_writer_acquire_block(zc_writer_t *w, size_t bytes,
 	if (zc_unlikely(!w || !out_handle ||
 			!zc_role_usable(w->alive, &w->closed)))
 		return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
+	if (zc_unlikely(bytes - 1 >= w->fast_bytes))
+		return zc_acquire_other(w, bytes, out_handle, timeout_ns);
 	if (zc_likely(zc_acquire_fast(w, bytes, w->fast_bytes, 0, out_handle)))
 		return ZC_OK;
-	return zc_acquire_other(w, bytes, out_handle, timeout_ns);
+	return zc_acquire_slow(w, bytes, out_handle, timeout_ns);
 }

@@ -304,15 +304,21 @@ static ZC_SLOW zc_result_t zc_commit_refuse(struct zc_writer *w, zc_handle_t han
 		       "the block is still in I/O: call zc_writer_io_end() first");
 }
 
-/* With a frame of its own: reads the clock, sets the guard. */
-static __attribute__((noinline)) zc_result_t zc_commit_framed(struct zc_writer *w,
-							      struct zc_claim *c)
+/* With a frame of its own. */
+static __attribute__((noinline)) zc_result_t zc_commit_summed(struct zc_writer *w,
+							      struct zc_claim *c, u64 now)
 {
-	u64 now = w->timestamps ? zc_timestamp() : 0;
-
-	if (w->guarded && zc_unlikely(!zc_guard_commit(w, c, now, w->guard)))
+	if (zc_unlikely(!zc_guard_commit(w, c, now, w->guard)))
 		return zc_commit_overrun(w, c);
 	return zc_commit(w, c, now);
+}
+
+static __attribute__((noinline)) zc_result_t zc_commit_timed(struct zc_writer *w,
+							     struct zc_claim *c)
+{
+	u64 now = zc_timestamp();
+
+	return w->guarded ? zc_commit_summed(w, c, now) : zc_commit(w, c, now);
 }
 
 /* A leaf, as without a guard. */
@@ -333,9 +339,11 @@ zc_result_t zc_writer_commit_block(zc_writer_t *w, zc_handle_t handle)
 	c = zc_claim_of(w, handle);
 	if (zc_unlikely(!c || c->place.in_io))
 		return zc_commit_refuse(w, handle);
-	if (w->framed)
-		return w->marked ? zc_commit_marked(w, c) : zc_commit_framed(w, c);
-	return zc_commit(w, c, 0);
+	if (!w->framed)
+		return zc_commit(w, c, 0);
+	if (w->timestamps)
+		return zc_commit_timed(w, c);
+	return w->marked ? zc_commit_marked(w, c) : zc_commit_summed(w, c, 0);
 }
 
 zc_result_t zc_writer_cancel_block(zc_writer_t *w, zc_handle_t handle)
