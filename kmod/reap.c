@@ -71,22 +71,24 @@ static void zc_quarantine_end(struct zc_pool *pool)
 
 	while (zc_walk_step(v, &walk, &granule, &word)) {
 		struct zc_block_desc *d = zc_desc(v, granule);
+		u32 flags;
 
 		if (!(++runs % ZC_REAP_SLICE)) {
 			mutex_unlock(&pool->lock);
 			cond_resched();
 			mutex_lock(&pool->lock);
 		}
+		flags = READ_ONCE(d->flags);
 		if (zc_word_state(word) != ZC_STATE_CLEAN ||
 		    zc_word_owner(word) != ZC_OWNER_ORPHAN ||
-		    !(READ_ONCE(d->flags) & ZC_BLOCK_IO) ||
+		    !(flags & ZC_BLOCK_IO) ||
 		    !zc_run_sane(v, granule, word))
 			continue;
 		if (zc_io_goes_on(pool, granule, zc_word_length(word))) {
 			left++;
 			continue;
 		}
-		WRITE_ONCE(d->flags, READ_ONCE(d->flags) & ~ZC_BLOCK_IO);
+		WRITE_ONCE(d->flags, flags & ~ZC_BLOCK_IO);
 		zc_orphan_finish(v, granule, word);
 	}
 	pool->quarantined = left;

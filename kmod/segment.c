@@ -56,10 +56,10 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	struct zc_view *v = &pool->view;
 	struct zc_segment made = { 0 };
 	u64 cost = g->segment_bytes + descs;
-	u32 n;
+	u32 n = READ_ONCE(pool->segments);
 	int err;
 
-	if (READ_ONCE(pool->segments) >= g->max_segments)
+	if (n >= g->max_segments)
 		return -ENOSPC;
 	err = zc_pool_charge(pool, cost);
 	if (err)
@@ -68,7 +68,6 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	if (err)
 		goto out_charge;
 
-	n = READ_ONCE(pool->segments);
 	err = zc_pages_get(&made.descs, pool->writers,
 			   g->off_descs - g->off_hints + n * descs, descs);
 	if (err)

@@ -471,7 +471,7 @@ static void zc_block_readers(const struct zc_view *v, u32 w, u64 sequence,
 		const struct zc_floor *f = &zc_writer_area(v, w)->floor[r];
 		u32 incarnation = zc_life_incarnation(
 			zc_load_acquire(&slot->life));
-		u64 from;
+		u64 from, floor;
 
 		mask &= mask - 1;
 		nr = zc_holds_used(v, a);
@@ -482,8 +482,9 @@ static void zc_block_readers(const struct zc_view *v, u32 w, u64 sequence,
 		    zc_load_acquire(&f->cut_incarnation) == incarnation)
 			continue;
 		from = zc_load_acquire(&a->join);
-		if (zc_load_acquire(&f->floor) > from)
-			from = zc_load_acquire(&f->floor);
+		floor = zc_load_acquire(&f->floor);
+		if (floor > from)
+			from = floor;
 		if (zc_load_acquire(&a->incarnation) != incarnation ||
 		    (sequence >= from && zc_load_acquire(&a->cursor) <= sequence))
 			b->unvisited_by |= 1U << r;

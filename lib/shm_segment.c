@@ -72,15 +72,15 @@ static zc_result_t zc_segment_open_up(struct zc_pool *pool, u32 s)
 static zc_result_t zc_segments_repair(struct zc_pool *pool, const char *dir)
 {
 	const struct zc_view *v = &pool->view;
-	u32 broken = zc_load_relaxed(&v->hints->removing), s;
+	u32 broken = zc_load_relaxed(&v->hints->removing), nr = zc_segments(v), s;
 	zc_result_t result = ZC_OK;
 
 	if (!broken)
 		return ZC_OK;
 	/* One that never came. */
-	if (broken - 1 == zc_segments(v) && broken <= v->max_segments)
+	if (broken - 1 == nr && broken <= v->max_segments)
 		zc_shm_segment_unmake(pool, dir, broken - 1);
-	for (s = 0; s < zc_segments(v) && result == ZC_OK; s++) {
+	for (s = 0; s < nr && result == ZC_OK; s++) {
 		switch (zc_segment_state(v, s)) {
 		case ZC_SEGMENT_READY:
 			if (s == broken - 1)
@@ -231,7 +231,7 @@ zc_result_t zc_shm_grow(struct zc_pool *pool)
 	const struct zc_view *v = &pool->view;
 	char dir[ZC_PATH_BYTES];
 	zc_result_t result;
-	u32 s;
+	u32 s, nr;
 
 	/* Its files would be another user's: nobody could remove them. */
 	if (geteuid() != zc_load_relaxed(&v->header->creator_uid))
@@ -241,10 +241,11 @@ zc_result_t zc_shm_grow(struct zc_pool *pool)
 	result = zc_segments_enter(pool, dir, true);
 	if (result != ZC_OK)
 		return result;
-	for (s = 0; s < zc_segments(v); s++)
+	nr = zc_segments(v);
+	for (s = 0; s < nr; s++)
 		if (zc_segment_state(v, s) == ZC_SEGMENT_RETIRED)
 			break;
-	if (s < zc_segments(v))
+	if (s < nr)
 		result = zc_segment_revive(pool, dir, s);
 	else
 		result = zc_segment_append(pool, dir);

@@ -404,14 +404,16 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	struct zc_reader_slot *rs = zc_reader_slot(v, w->id, r);
 	struct zc_reader_area *ra = zc_reader_area(v, w->id, r);
 	struct zc_floor *f = &w->area->floor[r];
-	u32 incarnation = zc_life_incarnation(zc_load_acquire(&rs->life));
+	u64 life = zc_load_acquire(&rs->life);
+	u32 incarnation = zc_life_incarnation(life);
 	u64 floor = zc_load_acquire(&f->floor);
-	u64 from = 0;
+	u64 from = 0, join;
 
 	if (zc_load_acquire(&ra->incarnation) == incarnation)
 		from = zc_load_acquire(&ra->cursor);
-	if (from && from < zc_load_relaxed(&ra->join))
-		from = zc_load_relaxed(&ra->join);
+	join = zc_load_relaxed(&ra->join);
+	if (from && from < join)
+		from = join;
 	if (from >= target || floor >= target ||
 	    zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
@@ -426,8 +428,8 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 		ZC_KILLPOINT(cut_stored);
 		w->stat_disconnected++;
 		zc_event_emit(w->pool, ZC_EVENT_READER_DISCONNECTED,
-			      zc_life_member(zc_load_relaxed(&rs->life)),
-			      ZC_OWNER_WRITER(w->id), w->id, r, 0, 0);
+			      zc_life_member(life), ZC_OWNER_WRITER(w->id), w->id, r, 0,
+			      0);
 		return true;
 	}
 	while (floor < target)
