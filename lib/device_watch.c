@@ -34,6 +34,7 @@ static void zc_wake_all(struct zc_pool *pool)
 		if (zc_mask_bits(zc_load_acquire(&v->writer_slots[w].active)))
 			zc_futex_wake((u32 *)&zc_writer_area(v, w)->head);
 	zc_futex_wake(&v->header->epoch);
+	zc_wake_any(pool, ~0U);
 	/* Somebody on duty may be gone, and what came back is to be merged. */
 	zc_nodes_ring(pool);
 }

@@ -23,6 +23,7 @@ void zc_epoch_bump(struct zc_pool *pool)
 	if (pool->backend->id == ZC_BACKEND_SHM)
 		zc_fetch_add32(epoch, 1);
 	zc_futex_wake(epoch);
+	zc_wake_any(pool, ~0U);
 }
 
 const char *zc_event_name(zc_event_type_t type)

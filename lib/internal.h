@@ -145,9 +145,9 @@ zc_result_t zc_fork_guard(void);
  * absolute). Shared futex. Returns 0, or -ETIMEDOUT, -EAGAIN, -EINTR. */
 int zc_futex_wait(const u32 *word, u32 expected, u64 deadline_ns);
 int zc_futex_wake(const u32 *word);		/* all sleepers; how many there were */
-/* futex_waitv on @nr words; -ENOSYS where the kernel or a filter refuses it. */
-int zc_futex_waitv(const u32 *const *words, const u32 *expected, u32 nr,
-		   u64 deadline_ns);
+/* The same of those sleepers that have one of @bits in common with the waker. */
+int zc_futex_wait_bits(const u32 *word, u32 expected, u32 bits, u64 deadline_ns);
+int zc_futex_wake_bits(const u32 *word, u32 bits);
 /* GLOBAL_EXPEDITED registration and call; false: refused here. */
 bool zc_membarrier_register(void);
 bool zc_membarrier(void);
@@ -296,7 +296,9 @@ void zc_event_emit_death(struct zc_pool *pool, u32 m, u32 incarnation);
 /* A message is corrupt, which @member wrote (~0: nobody knows); once for each. */
 void zc_event_emit_corrupt(struct zc_pool *pool, struct zc_event_record *event,
 			   u32 member);
-/* Bumps the epoch word and wakes whoever sleeps on it. */
+/* Wakes who waits for several readers and has one of @bits; how many there were. */
+int zc_wake_any(struct zc_pool *pool, u32 bits);
+/* Bumps the epoch word and wakes whoever sleeps on it, or waits for several. */
 void zc_epoch_bump(struct zc_pool *pool);
 
 /* --- guard.c -------------------------------------------------------------------- */

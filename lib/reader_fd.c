@@ -34,9 +34,11 @@ static void *zc_feed(void *arg)
 		/* The next commit is that of sequence @head. */
 		zc_store_release(&r->area->feed_ticket, head);
 		until = zc_timestamp() + ZC_FEED_SLICE_NS;
-		if (!zc_membarrier())
-			until = zc_timestamp() + 1000000;
 		zc_fence_full();	/* [W1] */
+		/* [W2] as in zc_writer_unfenced() */
+		if (zc_load_acquire(&r->writer_area->unfenced) &&
+		    !zc_membarrier())
+			until = zc_timestamp() + 1000000;
 		zc_futex_wait((u32 *)&r->writer_area->head, (u32)head, until);
 	}
 	return NULL;

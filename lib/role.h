@@ -88,7 +88,9 @@ struct zc_writer {
 	bool framed;		/* a commit has more to do: time, guard */
 	bool guarded;		/* the guard: its own, or a predecessor's flags */
 	bool marked;		/* nothing but the guard's mark */
-	bool fence_commits;	/* no membarrier here: a full fence a commit */
+	bool fence_commits;	/* a full fence a commit: somebody slept just now */
+	bool membarrier;	/* there is one: in the end it may go without */
+	u32 quiet;		/* looks on end at which nobody slept */
 	u64 max_bytes;
 	u64 fast_bytes;		/* the same for the fastest path; 0: something stands behind */
 	const u32 *bell;	/* of messages to this role */
@@ -175,8 +177,8 @@ struct zc_reader {
 	u32 closed;
 	u32 fencing;		/* a full fence each poll */
 	u64 cursor;
-	u64 hazard_below;	/* sequences below it nobody keeps for me */
-	u64 slow_below;		/* or somebody else guarded them */
+	u64 slow_below;		/* sequences that nobody keeps for me, or that are guarded */
+	struct zc_writer_area *writer_area;
 	struct zc_ring_entry *ring;
 	struct zc_reader_area *area;
 	struct zc_floor *floor;
@@ -189,6 +191,11 @@ struct zc_reader {
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	struct zc_role_mail *mail;
+	u64 ticket;		/* what the region says */
+	u32 wake_bits;
+	u32 incarnation;
+	u64 hazard_below;	/* sequences below it nobody keeps for me */
+	u64 spin_ns;
 	struct zc_seal seal;
 	u64 zora;		/* its id when it is bound to a thread */
 	u64 granules;		/* mapped */
@@ -201,12 +208,9 @@ struct zc_reader {
 	u64 guard_stays[2];	/* what stays in the records; the second ~0: nothing */
 	u64 guard_word;		/* owner and state of what this reader may read */
 	u32 guard_still;	/* checksum of what stays: see crc.h */
-	u32 incarnation;
 	u32 writer;		/* slot */
 	u32 id;
 	u32 overflow_high;
-	struct zc_writer_area *writer_area;
-	u64 spin_ns;
 	u64 begin;		/* cursor when it registered */
 	u64 lost;
 	u64 corrupt;

@@ -75,6 +75,7 @@ void zc_peer_ring(struct zc_pool *pool, u32 peer)
 				       n % ZC_MAX_READERS_PER], 1);
 		/* It may sleep until there is a message of the other kind. */
 		zc_futex_wake((u32 *)&zc_writer_area(v, w)->head);
+		zc_wake_any(pool, ~0U);
 	}
 }
 

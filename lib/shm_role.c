@@ -191,6 +191,7 @@ static void zc_reader_region_init(struct zc_reader *r)
 	zc_store_relaxed(&a->join, 0);
 	zc_store_relaxed(&a->ticket, 0);
 	zc_store_relaxed(&a->feed_ticket, 0);
+	zc_store_relaxed(&a->wake_bits, 0);
 	zc_store_relaxed(&a->overflow_high, 0);
 	zc_store_relaxed(&a->io_nr, 0);
 	zc_store_relaxed(&a->begin, 0);

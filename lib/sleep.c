@@ -2,12 +2,17 @@
 /*
  * sleep.c - waiting for a message without a cost to the writer.
  *
- * The sleeper stores its ticket (the sequence that it waits for), calls
- * membarrier, loads the writer's head, looks again, sleeps while the head still
- * is what it was.  The writer stores its head, and behind a compiler barrier loads the
- * tickets.  Each return to sleep does all of it again.  A reader that cannot
- * call membarrier sleeps in slices of 1 ms; every other sleep is a loop of slices
- * of at most 100 ms, so that nothing hangs on a lost wake.
+ * The sleeper stores its ticket (the sequence that it waits for), makes a fence,
+ * loads the writer's head, looks again, sleeps while the head still is what it
+ * was.  The writer stores its head, makes a fence, loads the tickets; one whose
+ * readers have not slept for long makes none and says so: then they call
+ * membarrier.  Each return to sleep does all of it again.  A reader that would have
+ * to call membarrier and cannot sleeps in slices of 1 ms; every other sleep is a loop
+ * of slices of at most 100 ms, so that nothing hangs on a lost wake.
+ *
+ * Who waits for several readers sleeps on one word of the pool, by bits of its
+ * own: its tickets say so, and that word is woken instead of a head.  What such a wait
+ * costs does not grow with the readers but by a look at each.
  */
 #include <errno.h>
 #include <time.h>
@@ -20,26 +25,46 @@
 bool zc_reader_ready(const struct zc_reader *r)
 {
 	u64 s = r->cursor;
-	/* [C4] what the head covers is in the ring. */
-	u64 place = zc_load_acquire(&r->ring[s & r->ring_mask].place);
 
-	return zc_entry_ahead(place, s) >= 0 ||
+	/*
+	 * [C4] what the head covers is in the ring.  Not the ring: beside the head
+	 * lies all else that a wait looks at.
+	 */
+	return zc_load_acquire(&r->writer_area->head) > s ||
 	       zc_load_relaxed(&r->floor->floor) > s ||
 	       zc_load_relaxed(&r->floor->cut_incarnation) == r->incarnation;
 }
 
-static u64 zc_slice(u64 deadline_ns, bool blind)
+static u64 zc_slice(u64 now_ns, u64 deadline_ns, bool blind)
 {
-	u64 slice = zc_timestamp() +
-		    (blind ? ZC_BLIND_SLICE_NS : ZC_SLEEP_SLICE_NS);
+	u64 slice = now_ns + (blind ? ZC_BLIND_SLICE_NS : ZC_SLEEP_SLICE_NS);
 
 	return slice < deadline_ns ? slice : deadline_ns;
 }
 
-static void zc_ticket_store(struct zc_reader *r)
+/* @wake_bits: 0: the head is what it sleeps on. */
+static void zc_ticket_store(struct zc_reader *r, u32 wake_bits)
 {
-	/* [W1] ticket before the look; pairs with [W1] in zc_fence_before_tickets(). */
-	zc_store_release(&r->area->ticket, r->cursor);
+	/* Stored as they are, its lines would only go to and fro. */
+	if (r->wake_bits != wake_bits) {
+		r->wake_bits = wake_bits;
+		zc_store_release(&r->area->wake_bits, wake_bits);
+	}
+	if (r->ticket != r->cursor) {
+		r->ticket = r->cursor;
+		/* [W1] ticket before the look; pairs with [W1] in
+		 * zc_fence_before_tickets(). */
+		zc_store_release(&r->area->ticket, r->cursor);
+	}
+}
+
+/*
+ * Its writer makes no fence for who sleeps.  [W2] our fence before this, this before
+ * the look; pairs with [W2] in zc_fence_commits().
+ */
+static bool zc_writer_unfenced(const struct zc_reader *r)
+{
+	return zc_load_acquire(&r->writer_area->unfenced);
 }
 
 void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
@@ -47,10 +72,10 @@ void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
 	bool blind;
 	u64 head;
 
-	zc_ticket_store(r);
+	zc_ticket_store(r, 0);
 	ZC_KILLPOINT(sleep_ticket);
-	blind = !zc_membarrier();
 	zc_fence_full();
+	blind = zc_writer_unfenced(r) && !zc_membarrier();
 	/*
 	 * [C4] head before the look: a commit that the look misses stores a head
 	 * after this one, so that the futex refuses to sleep, or finds our
@@ -62,95 +87,116 @@ void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
 	if (zc_reader_ready(r))
 		return;
 	zc_futex_wait((u32 *)&r->writer_area->head, (u32)head,
-		      zc_slice(deadline_ns, blind));
+		      zc_slice(zc_timestamp(), deadline_ns, blind));
 }
 
-static zc_result_t zc_wait_check(zc_reader_t *const *readers, u32 nr)
+int zc_wake_any(struct zc_pool *pool, u32 bits)
+{
+	u32 *word = &pool->view.hints->wake_word;
+
+	/* [W3] the head before the word; pairs with [W3] in zc_wait_slice_any().
+	 * Who may not write here is no writer: others look when their slice ends. */
+	if (pool->may_write)
+		zc_fetch_add32(word, 1);
+	return zc_futex_wake_bits(word, bits);
+}
+
+static zc_result_t zc_wait_refuse(zc_reader_t *const *readers, u32 nr, u32 i)
+{
+	if (!readers[i])
+		return zc_fail(ZC_ERROR_INVALID, "reader %u is NULL", i);
+	if (!zc_role_usable(readers[i]->alive, &readers[i]->closed))
+		return zc_role_fail(readers[i]->pool, readers[i]->alive);
+	return zc_fail(ZC_ERROR_INVALID, "reader %u of %u is of another pool", i, nr);
+}
+
+/* Checks all, and finds the first that is ready; @nr: none is. */
+static zc_result_t zc_wait_look(zc_reader_t *const *readers, u32 nr, u32 *idx)
 {
 	u32 i;
 
-	if (!readers || !nr || nr > 127)
-		return zc_fail(ZC_ERROR_INVALID,
-			       "zc_wait_any() takes 1 to 127 readers, not %u", nr);
+	*idx = nr;
 	for (i = 0; i < nr; i++) {
-		if (!readers[i])
-			return zc_fail(ZC_ERROR_INVALID, "reader %u is NULL", i);
-		if (!zc_role_usable(readers[i]->alive, &readers[i]->closed))
-			return zc_role_fail(readers[i]->pool,
-					    readers[i]->alive);
-		if (readers[i]->pool != readers[0]->pool)
-			return zc_fail(ZC_ERROR_INVALID,
-				       "reader %u is of another pool", i);
+		const struct zc_reader *r = readers[i];
+
+		if (zc_unlikely(!r || !zc_role_usable(r->alive, &r->closed) ||
+				r->pool != readers[0]->pool))
+			return zc_wait_refuse(readers, nr, i);
+		if (*idx == nr && zc_reader_ready(r))
+			*idx = i;
 	}
 	return ZC_OK;
 }
 
-static bool zc_any_ready(zc_reader_t *const *readers, u32 nr, u32 *idx)
+/* With all tickets stored.  False: a membarrier has to come first. */
+static bool zc_wait_look_again(zc_reader_t *const *readers, u32 nr, bool fenced,
+			       bool *ready)
 {
 	u32 i;
 
-	for (i = 0; i < nr; i++)
-		if (zc_reader_ready(readers[i])) {
-			*idx = i;
-			return true;
-		}
-	return false;
+	for (i = 0; i < nr && !*ready; i++) {
+		if (zc_unlikely(!fenced && zc_writer_unfenced(readers[i])))
+			return false;
+		*ready = zc_reader_ready(readers[i]);
+	}
+	return true;
 }
 
 static void zc_wait_slice_any(zc_reader_t *const *readers, u32 nr,
-			      const u32 *epoch, u32 seen, u64 deadline)
+			      const u32 *epoch, u32 seen, u64 now, u64 deadline)
 {
-	const u32 *words[128];
-	u32 expected[128];
-	bool blind;
-	u32 i;
+	const struct zc_pool *pool = readers[0]->pool;
+	const u32 *word = &pool->view.hints->wake_word;
+	u32 bits = 1U << (pool->member & 31);
+	bool ready = false, blind = false;
+	u32 i, expected;
 
-	for (i = 0; i < nr; i++) {
-		zc_ticket_store(readers[i]);
-		words[i] = (u32 *)&readers[i]->writer_area->head;
-	}
-	words[nr] = epoch;
-	expected[nr] = seen;
-	blind = !zc_membarrier();
+	for (i = 0; i < nr; i++)
+		zc_ticket_store(readers[i], bits);
 	zc_fence_full();
-	for (i = 0; i < nr; i++)	/* [C4] head before the look */
-		expected[i] = (u32)zc_load_acquire(
-			&readers[i]->writer_area->head);
-	if (zc_any_ready(readers, nr, &i))
+	/* [W3] the word before the look; pairs with [W3] in zc_wake_any(): a commit
+	 * that the look misses finds our ticket, and changes the word after this. */
+	expected = zc_load_acquire(word);
+	if (!zc_wait_look_again(readers, nr, false, &ready)) {
+		blind = !zc_membarrier();
+		expected = zc_load_acquire(word);	/* [W3] */
+		zc_wait_look_again(readers, nr, true, &ready);
+	}
+	if (ready || zc_load_acquire(epoch) != seen)
 		return;
-	if (zc_futex_waitv(words, expected, nr + 1,
-			   zc_slice(deadline, blind)) == -ENOSYS)
-		/* Not in this kernel or container: look every millisecond. */
-		zc_futex_wait(epoch, seen, zc_slice(deadline, true));
+	zc_futex_wait_bits(word, expected, bits, zc_slice(now, deadline, blind));
 }
 
 zc_result_t zc_wait_any(zc_reader_t *const *readers, uint32_t nr,
 			uint32_t *out_index, uint64_t timeout_ns)
 {
-	zc_result_t result = zc_wait_check(readers, nr);
+	u64 now, deadline = 0;
 	const u32 *epoch;
-	u64 deadline;
-	u32 seen, idx;
+	u32 seen = 0, idx;
 
-	if (result)
-		return result;
-	deadline = zc_deadline(timeout_ns);
-	epoch = &readers[0]->pool->view.header->epoch;
-	seen = zc_load_acquire(epoch);
-	for (;;) {
-		if (zc_any_ready(readers, nr, &idx))
-			break;
-		if (zc_load_acquire(epoch) != seen) {
-			idx = nr;
-			break;
-		}
-		if (!timeout_ns || zc_timestamp() >= deadline)
-			return zc_fail(ZC_ERROR_TIMEOUT,
-				       "none of %u readers got a message", nr);
-		zc_wait_slice_any(readers, nr, epoch, seen, deadline);
-		result = zc_wait_check(readers, nr);
+	if (!readers || !nr || nr > 127)
+		return zc_fail(ZC_ERROR_INVALID,
+			       "zc_wait_any() takes 1 to 127 readers, not %u", nr);
+	for (epoch = NULL;;) {
+		zc_result_t result = zc_wait_look(readers, nr, &idx);
+
 		if (result)
 			return result;
+		if (idx != nr)
+			break;
+		now = zc_timestamp();
+		if (!epoch) {
+			deadline = timeout_ns > UINT64_MAX - now ?
+					   UINT64_MAX : now + timeout_ns;
+			epoch = &readers[0]->pool->view.header->epoch;
+			seen = zc_load_acquire(epoch);
+		}
+		if (zc_load_acquire(epoch) != seen)
+			break;
+		if (!timeout_ns || now >= deadline)
+			return zc_fail(ZC_ERROR_TIMEOUT,
+				       "none of %u readers got a message", nr);
+		zc_wait_slice_any(readers, nr, epoch, seen, now, deadline);
 	}
 	if (out_index)
 		*out_index = idx;

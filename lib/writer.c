@@ -28,6 +28,8 @@ static void zc_adopt(struct zc_writer *w)
 		head = 1;
 		zc_store_release(&w->area->head, head);
 	}
+	/* This one fences; its predecessor's word does not count. */
+	zc_store_release(&w->area->unfenced, 0);
 	w->head = head;
 	w->first = head;
 	w->tail = head;
@@ -104,7 +106,8 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	w->max_bytes = ((u64)v->segment_granules << v->granule_shift) - w->guard_bytes;
 	w->fast_bytes = w->guard == ZC_MODE_OFF ? w->max_bytes : 0;
 	w->timestamps = !o->no_timestamp;
-	w->fence_commits = !(pool->caps & ZC_CAP_MEMBARRIER);
+	w->fence_commits = true;
+	w->membarrier = pool->caps & ZC_CAP_MEMBARRIER;
 	w->footprint_granules = o->footprint_bytes >> v->granule_shift;
 	w->quota_granules = o->quota_bytes ? o->quota_bytes >> v->granule_shift :
 					     ~0ULL >> 1;

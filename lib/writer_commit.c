@@ -13,6 +13,8 @@
 
 #define ZC_WAKE_MISSES 1000U
 #define ZC_COMMIT_BATCH 32U
+/* Looks on end at which nobody slept, one for each batch: then commits go unfenced. */
+#define ZC_QUIET_LOOKS 32U
 #define ZC_LINE_ENTRIES (ZC_CACHE_LINE / sizeof(struct zc_ring_entry))
 
 static inline struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
@@ -101,8 +103,19 @@ static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 
 static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
 {
-	bool found = zc_futex_wake((u32 *)&w->area->head) > 0;
+	u32 bits = 0, left;
+	bool head = false, found;
 
+	for (left = wanted; left; left &= left - 1) {
+		struct zc_sleeper *s = &w->tickets[__builtin_ctz(left)];
+		u32 own = zc_load_relaxed(&s->area->wake_bits);
+
+		bits |= own;
+		head |= !own || s->feed_burnt;
+	}
+	found = head && zc_futex_wake((u32 *)&w->area->head) > 0;
+	if (bits)
+		found |= zc_wake_any(w->pool, bits) > 0;
 	w->stat_wakes++;
 	for (; wanted; wanted &= wanted - 1) {
 		struct zc_sleeper *s = &w->tickets[__builtin_ctz(wanted)];
@@ -115,9 +128,35 @@ static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
 }
 
 /*
- * The sleeper stores its ticket, calls membarrier, looks again, sleeps.  So
- * either it saw this commit, or the load here sees its ticket.  The ticket is the
- * sequence waited for: only a commit that covers it burns it.
+ * While readers sleep, a fence a commit is cheaper than their membarrier, which
+ * interrupts this processor for each sleep.  While none does, it is the other way
+ * round.  A reader looks behind its own fence which it is.
+ */
+static void zc_fence_commits(struct zc_writer *w)
+{
+	w->quiet = 0;
+	if (w->fence_commits)
+		return;
+	w->fence_commits = true;
+	/* [W2] the last head without a fence before the word; pairs with [W2] in
+	 * zc_writer_unfenced(). */
+	zc_store_release(&w->area->unfenced, 0);
+}
+
+static void zc_unfence_commits(struct zc_writer *w)
+{
+	if (!w->membarrier || !w->fence_commits || ++w->quiet < ZC_QUIET_LOOKS)
+		return;
+	w->fence_commits = false;
+	zc_store_relaxed(&w->area->unfenced, 1);
+	/* [W2] the word before the first load of a ticket without a fence. */
+	zc_fence_full();
+}
+
+/*
+ * The sleeper stores its ticket, makes a fence, or has membarrier make one here,
+ * looks again, sleeps.  So either it saw this commit, or the load here sees its ticket.
+ * The ticket is the sequence waited for: only a commit that covers it burns it.
  */
 static inline void zc_fence_before_tickets(const struct zc_writer *w)
 {
@@ -214,8 +253,12 @@ zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 		zc_tickets_refresh(w, mask);
 	for (i = 0; i < w->tickets_nr; i++)
 		wanted |= (u32)zc_sleeper_wants(&w->tickets[i], sequence) << i;
-	if (wanted)
+	if (wanted) {
+		zc_fence_commits(w);
 		zc_wake_readers(w, wanted);
+	} else {
+		zc_unfence_commits(w);
+	}
 	ZC_KILLPOINT(commit_wake);
 	zc_store_relaxed(&w->area->stat_bytes, zc_load_relaxed(&w->stat_bytes));
 	if (w->keep_pos == w->tail &&

@@ -417,7 +417,7 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	if (from >= target || floor >= target ||
 	    zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
-	if (w->fence_commits && !zc_load_acquire(&ra->fencing)) {
+	if (!w->membarrier && !zc_load_acquire(&ra->fencing)) {
 		/* No membarrier here: ask it to fence its polls; see zc_look(). */
 		zc_store_release(&f->fence_wanted, 1);
 		w->unfenced_since = zc_timestamp();

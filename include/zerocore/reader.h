@@ -134,7 +134,7 @@ ZC_API zc_result_t zc_reader_io_end(zc_reader_t *reader, zc_handle_t handle);
  * @out_index: NULL, or gets the first that is ready
  * @timeout_ns: how long
  *
- * futex_waitv, or slices of 1 ms where the kernel refuses it. Also returns
+ * One futex for all of them, which only their writers wake. Also returns
  * (ZC_OK, *@out_index = @nr) when the pool changed: new writers, deaths.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_INVALID; ZC_ERROR_FORKED.
  */

@@ -76,6 +76,7 @@ ZC_AT(zc_floor, fence_wanted, 12);
 
 ZC_SIZE(zc_writer_area, 1024);
 ZC_AT(zc_writer_area, head, 0);
+ZC_AT(zc_writer_area, unfenced, 8);
 ZC_AT(zc_writer_area, tail, 64);
 ZC_AT(zc_writer_area, deferred_nr, 72);
 ZC_AT(zc_writer_area, incarnation, 76);
@@ -101,6 +102,8 @@ ZC_AT(zc_reader_area, incarnation, 80);
 ZC_AT(zc_reader_area, fencing, 84);
 ZC_AT(zc_reader_area, overflow_high, 88);
 ZC_AT(zc_reader_area, io_nr, 92);
+ZC_AT(zc_reader_area, feed_ticket, 96);
+ZC_AT(zc_reader_area, wake_bits, 104);
 ZC_AT(zc_reader_area, begin, 128);
 ZC_AT(zc_reader_area, stat_corrupt, 152);
 
@@ -125,6 +128,7 @@ ZC_AT(zc_hints, drain_until_ns, 32);
 ZC_AT(zc_hints, removing, 40);
 ZC_AT(zc_hints, placement, 44);
 ZC_AT(zc_hints, remover, 48);
+ZC_AT(zc_hints, wake_word, 56);
 _Static_assert(ZC_MAX_SEGMENTS < ZC_DRAINING_SEGMENT, "segments fit");
 
 ZC_SIZE(zc_mail_head, 16);

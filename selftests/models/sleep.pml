@@ -24,6 +24,13 @@
  * DEATH: the writer dies after any step (its buffer drains: the kernel's exit is a
  * barrier); a reaper advances head over what is in the ring, then wakes.
  *
+ * FENCED: the writer begins with a fence at each commit, goes without at any time,
+ * after which it says so and fences once, and fences again from the commit on that
+ * wakes somebody. The reader calls membarrier only where it says so.
+ *
+ * WORD: who waits for several sleeps on another word, which a waker changes; and a
+ * ticket stays as it is, and is stored only when the cursor has moved.
+ *
  * no_look_cursor passes: after the membarrier the futex's own comparison of head
  * with the cursor is the second look. Who expects a loaded head needs the look.
  *
@@ -41,6 +48,14 @@
  * @variant wake_no_barrier quick fail:lost -DMUT_WAKE_NO_BARRIER
  * @variant death           quick pass      -DSPURIOUS=2 -DDEATH
  * @variant reaper_no_wake  quick fail:lost -DDEATH -DMUT_REAPER_NO_WAKE
+ * @variant fenced          quick pass      -DFENCED -DSPURIOUS=1
+ * @variant fenced_death    quick pass      -DFENCED -DDEATH
+ * @variant unfence_late    quick fail:lost -DFENCED -DMUT_UNFENCE_LATE
+ * @variant fence_early     quick fail:lost -DFENCED -DMUT_FENCE_EARLY
+ * @variant word            quick pass      -DWORD -DFENCED -DSPURIOUS=1
+ * @variant word_death      quick pass      -DWORD -DDEATH -DSPURIOUS=1
+ * @variant word_late       quick fail:lost -DWORD -DMUT_WORD_LATE
+ * @variant word_same       quick fail:lost -DWORD -DMUT_WORD_SAME
  */
 #ifndef NM
 #define NM	3		/* messages */
@@ -49,11 +64,13 @@
 #define SPURIOUS	0	/* how many sleeps may end by themselves */
 #endif
 
-mtype = { ENTRY, HEAD };
+mtype = { ENTRY, HEAD, UNFENCED };
 
 byte entry = 0;			/* the highest sequence in the ring */
 byte head = 1;			/* the next sequence; the futex word */
 byte ticket = 0;		/* in the reader's region */
+byte unfenced = 1;		/* said: commits have no fence */
+byte word = 0;			/* the futex word of WORD */
 bool asleep = false;		/* the reader is in the futex queue */
 bool writer_ended = false, reaper_ended = false;
 byte cursor = 1;
@@ -79,7 +96,11 @@ end:
 	do
 	:: atomic {
 		buf?k, v;
-		if :: k == ENTRY -> entry = v :: else -> head = v fi;
+		if
+		:: k == ENTRY -> entry = v
+		:: k == HEAD -> head = v
+		:: else -> unfenced = v
+		fi;
 		k = ENTRY; v = 0
 	}
 	od
@@ -88,6 +109,12 @@ end:
 active proctype Writer()
 {
 	byte n = 1, seen = 0, t;
+	bool fence = false;
+
+#ifdef FENCED
+	fence = true;
+	unfenced = 0;
+#endif
 
 	do
 	:: n <= NM ->
@@ -95,16 +122,45 @@ active proctype Writer()
 		DIE;
 		buf!HEAD(n + 1);
 		DIE;
+		if :: fence -> empty(buf) :: else fi;
 		t = ticket;
 		DIE;
 		if
 		:: t != 0 && t != seen && COVERED(t, n) ->
 			seen = t;
+#ifdef FENCED
+			if
+#ifdef MUT_FENCE_EARLY
+			:: !fence && n < NM ->	/* said, but done from the next but one on */
+				buf!UNFENCED(0)
+#else
+			:: !fence -> fence = true; buf!UNFENCED(0)
+#endif
+			:: else
+			fi;
+#endif
 #ifndef MUT_WAKE_NO_BARRIER
 			empty(buf);
 #endif
+#if defined(WORD) && !defined(MUT_WORD_SAME)
+			word++;
+			DIE;
+#endif
 			asleep = false		/* FUTEX_WAKE */
-		:: else
+		:: else ->
+#ifdef FENCED
+			if
+			:: fence ->
+				fence = false;
+				buf!UNFENCED(1);
+#ifndef MUT_UNFENCE_LATE
+				empty(buf)
+#endif
+			:: true
+			fi
+#else
+			skip
+#endif
 		fi;
 		t = 0;
 		n++
@@ -128,6 +184,9 @@ active proctype Reaper()
 	:: else -> break
 	od;
 #ifndef MUT_REAPER_NO_WAKE
+#ifdef WORD
+	word++;
+#endif
 	if :: ticket != 0 -> asleep = false :: else fi;
 #endif
 	reaper_ended = true
@@ -147,17 +206,19 @@ active proctype Reader()
 #ifdef MUT_NOT_RESTORED
 			if :: !stored -> ticket = cursor; stored = true :: else fi;
 #else
-			ticket = cursor;
+			if :: ticket != cursor -> ticket = cursor :: else fi;
 #endif
 #ifndef MUT_NO_MEMBARRIER
-			empty(buf);
+			if :: unfenced -> empty(buf) :: else fi;
 #endif
-#ifndef EXPECT_CURSOR
+#ifdef WORD
+			expect = word;		/* before the look */
+#elif !defined(EXPECT_CURSOR)
 			expect = head;		/* before the look */
 #endif
 			if
 #ifndef MUT_NO_SECOND_LOOK
-			:: entry >= cursor -> skip
+			:: head > cursor -> skip
 			:: else ->
 #else
 			:: true ->
@@ -168,15 +229,26 @@ active proctype Reader()
 #ifdef EXPECT_CURSOR
 				expect = cursor;
 #endif
+#ifdef MUT_WORD_LATE
+				expect = word;		/* after the look */
+#endif
 				/* futex wait: compare and queue are one step */
+#ifdef WORD
+				atomic { if :: word == expect -> asleep = true :: else fi; expect = 0 };
+#else
 				atomic { if :: head == expect -> asleep = true :: else fi; expect = 0 };
+#endif
 end:
 				if
 				:: !asleep
 				:: atomic { asleep && spurious < SPURIOUS -> asleep = false; spurious++ }
 				fi
 			fi;
+#ifdef WORD
+			skip
+#else
 			ticket = 0
+#endif
 		fi
 	:: else -> break
 	od

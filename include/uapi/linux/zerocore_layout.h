@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define ZC_LAYOUT_MAGIC		0x45524f434f52455aULL	/* "ZEROCORE" */
-#define ZC_LAYOUT_VERSION	5U
+#define ZC_LAYOUT_VERSION	6U
 #define ZC_LAYOUT_PAGE		4096U
 #define ZC_CACHE_LINE		64U
 
@@ -322,6 +322,7 @@ struct zc_floor {
  * struct zc_writer_area - head of a writer region; ring and deferred follow
  * @head: next sequence to be published, starts at 1; the low half is a futex
  *	word (owner writes, release; after its death reapers, h to h + 1)
+ * @unfenced: not 0: commits make no fence, who sleeps calls membarrier (owner writes)
  * @tail: oldest sequence not yet reclaimed or deferred (owner writes)
  * @deferred_nr: slots of the deferred array ever used (owner writes)
  * @incarnation: whose values these are
@@ -340,7 +341,9 @@ struct zc_floor {
  */
 struct zc_writer_area {
 	__u64	head;
-	__u64	reserved0[7];
+	__u32	unfenced;
+	__u32	reserved7;
+	__u64	reserved0[6];
 	__u64	tail;
 	__u32	deferred_nr;
 	__u32	incarnation;
@@ -380,6 +383,8 @@ struct zc_writer_area {
  * @fencing: not 0: it makes a full fence at each poll
  * @overflow_high: holds ever used beyond ZC_FAST_HOLDS, grows only
  * @io_nr: held blocks that are in I/O
+ * @wake_bits: how its sleep ends: 0: by the writer's head, else by these bits of
+ *	the pool's wake_word; stored before @ticket
  * @begin: the cursor when it registered: what is between was received, lost,
  *	or corrupt
  * @stat_*: counters
@@ -396,7 +401,9 @@ struct zc_reader_area {
 	__u32	overflow_high;
 	__u32	io_nr;
 	__u64	feed_ticket;
-	__u64	reserved0[3];
+	__u32	wake_bits;
+	__u32	reserved3;
+	__u64	reserved0[2];
 	__u64	begin;
 	__u64	stat_lost;
 	__u64	stat_sleeps;
@@ -447,6 +454,8 @@ struct zc_segment_record {
  * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
  * @remover: who takes or gives the memory of a segment: the member's incarnation in the
  *	high half, its index + 1; 0: nobody (CAS; plain shared memory)
+ * @wake_word: futex word of those who wait for several readers; changes when one of
+ *	them is woken, by @wake_bits of its readers (atomic add)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
@@ -461,7 +470,8 @@ struct zc_hints {
 	__u32	removing;
 	__u32	placement;
 	__u64	remover;
-	__u64	reserved;
+	__u32	wake_word;
+	__u32	reserved;
 };
 
 #define ZC_DRAINING_SEGMENT	0xffffU
