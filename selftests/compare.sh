@@ -116,7 +116,7 @@ point all_peers_and_loads $?
 holds json_parses 'assert machine["load"] == "machine" and len(rows) > 20, rows'
 holds every_peer_reports '
 		assert {"ring", "zerocore", "pipe", "socket", "futex"} <= set(machine["peers"])
-		loads = {"pingpong", "stream", "gather", "start"}
+		loads = {"pingpong", "stream", "gather", "start", "topics"}
 		assert {cell[0] for cell in cells} == loads, cells.keys()
 		for cell, found in cells.items():
 		    missing = set(machine["peers"]) - set(found)
@@ -130,7 +130,18 @@ holds who_is_not_there_is_said_to_be_left_out '
 		assert not set(machine["peers"]) & set(machine["left_out"])'
 holds content_is_checked '
 		for row in rows:
+		    if row["load"] == "topics" and not row["reps"]:
+		        continue
 		    assert row["checked"] > 0 and row["wrong"] == 0 and row["lost"] == 0, row'
+holds topics_are_read_by_all_who_can '
+		found = {row["peer"]: row for row in rows if row["load"] == "topics" and row["size"] == 64}
+		for peer in {"ring", "zerocore", "pipe", "socket", "futex", "iceoryx", "cyclone", "zmq"}:
+		    if peer in machine["peers"]:
+		        assert found[peer]["reps"] > 0 and found[peer]["checked"] >= 400, found[peer]
+		for row in found.values():
+		    assert row["reps"] or row["failed"], row
+		if "ck" in found:
+		    assert found["ck"]["failed"] == "cannot sleep", found["ck"]'
 holds figures_are_whole '
 		assert len(steady) > len(rows) / 2
 		for row in steady:
@@ -138,6 +149,12 @@ holds figures_are_whole '
 		    if row["load"] == "start":
 		        assert row["open_ns"] > 0 and row["attach_ns"] > 0, row
 		        assert row["value_ns"] > row["open_ns"] and row["memory_kib"] >= 0, row
+		        continue
+		    if row["load"] == "topics":
+		        assert 0 < row["p50_ns"] <= row["p999_ns"] <= row["max_ns"], row
+		        assert row["cpu_percent"] > 0 and row["cpu_message_ns"] > 0, row
+		        assert 0 < row["rate_kept"] <= 1 and row["channels"] == 200, row
+		        assert len(row["curve"]) > 10 and row["samples"] > 0, row
 		        continue
 		    assert row["probe_before_ns"] > 0, row
 		    assert row["probe_after_ns"] > 0 and row["placement"] in ("near", "far"), row

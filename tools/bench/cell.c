@@ -44,6 +44,8 @@ static void keep(struct rep *rep, const struct run *run)
 		.attach_ns = run->attach_ns,
 		.memory_kib = run->memory_kib,
 		.cpu_percent = run->cpu_percent,
+		.cpu_message_ns = run->cpu_message_ns,
+		.rate_kept = run->rate_kept,
 		.samples_nr = run->samples_nr,
 	};
 	if (run->samples_nr == 0)
@@ -67,8 +69,11 @@ static void plan_of(const struct cell *cell, const struct peer *peer,
 		.size = cell->size,
 		.whole = cell->whole,
 		.starts = cell->load->starts,
-		.block = cell->block || (cell->load->unpaced &&
-					 (peer->traits & PEER_THREADS) != 0),
+		.block = (cell->block && !cell->load->many) ||
+			 (cell->load->unpaced &&
+			  (peer->traits & PEER_THREADS) != 0),
+		.many = cell->load->many,
+		.group = cell->load->group,
 	};
 	snprintf(plan->run, sizeof(plan->run), "%d-%u", (int)getpid(), runs++);
 }
@@ -90,9 +95,11 @@ static bool measure(const struct compare *compare, const struct cell *cell,
 
 	for (int tries = 0; tries < TRIES; tries++) {
 		plan_of(cell, f->peer, &plan);
-		f->sleeps = plan.block;
+		f->sleeps = plan.block || plan.many;
 		if (!worker_run(&worker)) {
 			memcpy(f->failed, run->error, sizeof(f->failed));
+			/* So many at once: a limit, no fault. */
+			f->left_out = plan.many && run->refused != 0;
 			return false;
 		}
 		f->realtime = run->realtime != 0;
@@ -213,7 +220,10 @@ static void pool_samples(struct figures *f, double probe, double unit_ns)
 	free(all);
 }
 
-enum { PROBE_BEFORE, PROBE_AFTER, VALUE, OPEN, ATTACH, MEMORY, CPU };
+enum {
+	PROBE_BEFORE, PROBE_AFTER, VALUE, OPEN, ATTACH, MEMORY, CPU,
+	CPU_MESSAGE, RATE_KEPT
+};
 
 static size_t column(const struct figures *f, double probe, int which,
 		     double *out)
@@ -224,7 +234,8 @@ static size_t column(const struct figures *f, double probe, int which,
 		const struct rep *r = &f->rep[k];
 		const double of[] = { r->probe_before_ns, r->probe_after_ns,
 				      r->value_ns, r->open_ns, r->attach_ns,
-				      r->memory_kib, r->cpu_percent };
+				      r->memory_kib, r->cpu_percent,
+				      r->cpu_message_ns, r->rate_kept };
 
 		if (usual(r, probe))
 			out[nr++] = of[which];
@@ -269,10 +280,27 @@ static const struct figures *best_of_others(const struct figures *f,
 	return best;
 }
 
+/* The least processor time of the others, of those that kept up. */
+static double least_cpu(const struct figures *f, uint32_t nr)
+{
+	double least = 0;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (f[i].kept == 0 || f[i].peer == &peer_zerocore ||
+		    f[i].rate_kept < 0.99 ||
+		    (f[i].peer->traits & PEER_YARDSTICK) != 0)
+			continue;
+		if (least == 0 || f[i].cpu_message_ns < least)
+			least = f[i].cpu_message_ns;
+	}
+	return least;
+}
+
 static void summarise(const struct cell *cell, struct figures *f, uint32_t nr)
 {
 	double probe = usual_probe(f, nr), value[REPS_MAX];
 	double unit_ns = bench_ns_per_tick() * cell->load->sample_ticks;
+	double least;
 	const struct figures *ring = NULL, *best;
 
 	for (uint32_t i = 0; i < nr; i++) {
@@ -294,6 +322,8 @@ static void summarise(const struct cell *cell, struct figures *f, uint32_t nr)
 		x->attach_ns = median_of(x, probe, ATTACH);
 		x->memory_kib = median_of(x, probe, MEMORY);
 		x->cpu_percent = median_of(x, probe, CPU);
+		x->cpu_message_ns = median_of(x, probe, CPU_MESSAGE);
+		x->rate_kept = median_of(x, probe, RATE_KEPT);
 		x->unsteady = x->kept == 0 && x->failed[0] == '\0';
 		if (x->unsteady)
 			snprintf(x->failed, sizeof(x->failed),
@@ -303,7 +333,10 @@ static void summarise(const struct cell *cell, struct figures *f, uint32_t nr)
 			ring = x;
 	}
 	best = best_of_others(f, nr);
+	least = least_cpu(f, nr);
 	for (uint32_t i = 0; i < nr; i++) {
+		if (least > 0)
+			f[i].cpu_ratio_to_best = f[i].cpu_message_ns / least;
 		if (ring != NULL && f[i].kept > 0)
 			f[i].ratio_to_ring = ratio(&f[i], ring, probe);
 		if (best != NULL && f[i].kept > 0)
@@ -311,8 +344,25 @@ static void summarise(const struct cell *cell, struct figures *f, uint32_t nr)
 	}
 }
 
+/* Why it is not asked though its row is there; NULL: it is. */
+static const char *cannot(const struct cell *cell, const struct peer *peer)
+{
+	if (!cell->load->many)
+		return NULL;
+	if ((peer->traits & PEER_POLLS) != 0)
+		return "cannot sleep";
+	if (peer->channels_max > 0 &&
+	    cell->load->channels(cell) > peer->channels_max)
+		return "does not start with so many channels";
+	if (peer->watch == NULL)
+		return "cannot sleep until one of several has something";
+	return NULL;
+}
+
 static bool takes(const struct cell *cell, const struct peer *peer)
 {
+	if (cannot(cell, peer) != NULL)
+		return true;
 	return (peer->size_max == 0 || cell->size <= peer->size_max) &&
 	       (peer->channels_max == 0 ||
 		cell->load->channels(cell) <= peer->channels_max) &&
@@ -330,7 +380,15 @@ int cell_measure(const struct compare *compare, const struct cell *cell,
 
 	for (uint32_t i = 0; i < peers_nr; i++) {
 		if (compare->take[i] && takes(cell, peers[i])) {
+			const char *why = cannot(cell, peers[i]);
+
 			memset(&f[nr], 0, sizeof(f[nr]));
+			if (why != NULL) {
+				f[nr].left_out = true;
+				failures[nr] = FAILURES;
+				snprintf(f[nr].failed, sizeof(f[nr].failed),
+					 "%s", why);
+			}
 			f[nr++].peer = peers[i];
 		}
 	}

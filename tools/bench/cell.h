@@ -38,7 +38,8 @@ struct rep {
 	bool done;
 	double probe_before_ns, probe_after_ns;
 	double value_ns;
-	double open_ns, attach_ns, memory_kib, cpu_percent;
+	double open_ns, attach_ns, memory_kib;
+	double cpu_percent, cpu_message_ns, rate_kept;
 	uint32_t *samples;
 	uint64_t samples_nr;
 };
@@ -49,12 +50,15 @@ struct figures {
 	bool sleeps;
 	bool realtime;
 	bool unsteady;		/* each repetition was dropped */
+	bool left_out;		/* cannot do this; @failed says why */
 	uint32_t kept, dropped;
 	double probe_before_ns, probe_after_ns;
 	double value_ns, low_ns, high_ns;
 	double ratio_to_ring;	/* of the same pass; 0: no ring there */
 	double ratio_to_best;	/* to the best of the others' medians */
-	double open_ns, attach_ns, memory_kib, cpu_percent;
+	double cpu_ratio_to_best;
+	double open_ns, attach_ns, memory_kib;
+	double cpu_percent, cpu_message_ns, rate_kept;
 	uint64_t samples_nr;
 	struct bench_percentiles times;
 	double curve[CURVE];	/* times at rising parts of all samples */

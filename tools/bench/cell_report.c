@@ -91,8 +91,13 @@ static void add_figures(struct json_object *line, const struct cell *cell,
 		bench_json_number(line, "attach_ns", f->attach_ns);
 		bench_json_number(line, "memory_kib", f->memory_kib);
 	}
-	if (f->cpu_percent > 0)
+	if (f->cpu_percent > 0) {
 		bench_json_number(line, "cpu_percent", f->cpu_percent);
+		bench_json_number(line, "cpu_message_ns", f->cpu_message_ns);
+		bench_json_number(line, "rate_kept", f->rate_kept);
+		add_positive(line, "cpu_ratio_to_best_peer",
+			     f->cpu_ratio_to_best);
+	}
 }
 
 static struct json_object *line_of(const struct cell *cell,
@@ -189,7 +194,13 @@ static void print_figures(const struct cell *cell, const struct figures *f)
 		       time_text(f->open_ns, a, sizeof(a)),
 		       time_text(f->attach_ns, b, sizeof(b)), f->memory_kib);
 	if (f->cpu_percent > 0)
-		printf("  CPU %.1f %%", f->cpu_percent);
+		printf("  CPU %.1f %%, %s a message, x best %.2f",
+		       f->cpu_percent,
+		       time_text(f->cpu_message_ns, a, sizeof(a)),
+		       f->cpu_ratio_to_best);
+	/* Who cannot keep up is measured at another rate. */
+	if (f->rate_kept > 0 && f->rate_kept < 0.99)
+		printf("  sent %.0f %% of what was due", 100 * f->rate_kept);
 	if (f->lost > 0)
 		printf("  LOST %llu", (unsigned long long)f->lost);
 	if (f->wrong > 0)

@@ -241,7 +241,8 @@ static int measure_all(const struct compare *c)
 		}
 		cell_report(c, cell, f, (uint32_t)nr);
 		for (int k = 0; k < nr; k++) {
-			if (f[k].wrong == 0 && f[k].failed[0] == '\0')
+			if (f[k].wrong == 0 &&
+			    (f[k].failed[0] == '\0' || f[k].left_out))
 				continue;
 			/* All went well, but for the host: that is no fault. */
 			if (f[k].wrong > 0 || !f[k].unsteady)

@@ -261,6 +261,38 @@ void dds_ready(void *end)
 	}
 }
 
+/* Called once a process: the set is the library's, its handle is kept here. */
+void *dds_watch(void *const *in, uint32_t nr)
+{
+	static dds_entity_t set;
+
+	set = good("dds_create_waitset", dds_create_waitset(participant));
+	for (uint32_t i = 0; i < nr; i++) {
+		struct end *e = in[i];
+		dds_entity_t condition =
+			good("dds_create_readcondition",
+			     dds_create_readcondition(e->own, DDS_ANY_STATE));
+
+		good("dds_waitset_attach", dds_waitset_attach(set, condition,
+							      (dds_attach_t)i));
+	}
+	return &set;
+}
+
+uint32_t dds_await(void *watch, uint32_t *ready, uint32_t max)
+{
+	dds_entity_t *set = watch;
+	dds_attach_t found[64];
+	dds_return_t nr;
+
+	max = max < 64 ? max : 64;
+	nr = good("dds_waitset_wait",
+		  dds_waitset_wait(*set, found, max, PATIENCE_NS));
+	for (uint32_t i = 0; i < (uint32_t)nr && i < max; i++)
+		ready[i] = (uint32_t)found[i];
+	return (uint32_t)nr < max ? (uint32_t)nr : max;
+}
+
 /* The participant goes with the process. */
 void dds_close(void *end)
 {

@@ -22,6 +22,8 @@ void *dds_open_reader(void *ctx, const struct peer_plan *plan, uint32_t channel,
 		      uint32_t reader);
 void *dds_open_writer(void *ctx, const struct peer_plan *plan, uint32_t channel);
 void dds_ready(void *end);
+void *dds_watch(void *const *in, uint32_t nr);
+uint32_t dds_await(void *watch, uint32_t *ready, uint32_t max);
 void dds_close(void *end);
 const char *dds_version(void);
 

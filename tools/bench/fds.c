@@ -3,6 +3,7 @@
  * fds.c - pairs of descriptors.
  */
 #include "fds.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -151,6 +152,18 @@ void *fds_open_writer(void *ctx, const struct peer_plan *plan, uint32_t channel)
 	for (uint32_t i = 0; i < fds->readers; i++)
 		add(end, fds->fd[channel * fds->readers + i][1]);
 	return end;
+}
+
+static int fd_of(void *end)
+{
+	struct end *e = end;
+
+	return e->fd[0];
+}
+
+void *fds_watch(void *const *in, uint32_t nr)
+{
+	return watch_new(in, nr, fd_of);
 }
 
 void fds_close(void *end)

@@ -23,6 +23,7 @@ void *fds_open_reader(void *ctx, const struct peer_plan *plan, uint32_t channel,
 		      uint32_t reader);
 void *fds_open_writer(void *ctx, const struct peer_plan *plan,
 		      uint32_t channel);
+void *fds_watch(void *const *in, uint32_t nr);
 void fds_close(void *end);
 
 #endif /* ZEROCORE_BENCH_FDS_H */

@@ -22,6 +22,9 @@ enum load_figure {
  *	ways
  * @unpaced: a peer whose threads carry the messages sleeps here, as it was
  *	made to
+ * @many: a process waits for many readers at once
+ * @firsts: workers that run on the first processor, the others on the second; 0: 1
+ * @group: channels that one process writes; 0: any
  * @starts: what is there from the start is as little as a program needs
  * @channels: of a cell
  * @readers: of each channel
@@ -35,6 +38,9 @@ struct load {
 	enum load_figure figure;
 	double sample_ticks;
 	bool unpaced;
+	bool many;
+	uint32_t firsts;
+	uint32_t group;
 	bool starts;
 	uint32_t (*channels)(const struct cell *cell);
 	uint32_t (*readers)(const struct cell *cell);
@@ -43,6 +49,7 @@ struct load {
 	void (*work)(struct worker *w);
 };
 
-extern const struct load load_pingpong, load_stream, load_gather, load_start;
+extern const struct load load_pingpong, load_stream, load_gather, load_start,
+	load_topics;
 
 #endif /* ZEROCORE_BENCH_LOAD_H */

@@ -168,6 +168,25 @@ LOOP_INLINE void loop_gather(const struct peer_verbs *verbs, void *const *in,
 	}
 }
 
+/* One message, if there is one; @ticks: when it was there. */
+LOOP_INLINE bool loop_look(const struct peer_verbs *verbs, void *in,
+			   struct loop *loop, uint64_t *number, uint64_t *ticks)
+{
+	const void *data;
+	size_t bytes;
+
+	data = verbs->receive(in, &bytes);
+	if (data == NULL)
+		return false;
+	*ticks = bench_ticks();
+	*number = bench_number(data, loop->size);
+	loop->wrong += bytes != loop->size ||
+		       !bench_check(data, loop->size, *number, loop->whole);
+	loop->seen++;
+	verbs->release(in);
+	return true;
+}
+
 /* The functions that struct peer_loops wants, of a file that defines @verbs. */
 #define LOOPS_OF(verbs)                                                        \
 	static void ask_(void *o, void *i, struct loop *l, uint64_t n)         \
@@ -195,8 +214,17 @@ LOOP_INLINE void loop_gather(const struct peer_verbs *verbs, void *const *in,
 	{                                                                      \
 		return loop_take(&(verbs), i, l, true);                        \
 	}                                                                      \
+	static void put_(void *o, struct loop *l, uint64_t number)             \
+	{                                                                      \
+		loop_send(&(verbs), o, l, number);                             \
+	}                                                                      \
+	static bool look_(void *i, struct loop *l, uint64_t *number,           \
+			  uint64_t *ticks)                                     \
+	{                                                                      \
+		return loop_look(&(verbs), i, l, number, ticks);               \
+	}                                                                      \
 	struct peer_loops /* nothing: takes the semicolon */
 
-#define LOOPS { ask_, answer_, write_, read_, gather_, take_ }
+#define LOOPS { ask_, answer_, write_, read_, gather_, take_, put_, look_ }
 
 #endif /* ZEROCORE_BENCH_LOOP_H */

@@ -12,6 +12,7 @@
 /* In order of importance. */
 const struct load *const loads[] = {
 	&load_pingpong, &load_stream, &load_gather, &load_start,
+	&load_topics,
 };
 
 const uint32_t loads_nr = sizeof(loads) / sizeof(loads[0]);
@@ -35,6 +36,7 @@ static const struct rows full[] = {
 	{ &load_stream, { 4 * KIB }, false, true, true, false, { 2, 4, 8 } },
 	{ &load_gather, { 64 }, true, false, true, false, { 2, 4, 8 } },
 	{ &load_start, { 4 * KIB }, true, false, true, false, { 1 } },
+	{ &load_topics, { 64, 4 * KIB }, false, true, false, true, { 23 } },
 };
 
 static const struct rows quick[] = {
@@ -43,6 +45,7 @@ static const struct rows quick[] = {
 	{ &load_stream, { 4 * KIB, MIB }, false, true, true, false, { 1 } },
 	{ &load_gather, { 64 }, true, false, true, false, { 2 } },
 	{ &load_start, { 4 * KIB }, true, false, true, false, { 1 } },
+	{ &load_topics, { 64 }, false, true, false, true, { 23 } },
 };
 
 bool list_has(const char *list, const char *word)

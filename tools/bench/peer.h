@@ -21,6 +21,8 @@ struct peer_plan {
 	size_t size;		/* of each message, 8 bytes or more */
 	bool whole;		/* all of it is written and read */
 	bool block;		/* who finds nothing sleeps */
+	bool many;		/* a process waits for many readers: @watch */
+	uint32_t group;		/* channels that one process writes; 0: any */
 	bool starts;		/* starts are measured: nothing in advance */
 	char run[32];		/* a part of names that no other run has */
 };
@@ -49,6 +51,10 @@ struct peer_loops {
 	void (*gather)(void *const *in, uint32_t nr, struct loop *loop,
 		       uint64_t count);
 	uint64_t (*take)(void *in, struct loop *loop);
+	void (*put)(void *out, struct loop *loop, uint64_t number);
+	/* One message, if there is one; @ticks: when it was there. */
+	bool (*look)(void *in, struct loop *loop, uint64_t *number,
+		     uint64_t *ticks);
 };
 
 enum {
@@ -56,6 +62,7 @@ enum {
 	PEER_YARDSTICK = 2,	/* not somebody to be faster than */
 	PEER_POLLS = 4,		/* who finds nothing cannot sleep */
 	PEER_LOSES = 8,	/* a reader that is slow misses messages */
+	PEER_TELLS_ONCE = 16,	/* @await does not tell again of what was left */
 };
 
 /**
@@ -79,6 +86,11 @@ enum {
  * @open_writer: the other
  * @ready: of either end, when all are open: returns when what is sent will
  *	arrive; may be NULL
+ * @watch: in a process: its readers, whose receive() then never sleeps, for
+ *	@await; NULL: cannot sleep until one of several has something
+ * @await: sleeps until some have, fills in which (indices, @max at most), and
+ *	how many; tells again of those that still have something (but see
+ *	PEER_TELLS_ONCE)
  * @close: an end of either kind
  * @leave: what a process does when all its ends are closed; may be NULL
  * @loops: its verbs, at work
@@ -101,6 +113,8 @@ struct peer {
 	void *(*open_writer)(void *ctx, const struct peer_plan *plan,
 			     uint32_t channel);
 	void (*ready)(void *end);
+	void *(*watch)(void *const *in, uint32_t nr);
+	uint32_t (*await)(void *watch, uint32_t *ready, uint32_t max);
 	void (*close)(void *end);
 	void (*leave)(void);
 	struct peer_loops loops;

@@ -15,8 +15,6 @@ const struct peer peer_cyclone = {
 	.name = "cyclone",
 	.title = "Cyclone DDS, loopback",
 	.traits = PEER_THREADS,
-	/* Discovery of more takes longer than it is worth. */
-	.channels_max = 32,
 #ifdef PEER_CYCLONE
 	.version = dds_version,
 	.prepare = dds_prepare_plain,
@@ -24,6 +22,8 @@ const struct peer peer_cyclone = {
 	.open_reader = dds_open_reader,
 	.open_writer = dds_open_writer,
 	.ready = dds_ready,
+	.watch = dds_watch,
+	.await = dds_await,
 	.close = dds_close,
 	.loops = LOOPS,
 #else

@@ -16,8 +16,6 @@ const struct peer peer_cyclone_shm = {
 	.name = "cyclone-shm",
 	.title = "Cyclone DDS, shared memory",
 	.traits = PEER_THREADS | PEER_LOSES,
-	/* Discovery of more takes longer than it is worth. */
-	.channels_max = 2,
 #ifdef PEER_CYCLONE
 	.version = dds_version,
 	.begin = roudi_begin,
@@ -29,6 +27,8 @@ const struct peer peer_cyclone_shm = {
 	.open_reader = dds_open_reader,
 	.open_writer = dds_open_writer,
 	.ready = dds_ready,
+	.watch = dds_watch,
+	.await = dds_await,
 	.close = dds_close,
 	.loops = LOOPS,
 #else

@@ -21,7 +21,7 @@ static void send(void *end)
 	memcpy(e->ring.slot, e->buffer, e->size);
 	bench_ring_publish(&e->ring);
 	/* Always: whoever reads may sleep. */
-	bench_ring_wake(e->ring.ring);
+	rings_wake(e);
 }
 
 static const void *receive(void *end, size_t *bytes)
@@ -59,6 +59,8 @@ const struct peer peer_futex = {
 	.drop = rings_drop,
 	.open_reader = rings_open_reader,
 	.open_writer = rings_open_writer,
+	.watch = rings_watch,
+	.await = rings_await,
 	.close = rings_close,
 	.loops = LOOPS,
 };

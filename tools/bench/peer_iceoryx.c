@@ -17,6 +17,7 @@
 
 #include <iceoryx_binding_c/enums.h>
 #include <iceoryx_binding_c/log.h>
+#include <iceoryx_binding_c/notification_info.h>
 #include <iceoryx_binding_c/publisher.h>
 #include <iceoryx_binding_c/runtime.h>
 #include <iceoryx_binding_c/subscriber.h>
@@ -27,6 +28,7 @@ struct end {
 	iox_pub_t pub;
 	iox_sub_t sub;
 	iox_ws_t wait;		/* where the plan sleeps */
+	iox_ws_t set;		/* of all readers of this process */
 	size_t size;
 	void *chunk;
 	const void *got;
@@ -171,10 +173,46 @@ static void ready(void *end)
 		usleep(100);
 }
 
+/* One wait-set for all. */
+static void *watch(void *const *in, uint32_t nr)
+{
+	iox_ws_storage_t *storage = calloc(1, sizeof(*storage));
+	iox_ws_t set;
+
+	if (storage == NULL)
+		worker_fail("no memory");
+	set = iox_ws_init(storage);
+	for (uint32_t i = 0; i < nr; i++) {
+		struct end *e = in[i];
+
+		if (iox_ws_attach_subscriber_state(
+			    set, e->sub, SubscriberState_HAS_DATA, i, NULL) !=
+		    WaitSetResult_SUCCESS)
+			worker_fail("the wait-set takes no subscriber %u", i);
+		e->set = set;
+	}
+	return set;
+}
+
+static uint32_t await(void *watch, uint32_t *ready, uint32_t max)
+{
+	iox_notification_info_t info[32];
+	uint64_t missed, nr;
+
+	nr = iox_ws_wait(watch, info, max < 32 ? max : 32, &missed);
+	for (uint64_t i = 0; i < nr; i++)
+		ready[i] = (uint32_t)iox_notification_info_get_notification_id(
+			info[i]);
+	return (uint32_t)nr;
+}
+
 static void close_end(void *end)
 {
 	struct end *e = end;
 
+	if (e->set != NULL)
+		iox_ws_detach_subscriber_state(e->set, e->sub,
+					       SubscriberState_HAS_DATA);
 	if (e->wait != NULL) {
 		iox_ws_detach_subscriber_state(e->wait, e->sub,
 					       SubscriberState_HAS_DATA);
@@ -202,6 +240,7 @@ static const char *version(void)
 const struct peer peer_iceoryx = {
 	.name = "iceoryx",
 	.title = "iceoryx, C binding",
+	.traits = PEER_TELLS_ONCE,
 #ifdef PEER_ICEORYX
 	.size_max = 4 << 20,
 	.version = version,
@@ -213,6 +252,8 @@ const struct peer peer_iceoryx = {
 	.open_reader = open_reader,
 	.open_writer = open_writer,
 	.ready = ready,
+	.watch = watch,
+	.await = await,
 	.close = close_end,
 	.leave = leave,
 	.loops = LOOPS,

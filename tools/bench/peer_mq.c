@@ -3,6 +3,7 @@
  * peer_mq.c - POSIX message queues, one for each reader.
  */
 #include "loop.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Within what a user's queues may take together (RLIMIT_MSGQUEUE). */
 #define QUEUE_BYTES (640 << 10)
@@ -105,17 +107,24 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 	uint32_t nr = plan->channels * plan->readers;
 	struct queues *queues = calloc(1, sizeof(*queues) +
 					  nr * sizeof(queues->queue[0]));
+	const struct rlimit plenty = { RLIM_INFINITY, RLIM_INFINITY };
 
 	if (queues == NULL) {
 		snprintf(why, bytes, "no memory");
 		return NULL;
 	}
 	queues->readers = plan->readers;
+	/* Who may raises what a user's queues may take: see the message. */
+	if (plan->many)
+		(void)setrlimit(RLIMIT_MSGQUEUE, &plenty);
 	while (queues->nr < nr) {
 		mqd_t queue = make(plan, queues->nr, nr);
 
 		if (queue == (mqd_t)-1) {
-			snprintf(why, bytes, "mq_open: %s", strerror(errno));
+			snprintf(why, bytes, "mq_open of queue %u: %s%s",
+				 queues->nr, strerror(errno),
+				 plan->many ? " (ulimit -q, fs.mqueue.queues_max)" :
+					      "");
 			drop(queues);
 			return NULL;
 		}
@@ -157,6 +166,19 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 	return end;
 }
 
+/* A queue is a descriptor here. */
+static int fd_of(void *end)
+{
+	struct end *e = end;
+
+	return e->queue[0];
+}
+
+static void *watch(void *const *in, uint32_t nr)
+{
+	return watch_new(in, nr, fd_of);
+}
+
 static void close_end(void *end)
 {
 	struct end *e = end;
@@ -169,12 +191,13 @@ const struct peer peer_mq = {
 	.name = "mq",
 	.title = "POSIX message queue",
 	.size_max = USER_BYTES,
-	.channels_max = 32,
 	.version = worker_kernel,
 	.prepare = prepare,
 	.drop = drop,
 	.open_reader = open_reader,
 	.open_writer = open_writer,
+	.watch = watch,
+	.await = watch_await,
 	.close = close_end,
 	.loops = LOOPS,
 };

@@ -3,6 +3,7 @@
  * peer_pipe.c - pipe(2), one for each reader.
  */
 #include "fds.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <fcntl.h>
@@ -36,6 +37,8 @@ const struct peer peer_pipe = {
 	.drop = fds_drop,
 	.open_reader = fds_open_reader,
 	.open_writer = fds_open_writer,
+	.watch = fds_watch,
+	.await = watch_await,
 	.close = fds_close,
 	.loops = LOOPS,
 };

@@ -16,8 +16,8 @@ static void send(void *end)
 	struct rings_end *e = end;
 
 	bench_ring_publish(&e->ring);
-	if (e->block)
-		bench_ring_wake(e->ring.ring);
+	if (e->block || e->many)
+		rings_wake(e);
 }
 
 static const void *receive(void *end, size_t *bytes)
@@ -53,6 +53,8 @@ const struct peer peer_ring = {
 	.drop = rings_drop,
 	.open_reader = rings_open_reader,
 	.open_writer = rings_open_writer,
+	.watch = rings_watch,
+	.await = rings_await,
 	.close = rings_close,
 	.loops = LOOPS,
 };

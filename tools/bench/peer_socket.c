@@ -4,6 +4,7 @@
  * beyond that a stream, which any user may send any amount by.
  */
 #include "fds.h"
+#include "watch.h"
 #include "worker.h"
 
 #include <sys/socket.h>
@@ -37,6 +38,8 @@ const struct peer peer_socket = {
 	.drop = fds_drop,
 	.open_reader = fds_open_reader,
 	.open_writer = fds_open_writer,
+	.watch = fds_watch,
+	.await = watch_await,
 	.close = fds_close,
 	.loops = LOOPS,
 };

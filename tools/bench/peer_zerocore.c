@@ -10,12 +10,13 @@
 #include <zerocore/zerocore.h>
 
 /* Services of a pool: more channels than that take several pools. */
-#define EACH 32
+#define EACH_MAX 32
 /* Who waits longer than this waits for somebody that is gone. */
 #define PATIENCE_NS 20000000000ULL
 
 struct pools {
 	uint32_t nr;
+	uint32_t each;		/* channels */
 	char run[32];
 	zc_pool_t **open;	/* in a worker: those that it has opened */
 };
@@ -102,7 +103,8 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 {
 	zc_pool_options_t options = ZC_POOL_OPTIONS_INIT;
 	struct pools *pools = calloc(1, sizeof(*pools));
-	uint32_t nr = (plan->channels + EACH - 1) / EACH;
+	uint32_t each = plan->group > 0 ? plan->group : EACH_MAX;
+	uint32_t nr = (plan->channels + each - 1) / each;
 	zc_result_t result = ZC_OK;
 	char name[64];
 
@@ -112,6 +114,7 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 		free(pools);
 		return NULL;
 	}
+	pools->each = each;
 	snprintf(pools->run, sizeof(pools->run), "%s", plan->run);
 	/* Room for what is on its way; each of several pools needs less. */
 	options.bytes = plan->size * 64 < 64ULL << 20 ? 64ULL << 20 :
@@ -139,7 +142,7 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 
 static zc_pool_t *pool_of(struct pools *pools, uint32_t channel)
 {
-	uint32_t index = channel / EACH;
+	uint32_t index = channel / pools->each;
 	zc_result_t result;
 	char name[64];
 
@@ -201,6 +204,37 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 	return end;
 }
 
+struct watch {
+	uint32_t nr;
+	zc_reader_t *reader[];
+};
+
+static void *watch(void *const *in, uint32_t nr)
+{
+	struct watch *watch = calloc(1, sizeof(*watch) +
+					nr * sizeof(watch->reader[0]));
+
+	if (watch == NULL)
+		worker_fail("no memory");
+	while (watch->nr < nr) {
+		struct end *e = in[watch->nr];
+
+		watch->reader[watch->nr++] = e->reader;
+	}
+	return watch;
+}
+
+static uint32_t await(void *watch, uint32_t *ready, uint32_t max)
+{
+	struct watch *w = watch;
+	zc_result_t result = zc_wait_any(w->reader, w->nr, ready, PATIENCE_NS);
+
+	(void)max;
+	if (result != ZC_OK)
+		fail("wait", result);
+	return ready[0] < w->nr ? 1 : 0;
+}
+
 /* The pools go with the process. */
 static void close_end(void *end)
 {
@@ -219,6 +253,8 @@ const struct peer peer_zerocore = {
 	.drop = drop,
 	.open_reader = open_reader,
 	.open_writer = open_writer,
+	.watch = watch,
+	.await = await,
 	.close = close_end,
 	.loops = LOOPS,
 };

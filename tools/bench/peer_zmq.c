@@ -175,6 +175,41 @@ static void ready(void *end)
 	}
 }
 
+struct watch {
+	uint32_t nr;
+	zmq_pollitem_t item[];
+};
+
+static void *watch(void *const *in, uint32_t nr)
+{
+	struct watch *watch = calloc(1, sizeof(*watch) +
+					nr * sizeof(watch->item[0]));
+
+	if (watch == NULL)
+		worker_fail("no memory");
+	while (watch->nr < nr) {
+		struct end *e = in[watch->nr];
+
+		watch->item[watch->nr].socket = e->socket;
+		watch->item[watch->nr++].events = ZMQ_POLLIN;
+	}
+	return watch;
+}
+
+static uint32_t await(void *watch, uint32_t *ready, uint32_t max)
+{
+	struct watch *w = watch;
+	uint32_t nr = 0;
+
+	if (zmq_poll(w->item, (int)w->nr, -1) < 0 && errno != EINTR)
+		fail("zmq_poll");
+	for (uint32_t i = 0; i < w->nr && nr < max; i++) {
+		if ((w->item[i].revents & ZMQ_POLLIN) != 0)
+			ready[nr++] = i;
+	}
+	return nr;
+}
+
 /* The context's threads go with the process. */
 static void close_end(void *end)
 {
@@ -208,6 +243,8 @@ const struct peer peer_zmq = {
 	.open_reader = open_reader,
 	.open_writer = open_writer,
 	.ready = ready,
+	.watch = watch,
+	.await = await,
 	.close = close_end,
 	.loops = LOOPS,
 #else

@@ -141,7 +141,27 @@ def pictures(folder, rows):
             add(f"{name}, {size_text(size)}, {payload}", f"{axis}-{size}-{payload}",
                 (axis, "messages/s"),
                 series(part, lambda r: r["others"], lambda r: r["msgs_per_s"]), "set logscale x 2")
+    for size in sorted({r["size"] for r in good(rows, load="topics")}):
+        some = good(rows, load="topics", size=size)
+        lines = {r["peer"]: [(1 / (1 - part), ns) for part, ns in r["curve"] if part < 1] for r in some}
+        add(f"200 topics, 2 readers each, 100 Hz, {size_text(size)}: from publishing to having it",
+            f"topics-{size}", ("of so many messages one is slower", "ns"), lines, "set logscale x 10")
+        path = bars(folder, f"topics-cpu-{size}", f"The same, {size_text(size)}: processor time of all",
+                    "us a message that arrived",
+                    {r["peer"]: r["cpu_message_ns"] / 1000 for r in some}, peers)
+        if path:
+            found.append((f"Processor time, {size_text(size)}", path))
     return found
+
+
+def bars(folder, name, title, axis, values, peers):
+    """A bar for each peer, as draw()."""
+    lines = {peer: [(i - 0.4, 0), (i - 0.4, value), (i + 0.4, value), (i + 0.4, 0)]
+             for i, (peer, value) in enumerate(values.items())}
+    ticks = ", ".join(f'"{peer}" {i}' for i, peer in enumerate(values))
+    return draw(folder, name, title, ("", axis), lines,
+                f"unset logscale y\nset yrange [0:*]\nset xtics ({ticks}) rotate by -30 noenhanced",
+                peers)
 
 
 # --- the page ---------------------------------------------------------------
@@ -153,6 +173,9 @@ def cell_table(rows):
     heads = (["M msg/s", "GiB/s", "a message"] if rate else
              ["first message", "writer's end", "reader's end, memory"] if starts else
              ["p50", "p99", "p99.9"])
+    asleep = load == "topics"
+    if asleep:
+        heads += ["max", "CPU", "CPU a message", "× best peer's", "rate kept"]
     out = [f"<h3>{load}: {size_text(size)}, {payload}, {wait}"
            + (f", {others} others" if others > 1 else "") + "</h3><table><tr><th>peer</th>"]
     heads += ["× ring", "× best peer", "raw line", "placement", "reps", "dropped", "checked", "wrong"]
@@ -160,7 +183,7 @@ def cell_table(rows):
     for r in rows:
         out.append(f'</tr>\n<tr{" class=us" if r["peer"] == US else ""}><td>{r["peer"]}</td>')
         if not r["reps"]:
-            out.append(f'<td class=bad colspan=11>{html.escape(r["failed"])}</td>')
+            out.append(f'<td class=bad colspan={len(heads)}>{html.escape(r["failed"])}</td>')
             continue
         if rate:
             values = [f'{r["msgs_per_s"] / 1e6:.3f}', f'{r["gib_per_s"]:.2f}', time_text(r["value_ns"])]
@@ -170,6 +193,10 @@ def cell_table(rows):
         else:
             values = [time_text(r["p50_ns"]), time_text(r["p99_ns"]),
                       time_text(r["p999_ns"]) if r["samples"] >= 1000 else ""]
+        if asleep:
+            values += [time_text(r["max_ns"]), f'{r["cpu_percent"]:.0f} %',
+                       time_text(r["cpu_message_ns"]), ratio_text(r["cpu_ratio_to_best_peer"]),
+                       f'{100 * r["rate_kept"]:.1f} %']
         values += [ratio_text(r["ratio_to_ring"]), ratio_text(r["ratio_to_best_peer"]),
                    line_text(r), r["placement"],
                    r["reps"], r["dropped"], r["checked"], r["wrong"]]

@@ -133,9 +133,15 @@ void worker_close(struct worker *w)
 	free(w->out);
 }
 
+/* The first worker on the second processor. */
+static uint32_t opposite(const struct worker *w)
+{
+	return w->cell->load->firsts > 0 ? w->cell->load->firsts : 1;
+}
+
 void worker_settle(struct worker *w)
 {
-	int cpu = w->pin[w->id == 0 ? 0 : 1];
+	int cpu = w->pin[w->id < opposite(w) ? 0 : 1];
 
 	if (!bench_pin(cpu))
 		worker_fail("cannot pin to processor %d: choose others by --pin",
@@ -152,7 +158,7 @@ double worker_probe(struct worker *w)
 	worker_sync(w);
 	if (w->id == 0)
 		ns = bench_probe_ping(&w->run->probe);
-	else if (w->id == 1)
+	else if (w->id == opposite(w))
 		bench_probe_pong(&w->run->probe);
 	worker_sync(w);
 	return ns;
@@ -306,8 +312,10 @@ bool worker_run(struct worker *w)
 	w->parent_pid = (int)getpid();
 	began_ns = bench_now_ns();
 	w->ctx = w->peer->prepare(w->plan, run->error, sizeof(run->error));
-	if (w->ctx == NULL)
+	if (w->ctx == NULL) {
+		run->refused = 1;
 		return false;
+	}
 	run->prepare_ns = bench_now_ns() - began_ns;
 	fflush(NULL);
 	for (uint32_t i = 0; i < nr; i++) {

@@ -41,14 +41,21 @@ struct run {
 	double open_ns;		/* the writer's end, and what goes before it */
 	double attach_ns;	/* a reader's end */
 	double memory_kib;	/* that were not there before */
-	double cpu_percent;	/* of one processor */
+	double cpu_percent;	/* of one processor, all processes together */
+	double cpu_message_ns;	/* the same for each message that arrived */
+	double rate_kept;	/* messages sent, of those that were due */
 	uint64_t checked;	/* messages */
 	uint64_t wrong;		/* messages that were not what was sent */
 	uint64_t lost;
 	uint64_t samples_nr;
 	uint64_t prepare_ns;	/* that the command took for it */
+	uint64_t start_ns;	/* when timers begin */
+	uint64_t cpu_ns;	/* of the workers so far */
+	uint64_t sent, arrived;	/* messages */
 	uint32_t realtime;
 	uint32_t failed;
+	uint32_t refused;	/* the peer could not be prepared for it */
+	uint32_t part_nr[WORKERS_MAX];	/* samples of each worker */
 	char error[256];
 	uint32_t samples[SAMPLES_MAX];
 };
@@ -96,7 +103,8 @@ void worker_close(struct worker *w);
 /* From here on: its own processor, real-time priority. */
 void worker_settle(struct worker *w);
 
-/* The raw line between workers 0 and 1; all call it; 0 in all but worker 0. */
+/* The raw line between worker 0 and the first on the other processor; all call
+ * it; 0 in all but worker 0. */
 double worker_probe(struct worker *w);
 
 void worker_loop(const struct worker *w, struct loop *loop);
