@@ -253,8 +253,8 @@ static void report(const struct bench_options *o, const char *compare,
 	bench_json_print(line);
 }
 
-static int compare(const struct bench_options *o, const char *name,
-		   struct plan *base, struct plan *main)
+static int measure(const struct bench_options *o, struct plan *base,
+		   struct plan *main, struct bench_result *result)
 {
 	/* Room for a batch, at the least. */
 	uint64_t slots = bench_ring_slots(o->footprint, o->size, o->whole);
@@ -267,17 +267,24 @@ static int compare(const struct bench_options *o, const char *name,
 	};
 	struct bench_plan plan = { o, sides, 3, 1, o->count / BATCH,
 				   1.0 / BATCH };
-	struct bench_result result;
-	int code = bench_run(&plan, &result);
+	int code = bench_run(&plan, result);
 
-	if (code == 0)
-		report(o, name, base, main, &result);
 	bench_ring_unmap(ring);
 	return code;
 }
 
-/* Is there memory for @bytes, and some to spare? */
-static bool memory_for(uint64_t bytes, uint64_t *available)
+static int compare(const struct bench_options *o, const char *name,
+		   struct plan *base, struct plan *main)
+{
+	struct bench_result result;
+	int code = measure(o, base, main, &result);
+
+	if (code == 0)
+		report(o, name, base, main, &result);
+	return code;
+}
+
+bool bench_memory_for(uint64_t bytes, uint64_t *available)
 {
 	unsigned long long kib = 0;
 	char row[128];
@@ -317,6 +324,25 @@ static void skip(const struct bench_options *o, const char *name,
 	bench_json_print(line);
 }
 
+static void complete(struct bench_options *o)
+{
+	bench_defaults(o, 100 * BATCH);
+	if (o->count < BATCH)
+		o->count = BATCH;
+	o->count -= o->count % BATCH;
+	if (o->footprint == 0)
+		o->footprint = FOOTPRINT_BYTES;
+}
+
+int bench_acquire_measure(struct bench_options *o, struct bench_result *result)
+{
+	struct plan small = { { 0, SMALL_POOL_BYTES, 0 }, 0 };
+	struct plan large = { { 1, o->pool_bytes, 0 }, 0 };
+
+	complete(o);
+	return measure(o, &small, &large, result);
+}
+
 int bench_acquire(const struct bench_options *options)
 {
 	struct bench_options o = *options;
@@ -327,12 +353,7 @@ int bench_acquire(const struct bench_options *options)
 	uint64_t available;
 	int code = 0;
 
-	bench_defaults(&o, 100 * BATCH);
-	if (o.count < BATCH)
-		o.count = BATCH;
-	o.count -= o.count % BATCH;
-	if (o.footprint == 0)
-		o.footprint = FOOTPRINT_BYTES;
+	complete(&o);
 	if (o.pool_bytes != 0)
 		large.pool.bytes = o.pool_bytes;
 	if (o.held != 0)
@@ -343,13 +364,13 @@ int bench_acquire(const struct bench_options *options)
 		held.pool.bytes *= 2;
 	none.pool.bytes = held.pool.bytes;
 
-	if (memory_for(large.pool.bytes, &available))
+	if (bench_memory_for(large.pool.bytes, &available))
 		code = compare(&o, "pool", &small, &large);
 	else
 		skip(&o, "pool", large.pool.bytes, available);
 	if (code != 0)
 		return code;
-	if (memory_for(2 * held.pool.bytes, &available))
+	if (bench_memory_for(2 * held.pool.bytes, &available))
 		return compare(&o, "held", &none, &held);
 	skip(&o, "held", 2 * held.pool.bytes, available);
 	return 0;

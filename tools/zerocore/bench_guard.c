@@ -29,6 +29,8 @@
 static volatile sig_atomic_t guard_signal;
 static int turn = -1;	/* held until the command ends, by it alone */
 static struct sigaction saved_int, saved_term, saved_alrm;
+static uint32_t depth;	/* of guards inside each other, at most two */
+static struct itimerval outer;
 
 static void on_signal(int number)
 {
@@ -65,9 +67,14 @@ static void wait_for_turn(void)
 
 void bench_guard_begin(uint32_t limit_s)
 {
+	struct itimerval timer = { .it_interval.tv_sec = 1,
+				   .it_value.tv_sec = limit_s };
 	struct sigaction sa;
-	struct itimerval timer;
 
+	if (depth++ > 0) {
+		setitimer(ITIMER_REAL, &timer, &outer);
+		return;
+	}
 	/* No SA_RESTART: waitpid() and poll() come back to look at the flag;
 	 * the timer repeats, in case it fires just before they sleep. */
 	memset(&sa, 0, sizeof(sa));
@@ -77,9 +84,6 @@ void bench_guard_begin(uint32_t limit_s)
 	sigaction(SIGTERM, &sa, &saved_term);
 	sigaction(SIGALRM, &sa, &saved_alrm);
 	wait_for_turn();
-	memset(&timer, 0, sizeof(timer));
-	timer.it_value.tv_sec = limit_s;
-	timer.it_interval.tv_sec = 1;
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
@@ -87,6 +91,13 @@ void bench_guard_end(void)
 {
 	struct itimerval timer;
 
+	if (--depth > 0) {
+		/* Its own limit is over with it, and not the outer one's. */
+		if (guard_signal == SIGALRM)
+			guard_signal = 0;
+		setitimer(ITIMER_REAL, &outer, NULL);
+		return;
+	}
 	memset(&timer, 0, sizeof(timer));
 	setitimer(ITIMER_REAL, &timer, NULL);
 	sigaction(SIGINT, &saved_int, NULL);

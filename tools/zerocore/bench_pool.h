@@ -33,6 +33,15 @@ zc_writer_t *bench_writer(struct bench_worker *worker, zc_pool_t *pool,
 zc_reader_t *bench_reader(struct bench_worker *worker, zc_pool_t *pool,
 			  const char *service);
 
+/* Is there memory for a pool of @bytes, and some to spare?  @available: how much. */
+bool bench_memory_for(uint64_t bytes, uint64_t *available);
+
+/* What "bench acquire" reports of a pool of @options->pool_bytes: side 0 is the ring,
+ * side 1 a pool of 16 MiB, side 2 that pool.  Returns an exit code; completes
+ * @options. */
+int bench_acquire_measure(struct bench_options *options,
+			  struct bench_result *result);
+
 /* Ends the run: @what failed. */
 void bench_zc_fail(struct bench_worker *worker, const char *what,
 		   zc_result_t result) __attribute__((noreturn));

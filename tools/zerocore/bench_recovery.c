@@ -26,15 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UNIT_NS 10.0		/* of a sample: 42 s fit */
 #define RANDOM_KILL_NS 4000000	/* longest life in --random */
-
-/* One of each per kill. */
-struct samples {
-	uint32_t *kill_to_dead;
-	uint32_t *dead_to_free;
-	uint32_t *kill_to_free;
-};
 
 void recovery_enter(struct recovery *rc, uint64_t kill,
 		    enum recovery_stage stage)
@@ -108,7 +100,7 @@ static void wait_hangup(int fd)
 
 static uint32_t sample(uint64_t from_ns, uint64_t to_ns)
 {
-	double units = to_ns > from_ns ? (double)(to_ns - from_ns) / UNIT_NS : 0;
+	double units = to_ns > from_ns ? (double)(to_ns - from_ns) / RECOVERY_UNIT_NS : 0;
 
 	return units > UINT32_MAX ? UINT32_MAX : (uint32_t)units;
 }
@@ -151,7 +143,7 @@ static bool live(struct recovery *rc, uint64_t number, uint64_t *random)
 
 /* One victim from birth to death. */
 static bool kill_one(struct recovery *rc, uint64_t number, uint64_t *random,
-		     const struct samples *samples)
+		     const struct recovery_samples *samples)
 {
 	uint64_t kill_ns, dead_ns, free_ns;
 	int fd, status;
@@ -243,7 +235,7 @@ static void check_pool(struct recovery *rc)
 	zc_pool_close(pool);
 }
 
-static bool all_kills(struct recovery *rc, const struct samples *samples)
+static bool all_kills(struct recovery *rc, const struct recovery_samples *samples)
 {
 	uint64_t random = 1;
 	pid_t pid = fork();
@@ -267,8 +259,7 @@ static bool all_kills(struct recovery *rc, const struct samples *samples)
 	return good && status == 0;
 }
 
-/* Nothing leaked, lost or wrong? */
-static bool clean(const struct recovery *rc)
+bool recovery_clean(const struct recovery *rc)
 {
 	const zc_check_report_t *c = &rc->check;
 
@@ -359,55 +350,42 @@ static void print_json(const struct recovery *rc,
 	json_object_object_add(line, "realtime",
 			       json_object_new_boolean(rc->realtime));
 	json_object_object_add(line, "clean",
-			       json_object_new_boolean(clean(rc)));
+			       json_object_new_boolean(recovery_clean(rc)));
 	bench_json_print(line);
 }
 
-static int report(struct recovery *rc, bool json, const struct samples *samples)
+static int report(struct recovery *rc, bool json,
+		  const struct recovery_samples *samples)
 {
 	struct bench_percentiles p[3];
 
-	bench_percentiles_of(samples->dead_to_free, rc->kills, UNIT_NS, &p[0]);
-	bench_percentiles_of(samples->kill_to_dead, rc->kills, UNIT_NS, &p[1]);
-	bench_percentiles_of(samples->kill_to_free, rc->kills, UNIT_NS, &p[2]);
+	bench_percentiles_of(samples->dead_to_free, rc->kills, RECOVERY_UNIT_NS,
+			     &p[0]);
+	bench_percentiles_of(samples->kill_to_dead, rc->kills, RECOVERY_UNIT_NS,
+			     &p[1]);
+	bench_percentiles_of(samples->kill_to_free, rc->kills, RECOVERY_UNIT_NS,
+			     &p[2]);
 	if (json)
 		print_json(rc, p);
 	else
 		print_report(rc, p);
-	if (clean(rc))
+	if (recovery_clean(rc))
 		return 0;
 	fprintf(stderr, "zerocore: the pool is not clean after the kills\n");
 	return 1;
 }
 
-int bench_recovery(const struct bench_options *o)
+static int run(struct recovery *rc, const struct recovery_samples *samples)
 {
-	struct recovery *rc = bench_shared_map(sizeof(*rc), false);
-	struct samples samples;
 	int code = 1;
 
-	rc->bytes = o->pool_bytes != 0 ? o->pool_bytes : 1ULL << 30;
-	rc->writer = o->kills_writer;
-	rc->random = o->kills_random;
-	rc->kills = o->kills != 0 ? o->kills : 1000;
-	rc->held = o->held != 0 ? (uint32_t)o->held : 100;
-	rc->parent_pid = (int)getpid();
-	bench_pool_name(0, rc->pool, sizeof(rc->pool));
-	samples.kill_to_dead = calloc(rc->kills, sizeof(uint32_t));
-	samples.dead_to_free = calloc(rc->kills, sizeof(uint32_t));
-	samples.kill_to_free = calloc(rc->kills, sizeof(uint32_t));
-	if (samples.kill_to_dead == NULL || samples.dead_to_free == NULL ||
-	    samples.kill_to_free == NULL) {
-		fprintf(stderr, "zerocore: no memory for so many kills\n");
-		goto out;
-	}
 	fflush(NULL);
 	/* A second for each kill is ten times what it takes. */
 	bench_guard_begin((uint32_t)(60 + rc->kills));
 	(void)bench_realtime(false);
-	if (in_child(rc, create_pool) == 0 && all_kills(rc, &samples) &&
+	if (in_child(rc, create_pool) == 0 && all_kills(rc, samples) &&
 	    in_child(rc, check_pool) == 0)
-		code = report(rc, o->json, &samples);
+		code = 0;
 	else if (bench_guard_signal() == SIGINT ||
 		 bench_guard_signal() == SIGTERM)
 		code = 128 + bench_guard_signal();
@@ -417,10 +395,49 @@ int bench_recovery(const struct bench_options *o)
 	bench_normal();
 	bench_guard_end();
 	bench_pools_remove();
-out:
-	free(samples.kill_to_dead);
-	free(samples.dead_to_free);
-	free(samples.kill_to_free);
+	return code;
+}
+
+int recovery_measure(const struct bench_options *o, struct recovery **out,
+		     struct recovery_samples *samples)
+{
+	struct recovery *rc = bench_shared_map(sizeof(*rc), false);
+
+	*out = rc;
+	rc->bytes = o->pool_bytes != 0 ? o->pool_bytes : 1ULL << 30;
+	rc->writer = o->kills_writer;
+	rc->random = o->kills_random;
+	rc->kills = o->kills != 0 ? o->kills : 1000;
+	rc->held = o->held != 0 ? (uint32_t)o->held : 100;
+	rc->parent_pid = (int)getpid();
+	bench_pool_name(0, rc->pool, sizeof(rc->pool));
+	samples->kill_to_dead = calloc(rc->kills, sizeof(uint32_t));
+	samples->dead_to_free = calloc(rc->kills, sizeof(uint32_t));
+	samples->kill_to_free = calloc(rc->kills, sizeof(uint32_t));
+	if (samples->kill_to_dead == NULL || samples->dead_to_free == NULL ||
+	    samples->kill_to_free == NULL) {
+		fprintf(stderr, "zerocore: no memory for so many kills\n");
+		return 1;
+	}
+	return run(rc, samples);
+}
+
+void recovery_drop(struct recovery *rc, struct recovery_samples *samples)
+{
+	free(samples->kill_to_dead);
+	free(samples->dead_to_free);
+	free(samples->kill_to_free);
 	bench_shared_unmap(rc, sizeof(*rc));
+}
+
+int bench_recovery(const struct bench_options *o)
+{
+	struct recovery_samples samples;
+	struct recovery *rc;
+	int code = recovery_measure(o, &rc, &samples);
+
+	if (code == 0)
+		code = report(rc, o->json, &samples);
+	recovery_drop(rc, &samples);
 	return code;
 }

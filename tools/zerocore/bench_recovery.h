@@ -67,6 +67,26 @@ struct recovery {
 	zc_check_report_t check;
 };
 
+#define RECOVERY_UNIT_NS 10.0		/* of a sample: 42 s fit */
+
+/* One of each per kill. */
+struct recovery_samples {
+	uint32_t *kill_to_dead;
+	uint32_t *dead_to_free;
+	uint32_t *kill_to_free;
+};
+
+/*
+ * Kills as @options say.  Returns an exit code; where it is not 0, a sentence went
+ * to stderr.  @rc and @samples go to recovery_drop() in any case.
+ */
+int recovery_measure(const struct bench_options *options, struct recovery **rc,
+		     struct recovery_samples *samples);
+void recovery_drop(struct recovery *rc, struct recovery_samples *samples);
+
+/* Nothing leaked, lost or wrong? */
+bool recovery_clean(const struct recovery *rc);
+
 /* Enters stage @stage of kill @kill, and wakes who waits for it. */
 void recovery_enter(struct recovery *rc, uint64_t kill,
 		    enum recovery_stage stage);

@@ -408,14 +408,15 @@ static int summarise(struct bench_run *run, struct bench_result *result)
 		before[nr] = run->round[r].probe[0];
 		after[nr++] = run->round[r].probe[plan->sides_nr];
 	}
+	memset(result, 0, sizeof(*result));
 	if (nr == 0) {
+		result->moved = true;
 		fprintf(stderr,
 			"zerocore: the host moved the processors in each of "
 			"%u rounds: try again, or with a smaller --count\n",
 			run->attempts);
 		return 1;
 	}
-	memset(result, 0, sizeof(*result));
 	result->rounds = nr;
 	result->dropped = run->moved + run->kept - nr;
 	result->moved = nr < plan->options->reps;

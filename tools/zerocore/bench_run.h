@@ -163,7 +163,8 @@ struct bench_result {
  * bench_run() - fork the workers, measure, clean up
  * @plan: what to run
  * @result: figures
- * Return: exit code; 0: @result is set. A sentence went to stderr otherwise.
+ * Return: exit code; 0: @result is set. A sentence went to stderr otherwise; where
+ *	no round is left because the host moved the processors, @result->moved says so.
  */
 int bench_run(const struct bench_plan *plan, struct bench_result *result);
 
@@ -195,7 +196,8 @@ void bench_pools_remove(void);
 
 /*
  * For benchmarks that fork by themselves: bench_guard_begin() makes SIGINT,
- * SIGTERM and a deadline set a flag instead of ending the parent.
+ * SIGTERM and a deadline set a flag instead of ending the parent.  Inside a guard
+ * a second one only has a deadline of its own.
  */
 void bench_guard_begin(uint32_t limit_s);
 void bench_guard_end(void);

@@ -24,4 +24,9 @@ void bench_stream_close(struct bench_worker *worker, void *state);
 void bench_stream_read(struct bench_worker *worker, struct bench_stream *stream,
 		       uint64_t end, struct bench_rep *rep);
 
+/* What "bench throughput" reports: side 0 is the ring, side 1 the pool.  Returns an
+ * exit code; completes @options. */
+int bench_throughput_measure(struct bench_options *options,
+			     struct bench_result *result);
+
 #endif /* ZEROCORE_TOOL_BENCH_STREAM_H */

@@ -159,28 +159,35 @@ static void report(const struct bench_options *o,
 	bench_print_common(o, result);
 }
 
-int bench_throughput(const struct bench_options *options)
+int bench_throughput_measure(struct bench_options *o, struct bench_result *result)
 {
-	struct bench_options o = *options;
-	uint64_t slots = bench_ring_slots(o.footprint, o.size, o.whole);
-	struct bench_ring *ring = bench_ring_map(slots, o.size, o.readers);
-	struct bench_pool_plan pool = { 0, bench_pool_bytes(&o), 0 };
+	uint64_t slots = bench_ring_slots(o->footprint, o->size, o->whole);
+	struct bench_ring *ring = bench_ring_map(slots, o->size, o->readers);
+	struct bench_pool_plan pool = { 0, bench_pool_bytes(o), 0 };
 	struct bench_side sides[2] = {
 		{ "ring", ring, bench_ring_stream_open, bench_ring_stream_rep,
 		  bench_ring_close },
 		{ "zerocore", &pool, bench_stream_open, bench_stream_rep,
 		  bench_stream_close },
 	};
-	struct bench_plan plan = { &o, sides, 2, o.readers, 0, 1 };
-	struct bench_result result;
+	struct bench_plan plan = { o, sides, 2, o->readers, 0, 1 };
 	int code;
 
-	o.throughput = true;
-	bench_defaults(&o, bench_stream_count(&o));
-	code = bench_run(&plan, &result);
+	o->throughput = true;
+	bench_defaults(o, bench_stream_count(o));
+	code = bench_run(&plan, result);
+	bench_ring_unmap(ring);
+	return code;
+}
+
+int bench_throughput(const struct bench_options *options)
+{
+	struct bench_options o = *options;
+	struct bench_result result;
+	int code = bench_throughput_measure(&o, &result);
+
 	if (code == 0)
 		report(&o, &result);
-	bench_ring_unmap(ring);
 	if (code == 0 && (result.side[0].wrong | result.side[1].wrong) != 0) {
 		fprintf(stderr, "zerocore: messages arrived with wrong "
 				"content\n");
