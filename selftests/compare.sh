@@ -61,6 +61,8 @@ holds()
 		import json, sys, textwrap
 		rows = [json.loads(line) for line in open(sys.argv[1])]
 		machine, rows = rows[0], rows[1:]
+		apart = [row for row in rows if "study" in row]
+		rows = [row for row in rows if "study" not in row]
 		cells = {}
 		for row in rows:
 		    cells.setdefault((row["load"], row["size"], row["payload"], row["wait"],
@@ -109,6 +111,7 @@ case $list in
 *) pin=${list#*,} pin=${list%%[,-]*},${pin%%[,-]*} ;;
 esac
 few=(--pin "$pin" --reps 1 --budget 1)
+huge=$(cat /proc/sys/vm/nr_hugepages)
 
 run "${few[@]}" --quick --sizes 64,4K --output "$tmp/json"
 [ $rc = 0 ] && grep -q '^pingpong: 64 B, ends, busy' "$tmp/out"
@@ -163,16 +166,73 @@ holds figures_are_whole '
 		        assert len(row["curve"]) > 10 and row["samples"] > 0, row
 		    else:
 		        assert row["msgs_per_s"] > 0, row'
+holds recovery_is_told '
+		died = {(r["peer"], r["role"], r["what"]): r for r in apart if r["load"] == "recovery"}
+		for role in "reader", "writer":
+		    for what in "dead_to_free", "kill_to_dead", "kill_to_free", "kill_to_next":
+		        row = died["zerocore", role, what]
+		        assert row["kills"] == row["samples"] > 0 and row["never"] == 0, row
+		        assert 0 < row["p50_ns"] <= row["max_ns"], row
+		        assert row["curve"][-1][0] == 1 and row["lost"] == row["wrong"] == 0, row
+		        assert row["checked"] > 0, row
+		    assert died["zerocore", role, "dead_to_free"]["clean"], role
+		    if "iceoryx" not in machine["peers"]:
+		        continue
+		    row = died["iceoryx", role, "kill_to_next"]
+		    assert row["kills"] == row["samples"] + row["never"] > 0 and row["wrong"] == 0, row
+		    assert row["restarts"] == row["never"], row'
+holds pool_sizes_are_told '
+		some = [r for r in apart if r["load"] == "pools" and "failed" not in r]
+		assert len(apart) > len(some) > 0, apart
+		for row in some:
+		    assert row["pool_bytes"] >= 16 << 20 and row["ratio_to_ring"] > 0, row
+		    assert row["probe_before_ns"] > 0 and row["value_ns"] > 0, row
+		    assert row["what"] == "acquire" or row["wrong"] == 0, row
+		assert {r["what"] for r in some} == {"acquire", "stream"}, some'
+holds memory_is_told '
+		some = [r for r in apart if r["load"] == "memory"]
+		attach = {(r["peer"], r["what"]): r for r in some if r["what"] != "overhead"}
+		assert set(attach) == {(p, w) for p in ("zerocore", "kernel")
+		                       for w in ("attach", "attach_populated")}, attach
+		for row in attach.values():
+		    assert row["pool_bytes"] == 1 << 30 and 0 < row["p50_ns"] <= row["max_ns"], row
+		pools = [r for r in some if r["what"] == "overhead" and r["peer"] == "zerocore"]
+		assert pools
+		for row in pools:
+		    assert row["data_allocated_bytes"] >= row["pool_bytes"], row
+		    assert 0 < row["control_allocated_bytes"] < row["pool_bytes"] * 2, row
+		    assert row["create_ns"] > 0 and row["process_kib"] > 0, row
+		if "iceoryx" in machine["peers"]:
+		    row, = [r for r in some if r["peer"] == "iceoryx"]
+		    assert row["daemon_kib"] > 0 and row["process_kib"] > 0, row'
+holds pages_are_told '
+		some = [r for r in apart if r["load"] == "pages"]
+		assert {r["pages"] for r in some} == {"small", "transparent", "hugetlb"}, some
+		for row in some:
+		    if row["pages"] == "small":
+		        assert row["got"] == "small" and row["huge_kib"] == 0, row
+		    if "failed" not in row:
+		        assert row["touch_ns"] > 0 and row["read_ns"] > 0, row'
+[ "$(cat /proc/sys/vm/nr_hugepages)" = "$huge" ]
+point huge_pages_are_given_back $?
 
-tools/bench/report.py "$tmp/json" "$tmp/report.html" >"$tmp/out" 2>"$tmp/err"
+tools/bench/report.py "$tmp/json" "$tmp/report.html" selftests/instructions/counts >"$tmp/out" 2>"$tmp/err"
 [ $? = 0 ] && grep -q 'class=us' "$tmp/report.html" && grep -q 'as JSON' "$tmp/report.html"
 point report $?
+for words in 'recovery: a writer is killed' 'pools: does the size matter' 'memory and start-up' \
+	'pages: first touch' 'instructions a message' 'p99.9 × ring'; do
+	grep -q "$words" "$tmp/report.html" || echo "no \"$words\""
+done >"$tmp/out"
+[ ! -s "$tmp/out" ]
+point report_has_studies $?
 ! grep -oiE "(src|href|url)[[:space:]]*[=(][[:space:]]*[\"']?[^\"' >]{1,30}" "$tmp/report.html" |
 	grep -v 'data:' | tee "$tmp/out" | grep -q . && ! grep -qE '<(script|link|iframe)' "$tmp/report.html"
 point report_has_no_links $?
 if command -v gnuplot >/dev/null; then
 	grep -q 'src=.data:image/svg' "$tmp/report.html" && [ -s "$tmp/latency-busy-touch.png" ] &&
-		[ -s "$tmp/latency-busy-touch.svg" ]
+		[ -s "$tmp/latency-busy-touch.svg" ] && [ -s "$tmp/recovery-writer.png" ] &&
+		[ -s "$tmp/recovery-reader.svg" ] && [ -s "$tmp/pools-acquire.png" ] &&
+		[ -s "$tmp/pools-throughput.svg" ]
 	point report_has_pictures $?
 fi
 

@@ -80,6 +80,13 @@ void cell_free(struct figures *figures, uint32_t nr);
 void cell_report(const struct compare *compare, const struct cell *cell,
 		 const struct figures *figures, uint32_t nr);
 
+/* A size, a time, in the unit that suits: returns @text. */
+const char *size_text(size_t size, char *text, size_t bytes);
+const char *time_text(double ns, char *text, size_t bytes);
+
+struct json_object;
+void put_line(FILE *out, struct json_object *line);
+
 /* Prints where and of whom. */
 void machine_report(const struct compare *compare, int argc, char **argv);
 

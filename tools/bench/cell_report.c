@@ -130,7 +130,7 @@ static struct json_object *line_of(const struct cell *cell,
 	return line;
 }
 
-static const char *size_text(size_t size, char *text, size_t bytes)
+const char *size_text(size_t size, char *text, size_t bytes)
 {
 	if (size >= 1 << 20 && size % (1 << 20) == 0)
 		snprintf(text, bytes, "%zu MiB", size >> 20);
@@ -142,7 +142,7 @@ static const char *size_text(size_t size, char *text, size_t bytes)
 }
 
 /* Three digits that matter, in the unit that suits. */
-static const char *time_text(double ns, char *text, size_t bytes)
+const char *time_text(double ns, char *text, size_t bytes)
 {
 	static const char *const unit[] = { "ns", "us", "ms", "s" };
 	uint32_t u = 0;
@@ -242,7 +242,7 @@ static void print_table(const struct cell *cell, const struct figures *f,
 	fflush(stdout);
 }
 
-static void put_line(FILE *out, struct json_object *line)
+void put_line(FILE *out, struct json_object *line)
 {
 	fputs(json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN), out);
 	fputc('\n', out);

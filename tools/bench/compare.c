@@ -4,6 +4,7 @@
  * its own, because it links what it is compared with.
  */
 #include "cell.h"
+#include "study.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -110,6 +111,11 @@ static bool is_load(const char *word, size_t bytes)
 	for (uint32_t i = 0; i < loads_nr; i++) {
 		if (strlen(loads[i]->name) == bytes &&
 		    strncmp(loads[i]->name, word, bytes) == 0)
+			return true;
+	}
+	for (uint32_t i = 0; i < studies_nr; i++) {
+		if (strlen(studies[i]->name) == bytes &&
+		    strncmp(studies[i]->name, word, bytes) == 0)
 			return true;
 	}
 	return false;
@@ -221,6 +227,8 @@ static int list(const struct compare *c)
 	puts("Loads:");
 	for (uint32_t i = 0; i < loads_nr; i++)
 		printf("  %-14s %s\n", loads[i]->name, loads[i]->what);
+	for (uint32_t i = 0; i < studies_nr; i++)
+		printf("  %-14s %s\n", studies[i]->name, studies[i]->what);
 	return 0;
 }
 
@@ -301,6 +309,11 @@ int main(int argc, char **argv)
 	choose(&p);
 	machine_report(c, argc, argv);
 	code = measure_all(c);
+	if (bench_guard_signal() == 0) {
+		int its = studies_run(c);
+
+		code = code != 0 && bench_guard_signal() == 0 ? code : its;
+	}
 	for (uint32_t i = 0; i < peers_nr; i++) {
 		if (c->take[i] && peers[i]->finish != NULL)
 			peers[i]->finish();

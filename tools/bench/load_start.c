@@ -4,7 +4,6 @@
  */
 #include "load.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 static uint32_t one(const struct cell *cell)
@@ -24,23 +23,10 @@ static int reader(uint32_t channel, uint32_t id)
 	return (int)id - 1;
 }
 
-/* A process's part of the memory that it uses, in KiB; shared pages by halves. */
+/* Its part of the memory that it uses, in KiB; shared pages by halves. */
 static double memory_of(int pid)
 {
-	char path[64], line[128];
-	unsigned long kib = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "Pss: %lu", &kib) == 1)
-			break;
-	}
-	fclose(f);
-	return (double)kib;
+	return worker_memory_kib(pid, "Pss");
 }
 
 /* One after the other: what they have in common is halved by each. */

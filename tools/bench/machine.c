@@ -63,6 +63,15 @@ const char *worker_package(const char *name)
 	return text;
 }
 
+double worker_memory_kib(int pid, const char *which)
+{
+	char path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	line_of_file(path, which, text, sizeof(text));
+	return strtod(text, NULL);
+}
+
 static void add(struct json_object *to, const char *key, const char *value)
 {
 	json_object_object_add(to, key, json_object_new_string(value));

@@ -24,6 +24,7 @@ struct peer_plan {
 	bool many;		/* a process waits for many readers: @watch */
 	uint32_t group;		/* channels that one process writes; 0: any */
 	bool starts;		/* starts are measured: nothing in advance */
+	uint64_t pool_bytes;	/* where there are pools: of one; 0: what suits */
 	char run[32];		/* a part of names that no other run has */
 };
 
@@ -63,6 +64,7 @@ enum {
 	PEER_POLLS = 4,		/* who finds nothing cannot sleep */
 	PEER_LOSES = 8,	/* a reader that is slow misses messages */
 	PEER_TELLS_ONCE = 16,	/* @await does not tell again of what was left */
+	PEER_OUTLIVES = 32,	/* either side can go on when the other was killed */
 };
 
 /**
@@ -78,6 +80,8 @@ enum {
  *	May be NULL, as may @finish and @daemon
  * @finish: by the command, once after all
  * @daemon: pid of what @begin started, 0: nothing
+ * @begin_again: by the command: what @begin started hangs, and a new one is to
+ *	take its place; nobody uses it.  NULL: @begin starts nothing
  * @prepare: by the command, before the processes of a measurement are forked;
  *	what it returns goes to the functions below; NULL: @why says why not
  * @drop: by the command, after their end
@@ -106,6 +110,7 @@ struct peer {
 	bool (*begin)(char *why, size_t bytes);
 	void (*finish)(void);
 	int (*daemon)(void);
+	bool (*begin_again)(char *why, size_t bytes);
 	void *(*prepare)(const struct peer_plan *plan, char *why, size_t bytes);
 	void (*drop)(void *ctx);
 	void *(*open_reader)(void *ctx, const struct peer_plan *plan,

@@ -240,13 +240,14 @@ static const char *version(void)
 const struct peer peer_iceoryx = {
 	.name = "iceoryx",
 	.title = "iceoryx, C binding",
-	.traits = PEER_TELLS_ONCE,
+	.traits = PEER_TELLS_ONCE | PEER_OUTLIVES,
 #ifdef PEER_ICEORYX
 	.size_max = 4 << 20,
 	.version = version,
 	.begin = roudi_begin,
 	.finish = roudi_finish,
 	.daemon = roudi_pid,
+	.begin_again = roudi_begin_again,
 	.prepare = prepare,
 	.drop = drop,
 	.open_reader = open_reader,

@@ -121,6 +121,8 @@ static void *prepare(const struct peer_plan *plan, char *why, size_t bytes)
 							plan->size * 64;
 	if (nr > 1 || plan->starts)
 		options.bytes = 16ULL << 20;
+	if (plan->pool_bytes != 0)
+		options.bytes = plan->pool_bytes;
 	/* First touches are not what is measured, unless starts are. */
 	options.prefault = !plan->starts;
 	while (pools->nr < nr && result == ZC_OK) {
@@ -190,6 +192,7 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 			 uint32_t channel)
 {
 	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	uint64_t deadline = zc_timestamp() + PATIENCE_NS;
 	struct end *end = end_new(plan);
 	zc_result_t result;
 	char service[64];
@@ -197,8 +200,11 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 	snprintf(service, sizeof(service), "compare/%u/data", channel);
 	options.service = service;
 	options.no_timestamp = true;
-	result = zc_writer_register(pool_of(ctx, channel), &options,
-				    &end->writer);
+	/* Of a writer that was killed a moment ago the slot may still be reaped. */
+	do {
+		result = zc_writer_register(pool_of(ctx, channel), &options,
+					    &end->writer);
+	} while (result == ZC_ERROR_BUSY && zc_timestamp() < deadline);
 	if (result != ZC_OK)
 		fail("writer register", result);
 	return end;
@@ -248,6 +254,7 @@ static void close_end(void *end)
 const struct peer peer_zerocore = {
 	.name = "zerocore",
 	.title = "ZeroCore",
+	.traits = PEER_OUTLIVES,
 	.version = zc_version,
 	.prepare = prepare,
 	.drop = drop,

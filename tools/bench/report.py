@@ -3,7 +3,9 @@
 #
 # report.py - what `zerocore bench compare --output FILE` wrote, as one page
 #
-# Usage: tools/bench/report.py FILE REPORT.html
+# Usage: tools/bench/report.py FILE REPORT.html [INSTRUCTIONS]
+#
+# INSTRUCTIONS: what `selftests/instructions.sh --print' wrote.
 #
 # Pictures are drawn by gnuplot, where it is there, as PNG and SVG files beside the
 # page, and are in the page itself as well: it has no links that lead out of it.
@@ -15,6 +17,9 @@ import os
 import shutil
 import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+import studies  # pylint: disable=wrong-import-position
 
 STYLE = """body{font:14px sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #bbb;padding:2px 8px}
@@ -29,15 +34,17 @@ COLOURS = ("#555555", "#0a8f3c", "#1f77b4", "#ff7f0e", "#d62728", "#9467bd", "#8
 
 
 def read(path):
-    machine, rows = {}, []
+    machine, rows, apart = {}, [], []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             if row["load"] == "machine":
                 machine = row
+            elif row.get("study"):
+                apart.append(row)
             else:
                 rows.append(row)
-    return machine, rows
+    return machine, rows, apart
 
 
 def size_text(size):
@@ -84,7 +91,11 @@ def series(rows, x_of, y_of):
     return {peer: sorted(points) for peer, points in lines.items()}
 
 
-def draw(folder, name, title, axes, lines, more="", peers=()):
+def colour(peer, peers):
+    return COLOURS[list(peers).index(peer) % len(COLOURS)]
+
+
+def draw(folder, name, title, axes, lines, scale, colours):
     """One picture as NAME.svg and NAME.png; returns the path without its end."""
     if not lines or not shutil.which("gnuplot"):
         return None
@@ -92,14 +103,14 @@ def draw(folder, name, title, axes, lines, more="", peers=()):
     data = "".join(f"$d{i} << END\n" + "".join(f"{x:.9g} {y:.9g}\n" for x, y in points) + "END\n"
                    for i, points in enumerate(lines.values()))
     plot = ", ".join(f"$d{i} with linespoints lw {3 if peer == US else 1.5} pt {i + 4} ps 0.6 "
-                     f"lc rgb '{COLOURS[list(peers).index(peer) % len(COLOURS)]}' "
+                     f"lc rgb '{colours[peer]}' "
                      f"dt {2 if peer == 'ring' else 1} title '{peer}'"
                      for i, peer in enumerate(lines))
     for end, terminal in (("svg", "svg size 900,520 dynamic background rgb 'white'"),
                           ("png", "pngcairo size 900,520")):
         script = (f"set terminal {terminal}\nset output '{base}.{end}'\nset title '{title}'\n"
-                  f"set xlabel '{axes[0]}'\nset ylabel '{axes[1]}'\nset logscale y\n"
-                  f"set grid\nset key outside right noenhanced\n{more}\n{data}plot {plot}\n")
+                  f"set xlabel '{axes[0]}'\nset ylabel '{axes[1]}'\nset grid\n"
+                  f"set key outside right noenhanced\n{scale}\n{data}plot {plot}\n")
         done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, check=False)
         if done.returncode:
             print(f"report.py: gnuplot: {done.stderr.strip()}", file=sys.stderr)
@@ -107,14 +118,21 @@ def draw(folder, name, title, axes, lines, more="", peers=()):
     return base
 
 
-def pictures(folder, rows):
+def pictures(folder, rows, apart):
     """[(caption, path without its end)]"""
     by_size = "set logscale x 2\nset format x '%.0b %B'\nset xtics rotate by -30"
     found = []
     peers = list(dict.fromkeys(r["peer"] for r in rows))
 
     def add(caption, name, axes, lines, more=""):
-        path = draw(folder, name, caption, axes, lines, more, peers)
+        path = draw(folder, name, caption, axes, lines, "set logscale y\n" + more,
+                    {peer: colour(peer, peers) for peer in lines})
+        if path:
+            found.append((caption, path))
+
+    def add_study(caption, name, axes, lines, more="", colours=None):
+        own = {label: COLOURS[(i + 1) % len(COLOURS)] for i, label in enumerate(lines)}
+        path = draw(folder, name, caption, axes, lines, more, colours or own)
         if path:
             found.append((caption, path))
 
@@ -151,6 +169,7 @@ def pictures(folder, rows):
                     {r["peer"]: r["cpu_message_ns"] / 1000 for r in some}, peers)
         if path:
             found.append((f"Processor time, {size_text(size)}", path))
+    studies.pictures(add_study, apart)
     return found
 
 
@@ -161,10 +180,18 @@ def bars(folder, name, title, axis, values, peers):
     ticks = ", ".join(f'"{peer}" {i}' for i, peer in enumerate(values))
     return draw(folder, name, title, ("", axis), lines,
                 f"unset logscale y\nset yrange [0:*]\nset xtics ({ticks}) rotate by -30 noenhanced",
-                peers)
+                {peer: colour(peer, peers) for peer in lines})
 
 
 # --- the page ---------------------------------------------------------------
+
+def tail_ratio(row, rows):
+    """p99.9 beside the bare ring's of the same cell; of fewer samples it says nothing."""
+    ring = next((r for r in rows if r["peer"] == "ring" and r["reps"]), None)
+    if ring is None or "p999_ns" not in ring or min(row["samples"], ring["samples"]) < 1000:
+        return ""
+    return f'{row["p999_ns"] / ring["p999_ns"]:.2f}'
+
 
 def cell_table(rows):
     load, size, payload, wait, others = cell_of(rows[0])
@@ -172,7 +199,7 @@ def cell_table(rows):
     starts = load == "start"
     heads = (["M msg/s", "GiB/s", "a message"] if rate else
              ["first message", "writer's end", "reader's end, memory"] if starts else
-             ["p50", "p99", "p99.9"])
+             ["p50", "p99", "p99.9", "p99.9 × ring"])
     asleep = load == "topics"
     if asleep:
         heads += ["max", "CPU", "CPU a message", "× best peer's", "rate kept"]
@@ -192,7 +219,8 @@ def cell_table(rows):
                       f'{time_text(r["attach_ns"])}, {r["memory_kib"]:.0f} KiB']
         else:
             values = [time_text(r["p50_ns"]), time_text(r["p99_ns"]),
-                      time_text(r["p999_ns"]) if r["samples"] >= 1000 else ""]
+                      time_text(r["p999_ns"]) if r["samples"] >= 1000 else "",
+                      tail_ratio(r, rows)]
         if asleep:
             values += [time_text(r["max_ns"]), f'{r["cpu_percent"]:.0f} %',
                        time_text(r["cpu_message_ns"]), ratio_text(r["cpu_ratio_to_best_peer"]),
@@ -225,7 +253,7 @@ def image(caption, base):
             f"</figure>\n")
 
 
-def page(machine, rows, found):
+def page(machine, rows, apart, found, instructions):
     cells = {}
     for row in rows:
         cells.setdefault(cell_of(row), []).append(row)
@@ -237,9 +265,10 @@ def page(machine, rows, found):
            machine_table(machine), "<h2>Pictures</h2>\n"]
     out += [image(caption, base) for caption, base in found] or ["<p>gnuplot was not there.</p>\n"]
     out.append("<h2>Tables</h2>\n")
+    out.append(studies.tables(apart, time_text, instructions))
     out += [cell_table(some) for some in cells.values()]
     out.append("<h2>Raw figures</h2>\n<details><summary>as JSON</summary><pre>")
-    for row in [machine] + rows:
+    for row in [machine] + rows + apart:
         short = {key: value for key, value in row.items() if key != "curve"}
         out.append(html.escape(json.dumps(short)) + "\n")
     out.append("</pre></details>\n</html>\n")
@@ -247,15 +276,15 @@ def page(machine, rows, found):
 
 
 def main():
-    if len(sys.argv) != 3:
-        print("usage: report.py FILE REPORT.html", file=sys.stderr)
+    if len(sys.argv) not in (3, 4):
+        print("usage: report.py FILE REPORT.html [INSTRUCTIONS]", file=sys.stderr)
         return 2
-    machine, rows = read(sys.argv[1])
+    machine, rows, apart = read(sys.argv[1])
     folder = os.path.dirname(sys.argv[2]) or "."
-    found = pictures(folder, rows)
+    found = pictures(folder, rows, apart)
     with open(sys.argv[2], "w", encoding="utf-8") as out:
-        out.write(page(machine, rows, found))
-    print(f"  report: {sys.argv[2]}, {len(rows)} figures, {len(found)} pictures")
+        out.write(page(machine, rows, apart, found, "".join(sys.argv[3:])))
+    print(f"  report: {sys.argv[2]}, {len(rows) + len(apart)} figures, {len(found)} pictures")
     return 0
 
 

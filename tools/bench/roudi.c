@@ -85,12 +85,10 @@ static bool listens(pid_t pid)
 	return stat(path, &st) == 0;
 }
 
-bool roudi_begin(char *why, size_t bytes)
+static bool start(char *why, size_t bytes)
 {
 	int status, parent = (int)getpid();
 
-	if (users++ > 0 && daemon_pid > 0)
-		return true;
 	fflush(NULL);
 	daemon_pid = fork();
 	if (daemon_pid == 0)
@@ -115,6 +113,20 @@ bool roudi_begin(char *why, size_t bytes)
 	}
 	snprintf(why, bytes, "iox-roudi does not come up");
 	return false;
+}
+
+bool roudi_begin(char *why, size_t bytes)
+{
+	return (users++ > 0 && daemon_pid > 0) || start(why, bytes);
+}
+
+bool roudi_begin_again(char *why, size_t bytes)
+{
+	if (daemon_pid > 0) {
+		kill(daemon_pid, SIGKILL);
+		waitpid(daemon_pid, NULL, 0);
+	}
+	return start(why, bytes);
 }
 
 void roudi_finish(void)

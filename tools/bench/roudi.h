@@ -13,6 +13,8 @@
 
 /* Starts it, once for all who ask; false: @why says why not. */
 bool roudi_begin(char *why, size_t bytes);
+/* It hangs: kills it, and starts another, with nothing of what there was. */
+bool roudi_begin_again(char *why, size_t bytes);
 /* Ends it when the last who asked is done. */
 void roudi_finish(void);
 /* Its pid, 0: it does not run. */

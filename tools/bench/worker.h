@@ -91,6 +91,9 @@ void *worker_buffer(size_t bytes);
 const char *worker_kernel(void);
 const char *worker_package(const char *name);
 
+/* A process's memory in KiB, as smaps_rollup has it: "Rss", "Pss"; 0: not known. */
+double worker_memory_kib(int pid, const char *which);
+
 void worker_sync(const struct worker *w);
 
 /* What a process does first. */
