@@ -349,7 +349,9 @@ bench: all
 	@$(MAKE) --no-print-directory build/bin/zerocore-compare
 	@mkdir -p build/bench
 	build/bin/zerocore bench compare $(bench_args) --output build/bench/compare.json
-	tools/bench/report.py build/bench/compare.json build/bench/report.html
+	@selftests/instructions.sh --print >build/bench/instructions || rm -f build/bench/instructions
+	tools/bench/report.py build/bench/compare.json build/bench/report.html \
+		build/bench/instructions
 
 ## module       zerocore.ko; for another kernel: KDIR=/lib/modules/VERSION/build
 module:

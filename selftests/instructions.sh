@@ -3,7 +3,9 @@
 #
 # instructions.sh - what a message costs in instructions does not grow unseen
 #
-# Usage: selftests/instructions.sh [--update]     --update: write down what is counted
+# Usage: selftests/instructions.sh [--update | --print]
+#        --update: write down what is counted; --print: only count, up to 8 readers,
+#        whatever the compiler, and print the lines of that file
 #
 # callgrind counts what each step of selftests/instructions/messages.c executes,
 # in a run of n messages and in one of 2 n: the difference is n messages, without
@@ -19,6 +21,8 @@ messages=40000
 percent=5
 steps="acquire commit poll release"
 widths="1 2 4"
+mode=${1:-}
+[ "$mode" != --print ] || widths="$widths 8"
 
 tmp=$(mktemp -d) || exit 1
 ZEROCORE_DIR=$(mktemp -d /dev/shm/zc-instructions.XXXXXX) || exit 1
@@ -40,6 +44,7 @@ point()
 
 skip()
 {
+	[ "$mode" != --print ] || { echo "instructions.sh: $1" >&2; exit 1; }
 	echo "ok 1 - instructions_counts # SKIP $1"
 	echo "1..1"
 	exit 0
@@ -49,6 +54,7 @@ skip()
 exec 3>&1
 give_up()
 {
+	[ "$mode" != --print ] || { cat "$tmp/err" >&2; exit 1; }
 	sed 's/^/# /' "$tmp/err" >&3
 	echo "not ok 1 - instructions_counts" >&3
 	echo "1..1" >&3
@@ -67,7 +73,7 @@ machine=$(uname -m)
 [ -z "${CPPFLAGS:-}${CFLAGS:-}${LDFLAGS:-}" ] || skip "flags of the caller's own"
 command -v valgrind >/dev/null || skip "valgrind is not here"
 counter=$(valgrind --version)
-if [ "${1:-}" != --update ]; then
+if [ -z "$mode" ]; then
 	for what in compiler machine counter; do
 		[ "${!what}" = "$(recorded $what)" ] ||
 			skip "the $what is ${!what}, the counts are of $(recorded $what)"
@@ -104,7 +110,7 @@ for readers in $widths; do
 	done
 done >"$tmp/counts"
 
-if [ "${1:-}" = --update ]; then
+if [ -n "$mode" ]; then
 	{
 		echo "# SPDX-License-Identifier: MIT OR LGPL-2.1"
 		echo "# Instructions a call, by selftests/instructions.sh --update: step, readers, count."
@@ -112,7 +118,11 @@ if [ "${1:-}" = --update ]; then
 		echo "machine: $machine"
 		echo "counter: $counter"
 		cat "$tmp/counts"
-	} >"$tmp/new" && cp "$tmp/new" "$counts"
+	} >"$tmp/new" || exit
+	case $mode in
+	--update) cp "$tmp/new" "$counts" ;;
+	*) cat "$tmp/new" ;;
+	esac
 	exit
 fi
 

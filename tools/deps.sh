@@ -30,7 +30,7 @@ for set in "$@"; do
 		;;
 	bench)
 		want="$want libck-dev libiceoryx-binding-c-dev iceoryx"
-		want="$want cyclonedds-dev libzmq3-dev libnng-dev gnuplot-nox python3"
+		want="$want cyclonedds-dev libzmq3-dev libnng-dev gnuplot-nox python3 valgrind"
 		;;
 	check)
 		want="$want g++ clang libclang-rt-dev libcriterion-dev spin strace valgrind"
