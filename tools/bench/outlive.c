@@ -106,8 +106,6 @@ static void reader_stays(struct worker *w, struct stage *stage)
 	struct loop loop;
 
 	worker_loop(w, &loop);
-	/* Whoever shares the processor sends sooner. */
-	loop.yield = 1;
 	__atomic_store_n(&stage->victims, 1, __ATOMIC_RELEASE);
 	for (;;) {
 		uint64_t number = w->peer->loops.take(in, &loop);
@@ -276,6 +274,8 @@ static bool start(struct play *p)
 		.readers = 1,
 		.size = p->cell.size,
 		.pool_bytes = o->pool_bytes,
+		/* A reader that sleeps leaves the processors to who has to act. */
+		.block = o->writer,
 	};
 	snprintf(p->plan.run, sizeof(p->plan.run), "%d-o%u", (int)getpid(),
 		 runs++);

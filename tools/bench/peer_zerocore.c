@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zerocore/zerocore.h>
 
 /* Services of a pool: more channels than that take several pools. */
@@ -201,10 +202,10 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 	options.service = service;
 	options.no_timestamp = true;
 	/* Of a writer that was killed a moment ago the slot may still be reaped. */
-	do {
-		result = zc_writer_register(pool_of(ctx, channel), &options,
-					    &end->writer);
-	} while (result == ZC_ERROR_BUSY && zc_timestamp() < deadline);
+	while ((result = zc_writer_register(pool_of(ctx, channel), &options,
+					    &end->writer)) == ZC_ERROR_BUSY &&
+	       zc_timestamp() < deadline)
+		usleep(100);
 	if (result != ZC_OK)
 		fail("writer register", result);
 	return end;
