@@ -10,6 +10,9 @@
  * may be one of the two halves' stores (DAMAGE): then a round that ends while the block
  * stays committed must find it.
  *
+ * BULK: it is taken back by a plain store (bulk.pml), which must not be overtaken either:
+ * fill_before_free is a machine, or a compiler, that lets it be.
+ *
  * Asserted: no alarm for a block that nobody damaged; and one for a damaged block that
  * stays as it is.
  *
@@ -20,6 +23,8 @@
  * @variant no_generation    quick fail:alarm     -DMUT_NO_GENERATION
  * @variant look_early       quick fail:alarm     -DMUT_LOOK_EARLY
  * @variant fill_before_clean quick fail:alarm    -DMUT_FILL_BEFORE_CLEAN
+ * @variant bulk             quick pass           -DBULK
+ * @variant fill_before_free quick fail:alarm     -DBULK -DMUT_FILL_BEFORE_CLEAN
  * @variant trailer_late     quick fail:alarm     -DMUT_TRAILER_LATE
  */
 #define MESSAGES	3
@@ -54,7 +59,9 @@ active proctype Writer()
 #ifdef MUT_FILL_BEFORE_CLEAN
 			half[0] = m;
 #endif
+#ifndef BULK
 			state = CLEAN;		/* CAS, full fence: [R4] */
+#endif
 #ifdef MUT_NO_GENERATION
 			state = FREE
 #else
