@@ -68,6 +68,8 @@ static void zc_adopt(struct zc_writer *w)
 		}
 	}
 	zc_store_release(&w->area->tail, w->tail);
+	/* A dead predecessor was alone with no more than a batch. */
+	zc_store_release(&w->area->own_below, w->tail);
 	zc_store_relaxed(&w->area->io_nr, 0);
 	zc_store_relaxed(&w->area->wanted_granules, 0);
 	zc_and64(&v->hints->waiting_writers, ~(1ULL << w->id));

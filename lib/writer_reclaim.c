@@ -10,6 +10,8 @@
 
 #define ZC_RECLAIM_BATCH 64U
 #define ZC_DRAIN_NS 100000000ULL
+/* Fewer are sooner taken back one by one. */
+#define ZC_BULK_LEAST 4U
 
 /* May blocks be kept for reuse, or does somebody need the memory more? */
 static bool zc_may_keep(const struct zc_writer *w, bool starving)
@@ -338,6 +340,65 @@ static inline bool zc_reclaim_one(struct zc_writer *w, u64 s,
 }
 
 /*
+ * May what is below @limit be taken back by plain stores?  A CAS a block waits for all
+ * stores before it, payload and all.  So the writer says what it takes, and looks whether
+ * anybody is there who could take the same, or look at it without being waited for: such
+ * ones say so first, and then leave alone what is below own_below.  What an earlier
+ * writer of the slot left, somebody without a role may be taking: never that.
+ */
+static bool zc_bulk_begin(struct zc_writer *w, u64 limit)
+{
+	const struct zc_view *v = &w->pool->view;
+
+	if (w->tail < w->first || limit - w->tail < ZC_BULK_LEAST ||
+	    zc_unlikely(zc_anybody_takes(v) || zc_hazard_readers(w->slot)))
+		return false;
+	zc_store_relaxed(&w->area->own_below, limit);
+	ZC_KILLPOINT(bulk_said);
+	/*
+	 * [R5] own_below before the masks; pairs with [R5] in zc_slot_reclaim() and in
+	 * the hazard path of zc_reader_poll_block(): mask before own_below.
+	 */
+	zc_fence_full();
+	if (zc_unlikely(zc_anybody_takes(v) || zc_hazard_readers(w->slot))) {
+		zc_store_release(&w->area->own_below, w->tail);
+		return false;
+	}
+	ZC_KILLPOINT(bulk_alone);
+	return true;
+}
+
+/* Step 3 where nobody else takes it back.  True: it came back. */
+static inline bool zc_bulk_one(struct zc_writer *w, struct zc_sent *sent, bool keep)
+{
+	u64 *p = &w->descs[sent->granule].word, word = sent->word;
+
+	/* Somebody may have, before. */
+	if (zc_unlikely(!word || zc_load_relaxed(p) != word)) {
+		zc_discharge(w, word ? zc_word_length(word) : 0);
+		sent->word = 0;
+		return false;
+	}
+	sent->word = zc_move_retake(p, word, ZC_OWNER_WRITER(w->id));
+	ZC_KILLPOINT(bulk_freed);
+	if (zc_unlikely(!keep)) {
+		zc_discharge(w, zc_word_length(word));
+		zc_writer_give_back(w, sent->granule);
+		sent->word = 0;
+	}
+	return true;
+}
+
+/* After the last of the batch, which ended at @s. */
+static void zc_bulk_end(struct zc_writer *w, u64 s, u64 limit)
+{
+	/* [Y1] FREE before what is filled in next; pairs with [Y1] in zc_guard_peek(). */
+	zc_fence_store();
+	if (zc_unlikely(s < limit))
+		zc_store_release(&w->area->own_below, s);
+}
+
+/*
  * What one look finds out stays true: a required reader that is past a sequence
  * and does not hold it will not hold it again, and who joins later requires only
  * what comes later (but for hazard readers, whom zc_reclaim_one() looks for).  So
@@ -358,7 +419,7 @@ static bool zc_look_afresh(struct zc_writer *w, bool starving)
 
 u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch)
 {
-	bool keep = zc_may_keep(w, starving);
+	bool keep = zc_may_keep(w, starving), bulk;
 	u64 limit, s;
 	u32 done = 0;
 
@@ -371,18 +432,22 @@ u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch)
 						  w->tail + batch;
 	if (!keep)
 		zc_kept_spill(w);
+	bulk = zc_bulk_begin(w, limit);
 	for (s = w->tail; s < limit; s++) {
 		struct zc_sent *sent = &w->sent[s & w->ring_mask];
 
 		if (zc_likely(!w->look_held ||
 			      !zc_holds_test(&w->look_holds, s))) {
-			done += zc_reclaim_one(w, s, sent, keep);
+			done += bulk ? zc_bulk_one(w, sent, keep) :
+				       zc_reclaim_one(w, s, sent, keep);
 			continue;
 		}
 		if (sent->word && !zc_defer(w, sent->granule, sent->word, s))
 			break;
 		sent->word = 0;
 	}
+	if (bulk)
+		zc_bulk_end(w, s, limit);
 	/* Step 4: only now may the ring slots be used again. */
 	w->tail = s;
 	zc_store_release(&w->area->tail, s);

@@ -25,6 +25,7 @@
 #define zc_store_release(p, v)		smp_store_release((p), (v))
 #define zc_fence_full()			smp_mb()
 #define zc_fence_compiler()		barrier()
+#define zc_fence_store()		smp_wmb()
 #define zc_fence_after_cas()		smp_mb__after_atomic()
 #define zc_likely(x)			likely(x)
 #define zc_unlikely(x)			unlikely(x)
@@ -128,6 +129,18 @@ static inline void zc_fence_after_cas(void)
 static inline void zc_fence_compiler(void)
 {
 	__asm__ __volatile__("" ::: "memory");
+}
+
+/* Stores before stores. */
+static inline void zc_fence_store(void)
+{
+#if defined(ZC_TSAN)
+	zc_fence_full();
+#elif defined(__x86_64__)
+	zc_fence_compiler();
+#else
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
 }
 
 /* In a spin loop: the other hardware thread, and the power, may have it. */

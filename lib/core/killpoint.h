@@ -36,6 +36,11 @@
 	X(reclaim_checked)                                                    \
 	X(reclaim_freed)                                                      \
 	X(reclaim_deferred)                                                   \
+	X(bulk_said)                                                          \
+	X(bulk_alone)                                                         \
+	X(bulk_freed)                                                         \
+	X(taking_said)                                                        \
+	X(taking_done)                                                        \
 	X(reclaim_tail)                                                       \
 	X(deferred_clean)                                                     \
 	X(deferred_freed)                                                     \
@@ -105,6 +110,7 @@
 	X(reap_clean)                                                         \
 	X(reap_freed)                                                         \
 	X(reap_orphan)                                                        \
+	X(reap_taking)                                                        \
 	X(reap_writer)                                                        \
 	X(reap_member)                                                        \
 	X(event_claimed)                                                      \

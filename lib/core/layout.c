@@ -85,6 +85,7 @@ ZC_AT(zc_writer_area, io_nr, 88);
 ZC_AT(zc_writer_area, guard, 92);
 ZC_AT(zc_writer_area, guard_since, 96);
 ZC_AT(zc_writer_area, guarded, 104);
+ZC_AT(zc_writer_area, own_below, 112);
 ZC_AT(zc_writer_area, stat_acquired, 128);
 ZC_AT(zc_writer_area, stat_bytes, 176);
 ZC_AT(zc_writer_area, floor, 192);
@@ -118,7 +119,7 @@ ZC_AT(zc_segment_record, state, 0);
 ZC_AT(zc_segment_record, page_kind, 4);
 ZC_AT(zc_segment_record, lives, 8);
 
-ZC_SIZE(zc_hints, 64);
+ZC_SIZE(zc_hints, 128);
 ZC_AT(zc_hints, free_granules, 0);
 ZC_AT(zc_hints, waiting_writers, 8);
 ZC_AT(zc_hints, duty, 16);
@@ -129,6 +130,7 @@ ZC_AT(zc_hints, removing, 40);
 ZC_AT(zc_hints, placement, 44);
 ZC_AT(zc_hints, remover, 48);
 ZC_AT(zc_hints, wake_word, 56);
+ZC_AT(zc_hints, taking, 64);
 _Static_assert(ZC_MAX_SEGMENTS < ZC_DRAINING_SEGMENT, "segments fit");
 
 ZC_SIZE(zc_mail_head, 16);

@@ -14,6 +14,7 @@
  * | absorb  | FREE, w       | INSIDE        | w: merge          | store | yes |
  * | commit  | FREE, w       | USING, w      | w                 | store | no  |
  * | reclaim | USING, w      | CLEAN, x      | w, another, nobody| CAS   | no  |
+ * | retake  | USING, w      | FREE, w       | w, alone          | store | yes |
  * | keep    | CLEAN, w      | FREE, w       | w                 | store | yes |
  * | done    | CLEAN, x      | FREE, none    | x                 | store | yes |
  * | reap    | FREE, dead    | FREE, none    | any reaper        | CAS   | yes |
@@ -28,7 +29,8 @@
  * makes it an orphan (x = ORPHAN).  A plain store is enough where the caller is the
  * live owner of a FREE or CLEAN word: everybody else changes those only after that
  * owner's proven death.  USING is everybody's who can show that no reader needs
- * it, so that leaving USING is a CAS for its writer, too.
+ * it, so that leaving USING is a CAS for its writer, too; or a store, where it has seen
+ * to it that nobody else looks at these blocks: see zc_bulk_begin().
  *
  * If death falls before a move, the word says what it was; after it, what it
  * became: the reaper's pass takes FREE and CLEAN words of the dead owner, and
@@ -105,6 +107,15 @@ static inline bool zc_move_reclaim(u64 *word, u64 *value, u32 owner)
 		return false;
 	*value = new;
 	return true;
+}
+
+/* Nobody else takes it back, and nobody reads it: see zc_bulk_begin(). */
+static inline u64 zc_move_retake(u64 *word, u64 value, u32 owner)
+{
+	u64 new = zc_word_next(value, owner, ZC_STATE_FREE);
+
+	zc_store_release(word, new);
+	return new;
 }
 
 static inline u64 zc_move_keep(u64 *word, u64 value, u32 owner)

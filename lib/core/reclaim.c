@@ -233,29 +233,34 @@ static u32 zc_slot_one(const struct zc_view *v, u32 w, u32 owner, u64 granule,
 	return granules;
 }
 
-u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
-		    bool (*may_fence)(void), u32 budget, u64 *cursor)
+static u64 zc_slot_reclaim_said(const struct zc_view *v, u32 w, u32 owner,
+				bool (*may_fence)(void), u32 budget, u64 *cursor)
 {
 	struct zc_writer_area *wa = zc_writer_area(v, w);
 	struct zc_ring_entry *ring = zc_ring(v, w);
 	struct zc_deferred_entry *deferred = zc_deferred(v, w);
 	u64 history = zc_load_relaxed(&v->writer_slots[w].history);
+	/*
+	 * Head before life: what a writer commits that adopts the slot later is not
+	 * below this head, and it takes back all the rest by CAS.
+	 */
+	u64 head = zc_load_acquire(&wa->head);
 	u64 life = zc_load_acquire(&v->writer_slots[w].life);
-	u64 head, oldest, s, freed = 0;
+	bool live = zc_life_state(life) == ZC_LIFE_LIVE;
+	u64 oldest, s, freed = 0;
 	u32 entries = v->ring_mask + 1;
 	struct zc_snapshot snap;
 	u32 i, nr;
 
 	if (zc_life_state(life) == ZC_LIFE_REAPING)
 		return 0;	/* its head may still be advanced */
-	head = zc_load_acquire(&wa->head);
-	if (head <= 1)
-		return 0;
+	if (live && owner == ZC_OWNER_ORPHAN)
+		return 0;	/* nobody could tell it that somebody is here */
 	zc_snapshot_take(v, w, head, NULL, &snap);
 	if (snap.unfenced && !(may_fence && may_fence()))
 		return 0;
 	/* A live writer's history is its own to give up. */
-	if (zc_life_state(life) == ZC_LIFE_LIVE && history) {
+	if (live && history) {
 		history = head > history ? head - history : 1;
 		if (snap.limit > history)
 			snap.limit = history;
@@ -264,6 +269,13 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 	oldest = zc_load_acquire(&wa->tail);
 	if (!oldest || oldest > head || oldest + entries < head)
 		oldest = head > entries ? head - entries : 1;
+	if (live) {
+		/* What it may be taking back right now is its own. */
+		u64 own = zc_load_acquire(&wa->own_below);
+
+		if (own > oldest && own <= head)
+			oldest = own;
+	}
 	if (*cursor < oldest || *cursor >= snap.limit)
 		*cursor = oldest;
 	for (s = *cursor; s < snap.limit && budget; s++, budget--) {
@@ -286,6 +298,33 @@ u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 					     zc_load_relaxed(&deferred[i].granule),
 					     zc_load_relaxed(&deferred[i].generation), s);
 	}
+	return freed;
+}
+
+u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
+		    bool (*may_fence)(void), u32 budget, u64 *cursor)
+{
+	const struct zc_writer_area *wa = zc_writer_area(v, w);
+	u64 freed, *mask, head = zc_load_acquire(&wa->head);
+	u32 bit;
+
+	/* Nothing was ever there, or its writer has seen to all: not worth a word. */
+	if (head <= 1 || (zc_load_acquire(&wa->tail) == head &&
+			  !zc_load_relaxed(&wa->deferred_nr)))
+		return 0;
+	if (owner == ZC_OWNER_ORPHAN)
+		return zc_slot_reclaim_said(v, w, owner, may_fence, budget, cursor);
+	/*
+	 * [R5] it is said before own_below is loaded; pairs with [R5] in
+	 * zc_bulk_begin().  A death in here: zc_reap_taking().
+	 */
+	mask = zc_taking(v, owner, &bit);
+	zc_mask_set(mask, bit);
+	zc_fence_full();
+	ZC_KILLPOINT(taking_said);
+	freed = zc_slot_reclaim_said(v, w, owner, may_fence, budget, cursor);
+	zc_mask_clear(mask, bit);
+	ZC_KILLPOINT(taking_done);
 	return freed;
 }
 

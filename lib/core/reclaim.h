@@ -90,7 +90,8 @@ bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
  * @v: the pool
  * @w: the slot, with or without a writer; a writer that is idle, or stopped,
  *	must not pin what everybody has read
- * @owner: the caller, who is alive, or ZC_OWNER_ORPHAN for one without a role
+ * @owner: the caller, who is alive, or ZC_OWNER_ORPHAN for one without a role, who gets
+ *	nothing from a live writer
  * @may_fence: calls membarrier; NULL: not available
  * @budget: ring and deferred entries to look at
  * @cursor: private position, kept between calls
@@ -98,6 +99,20 @@ bool zc_block_is(const struct zc_view *v, u32 w, u64 granule, u32 generation,
  */
 u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		    bool (*may_fence)(void), u32 budget, u64 *cursor);
+
+/* The mask that has the bit of @owner, a role. */
+static inline u64 *zc_taking(const struct zc_view *v, u32 owner, u32 *bit)
+{
+	*bit = (owner - 1) % 32;
+	return &v->hints->taking[(owner - 1) / 32 % 2];
+}
+
+/* Is anybody taking back what live writers published? */
+static inline bool zc_anybody_takes(const struct zc_view *v)
+{
+	return zc_mask_bits(zc_load_acquire(&v->hints->taking[0])) |
+	       zc_mask_bits(zc_load_acquire(&v->hints->taking[1]));
+}
 
 /* Ring and deferred array hold nothing any more: the slot may change service. */
 bool zc_slot_empty(const struct zc_view *v, u32 w);

@@ -208,11 +208,47 @@ static void reads(void *arg)
 	zc_pool_close(pool);
 }
 
-static void stress(bool cleaners)
+/*
+ * Comes and goes: looks at what nobody keeps for it while its writer takes it back by
+ * plain stores, because there was nobody to look.
+ */
+static void visits(void *arg)
+{
+	struct stress *mine = arg;
+	zc_reader_options_t options = ZC_READER_OPTIONS_INIT;
+	uint64_t received = 0;
+	zc_pool_t *pool;
+	char name[32];
+
+	t_srand(mine->seed + 200);
+	options.max_holds = HOLDS;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	while (!t_can_hear(t_parent())) {
+		struct holder holder = { .nr = 0 };
+		unsigned int left = 1 + (unsigned int)t_rand_below(8);
+
+		service_name(name, t_rand_below(WRITERS));
+		options.history = (uint32_t)t_rand_below(40);
+		options.best_effort = t_rand_below(4) == 0;
+		t_reader_open(&holder.reader, pool, name, &options);
+		while (left-- && take_one(&holder))
+			;
+		while (holder.nr)
+			let_one_go(&holder);
+		received += holder.reader.received;
+		t_reader_close(&holder.reader);
+	}
+	t_hear(t_parent(), "end");
+	t_note("visitors got %llu messages", (unsigned long long)received);
+	zc_pool_close(pool);
+}
+
+static void stress(bool cleaners, bool visitors)
 {
 	uint64_t messages = t_env("ZC_STRESS_COUNT", t_long() ? 200000 : 12000);
 	struct stress *plan = t_shared((WRITERS + READERS) * sizeof(*plan));
-	struct t_peer *writer[WRITERS], *reader[READERS];
+	struct t_peer *writer[WRITERS], *reader[READERS], *visitor = NULL;
 	zc_pool_options_t geometry = t_pool_options();
 	uint64_t seed = t_seed();
 	zc_pool_t *pool;
@@ -228,18 +264,26 @@ static void stress(bool cleaners)
 			reader[i - WRITERS] = t_spawn("reader", reads,
 						      &plan[i]);
 	}
+	if (visitors)
+		visitor = t_spawn("visitor", visits, &plan[0]);
 	geometry.bytes = 16U << 20;
 	pool = t_pool_create(&geometry);
 	for (int i = 0; i < READERS; i++) {
 		t_say(reader[i], "go");
 		t_hear(reader[i], "ready");
 	}
+	if (visitor)
+		t_say(visitor, "go");
 	for (int i = 0; i < WRITERS; i++)
 		t_say(writer[i], "go");
 	for (int i = 0; i < WRITERS; i++) {
 		t_hear(writer[i], "written");
 		/* (I4) On a pool in motion: only what persists. */
 		t_pool_check(pool);
+	}
+	if (visitor) {
+		t_say(visitor, "end");
+		t_join(visitor);
 	}
 	for (int i = 0; i < READERS; i++) {
 		struct stress *seen = &plan[WRITERS + i];
@@ -264,18 +308,30 @@ static void stress(bool cleaners)
 
 static void stress_loses_nothing_uncounted(void)
 {
-	stress(false);
+	stress(false, false);
 }
 
 /* (TC-6.1) A cleaner in each writer's process, which never rests. */
 static void stress_with_cleaners_loses_nothing_uncounted(void)
 {
-	stress(true);
+	stress(true, false);
+}
+
+static void stress_with_visitors_loses_nothing_uncounted(void)
+{
+	stress(false, true);
+}
+
+static void stress_with_cleaners_and_visitors_loses_nothing_uncounted(void)
+{
+	stress(true, true);
 }
 
 static const struct t_case cases[] = {
 	T_CASE(stress_loses_nothing_uncounted),
 	T_CASE(stress_with_cleaners_loses_nothing_uncounted),
+	T_CASE(stress_with_visitors_loses_nothing_uncounted),
+	T_CASE(stress_with_cleaners_and_visitors_loses_nothing_uncounted),
 	T_END,
 };
 

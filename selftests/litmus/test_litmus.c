@@ -113,8 +113,9 @@ static const struct litmus with_membarrier[] = {
 /* Those that x86 fails without their barriers: a store, then a load. */
 static const char *const shown_by_x86[] = {
 	"f1_hold_against_floor", "w1_head_against_ticket", "n3_sleeper_against_sender",
-	"r1_join_against_reclaim", "r4_hold_against_clean", "v1_rivals_see_each_other",
-	"v3_joiner_against_retirer", "w2_unfenced_against_ticket",
+	"r1_join_against_reclaim", "r4_hold_against_clean", "r5_below_against_hazard",
+	"r5_below_against_taking", "v1_rivals_see_each_other", "v3_joiner_against_retirer",
+	"w2_unfenced_against_ticket",
 };
 
 /* --- two processors ---------------------------------------------------------------- */

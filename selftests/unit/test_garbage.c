@@ -168,7 +168,7 @@ Test(garbage, absurd_tail_is_not_believed)
 		world_init(&p);
 		unit_commit(&p, 0, S, 3);
 		zc_writer_area(&p.view, 0)->tail = tails[i];
-		must_eq(zc_slot_reclaim(&p.view, 0, ZC_OWNER_ORPHAN, NULL, 100, &cursor), 3);
+		must_eq(zc_slot_reclaim(&p.view, 0, ZC_OWNER_WRITER(1), NULL, 100, &cursor), 3);
 		must_eq(zc_word_owner(unit_word(&p, S)), ZC_OWNER_NONE);
 		unit_pool_fini(&p);
 	}
@@ -183,7 +183,7 @@ Test(garbage, absurd_tail_is_not_believed)
 			s = unit_commit(&p, 0, n, 1);
 		must_eq(s, 2 * UNIT_RING);
 		zc_writer_area(&p.view, 0)->tail = i ? s + 5 : 1;
-		must_eq(zc_slot_reclaim(&p.view, 0, ZC_OWNER_ORPHAN, NULL, 100, &cursor),
+		must_eq(zc_slot_reclaim(&p.view, 0, ZC_OWNER_WRITER(1), NULL, 100, &cursor),
 			UNIT_RING);
 		unit_pool_fini(&p);
 	}
@@ -199,12 +199,12 @@ Test(garbage, deferred_entries_end_where_the_array_does)
 	world_init(&p);
 	unit_commit(&p, 0, S, 1);
 	zc_writer_area(v, 0)->deferred_nr = ~0U;
-	zc_slot_reclaim(v, 0, ZC_OWNER_ORPHAN, NULL, 100000, &cursor);
+	zc_slot_reclaim(v, 0, ZC_OWNER_WRITER(1), NULL, 100000, &cursor);
 	must(zc_slot_empty(v, 0));
 	/* The budget ends before they do. */
 	zc_writer_area(v, 0)->deferred_nr = 3;
 	cursor = 0;
-	must_eq(zc_slot_reclaim(v, 0, ZC_OWNER_ORPHAN, NULL, 2, &cursor), 0);
+	must_eq(zc_slot_reclaim(v, 0, ZC_OWNER_WRITER(1), NULL, 2, &cursor), 0);
 	unit_pool_fini(&p);
 }
 

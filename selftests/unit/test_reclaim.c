@@ -204,6 +204,32 @@ Test(slot, keeps_a_live_writers_history)
 	unit_pool_fini(&p);
 }
 
+/* What a live writer may be taking back by plain stores is left to it; see test_lib_bulk.c. */
+Test(slot, leaves_its_live_writer_what_it_takes)
+{
+	struct unit_pool p;
+	u32 i;
+
+	pool_with_writer(&p);
+	for (i = 0; i < 8; i++)
+		unit_commit(&p, 0, i * UNIT_STRIPE, 2);
+	/* Who has no role could not say that it is here. */
+	must_eq(reclaim_all(&p, ZC_OWNER_ORPHAN, fence_no), 0);
+	zc_writer_area(&p.view, 0)->own_below = 6;
+	must_eq(reclaim_all(&p, X, fence_no), 3 * 2);
+	/* Garbage is not believed. */
+	zc_writer_area(&p.view, 0)->own_below = ~0ULL;
+	must_eq(reclaim_all(&p, X, fence_no), 5 * 2);
+	for (i = 0; i < 8; i++)
+		unit_commit(&p, 0, i * UNIT_STRIPE, 2);
+	zc_writer_area(&p.view, 0)->own_below = 17;
+	must_eq(reclaim_all(&p, X, fence_no), 0);
+	writer_leaves(&p);
+	must_eq(reclaim_all(&p, X, fence_no), 8 * 2);
+	must(!zc_anybody_takes(&p.view));
+	unit_pool_fini(&p);
+}
+
 /* A floor that nobody fenced: without membarrier the blocks stay. */
 Test(slot, relies_on_floors_only_when_it_can_fence)
 {

@@ -324,6 +324,8 @@ struct zc_floor {
  *	word (owner writes, release; after its death reapers, h to h + 1)
  * @unfenced: not 0: commits make no fence, who sleeps calls membarrier (owner writes)
  * @tail: oldest sequence not yet reclaimed or deferred (owner writes)
+ * @own_below: what is at or above the tail and below it only its live writer takes back:
+ *	it may be doing so without a CAS (owner writes)
  * @deferred_nr: slots of the deferred array ever used (owner writes)
  * @incarnation: whose values these are
  * @used_bytes: granules charged to the quota, in bytes (owner writes)
@@ -353,7 +355,8 @@ struct zc_writer_area {
 	__u64	guard_since;
 	__u32	guarded;
 	__u32	reserved1;
-	__u64	reserved2[2];
+	__u64	own_below;
+	__u64	reserved2;
 	__u64	stat_acquired;
 	__u64	stat_cancelled;
 	__u64	stat_dropped;
@@ -456,6 +459,8 @@ struct zc_segment_record {
  *	high half, its index + 1; 0: nobody (CAS; plain shared memory)
  * @wake_word: futex word of those who wait for several readers; changes when one of
  *	them is woken, by @wake_bits of its readers (atomic add)
+ * @taking: roles that are taking back what live writers published, a bit for each
+ *	ZC_OWNER_* - 1 in the low halves; in the high halves a version (CAS)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
@@ -472,6 +477,8 @@ struct zc_hints {
 	__u64	remover;
 	__u32	wake_word;
 	__u32	reserved;
+	__u64	taking[2];
+	__u64	reserved2[6];
 };
 
 #define ZC_DRAINING_SEGMENT	0xffffU
