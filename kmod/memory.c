@@ -52,7 +52,7 @@ static struct vfsmount *zc_mount(const char *type, const char *options)
 	mnt = text ? vfs_kern_mount(fs, SB_KERNMOUNT, "zerocore", text) : NULL;
 	kfree(text);
 	module_put(fs->owner);	/* as put_filesystem(), which is not for us */
-	if (IS_ERR(mnt))
+	if (IS_ERR_OR_NULL(mnt))
 		return NULL;
 	/* No mapping of these files is code, whatever mprotect() is asked. */
 	mnt->mnt_sb->s_iflags |= SB_I_NOEXEC | SB_I_NODEV;
