@@ -467,6 +467,8 @@ int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 
 		if (zc_life_state(*life) != ZC_LIFE_IDLE)
 			continue;
+		if (!inc)
+			inc = 1;
 		err = zc_node_area_make(pool, c);
 		if (err)
 			break;
