@@ -51,7 +51,7 @@ if [ $# != 0 ]; then
 	done
 	done_testing
 fi
-suites='core reclaim reaper death pool member rights'
+suites='core reclaim reaper death pool member rights signal place'
 for suite in $suites; do
 	one "$suite"
 done
