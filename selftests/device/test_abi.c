@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 
 #include "device.h"
 
@@ -247,6 +248,43 @@ static void abi_maps_only_whole_regions(void)
 	CHECK_EQ(errno, EACCES);
 }
 
+/* A call as a 32-bit program makes it: 54 is ioctl() there. */
+static int call_32(int fd, unsigned long cmd)
+{
+#ifdef __x86_64__
+	int result;
+
+	__asm__ __volatile__("int $0x80"
+			     : "=a"(result)
+			     : "a"(54), "b"(fd), "c"(cmd), "d"(0)
+			     : "memory", "r8", "r9", "r10", "r11");
+	return -result;
+#else
+	(void)fd;
+	(void)cmd;
+	return ENOSYS;
+#endif
+}
+
+/* The layout has 64-bit words that programs of 32 bits could not change in one step. */
+static void abi_is_not_for_32_bits(void)
+{
+	int pool = d_create(), device = d_open(), status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	/* Where no such programs run, that is the end of this one. */
+	if (!pid)
+		_exit(call_32(pool, ZC_IOC_LEAVE) == ENOSYS);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		t_skip("this kernel runs no 32-bit programs");
+	CHECK_EQ(call_32(pool, ZC_IOC_LEAVE), EOPNOTSUPP);
+	CHECK_EQ(call_32(pool, ZC_IOC_STAT), EOPNOTSUPP);
+	CHECK_EQ(call_32(device, ZC_IOC_FEATURES), EOPNOTSUPP);
+	CHECK_EQ(call_32(device, _IO('x', 0)), EOPNOTSUPP);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(abi_features),
 	T_CASE(abi_unknown_commands_are_enotty),
@@ -254,6 +292,7 @@ static const struct t_case cases[] = {
 	T_CASE(abi_other_calls_refuse_what_they_do_not_know),
 	T_CASE(abi_calls_need_a_member_with_a_lease),
 	T_CASE(abi_maps_only_whole_regions),
+	T_CASE(abi_is_not_for_32_bits),
 	T_END,
 };
 

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -115,6 +117,118 @@ static void events_wake_who_waits(void)
 	t_join(peer);
 }
 
+static void hears_a_signal(int signal)
+{
+	(void)signal;
+}
+
+static void waits_for_nothing(void *arg)
+{
+	struct sigaction action = { .sa_handler = hears_a_signal };
+	struct zc_device_event event;
+	struct d_member m;
+	ssize_t n;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	CHECK(!sigaction(SIGUSR1, &action, NULL));
+	d_enter(&m, 0);
+	drain(m.fd);
+	t_say(t_parent(), "ready");
+	while ((n = read(m.fd, &event, sizeof(event))) > 0)
+		CHECK_EQ(n, sizeof(event));
+	CHECK(n < 0 && errno == EINTR);
+	t_say(t_parent(), "told");
+}
+
+static void events_are_waited_for_until_a_signal(void)
+{
+	struct t_peer *peer = t_spawn("waiter", waits_for_nothing, NULL);
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	t_say(peer, "go");
+	t_hear(peer, "ready");
+	/* It may just be told to be silent: then it does not wait, and is not woken. */
+	T_UNTIL(!kill(peer->pid, SIGUSR1) && t_can_hear(peer));
+	t_hear(peer, "told");
+	t_join(peer);
+}
+
+static void *leaves(void *arg)
+{
+	struct d_member *m = arg;
+
+	t_hear(t_parent(), "leave");
+	CHECK_CALL(m->fd, ZC_IOC_LEAVE, NULL, 0);
+	return NULL;
+}
+
+static void waits_for_the_end(void *arg)
+{
+	struct zc_device_event event;
+	struct d_member m;
+	pthread_t thread;
+	ssize_t n;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, 0);
+	CHECK(!pthread_create(&thread, NULL, leaves, &m));
+	drain(m.fd);
+	t_say(t_parent(), "ready");
+	/* All that there is, and then the end, not a wait without one. */
+	while ((n = read(m.fd, &event, sizeof(event))) > 0)
+		CHECK_EQ(n, sizeof(event));
+	CHECK_EQ(n, 0);
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(read(m.fd, &event, sizeof(event)) < 0 && errno == EPERM);
+}
+
+static void events_end_with_the_membership(void)
+{
+	struct t_peer *peer = t_spawn("waiter", waits_for_the_end, NULL);
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	t_say(peer, "go");
+	t_hear(peer, "ready");
+	T_UNTIL(t_asleep(peer));
+	t_say(peer, "leave");
+	t_join(peer);
+}
+
+/* What is told of lost events is lost by a bad address, and told with those after it. */
+static void events_lost_to_a_bad_address(void)
+{
+	struct zc_device_event *events = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,
+					      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *volatile nowhere = NULL;
+	struct zc_device_event *last;
+	struct d_member m;
+
+	CHECK(events != MAP_FAILED);
+	CHECK(!mprotect((char *)events + 4096, 4096, PROT_NONE));
+	last = (struct zc_device_event *)(void *)((char *)events + 4096) - 1;
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	/* That it is silent it is told once, and now. */
+	d_event(m.fd, ZC_DEVICE_EVENT_MEMBER_SUSPECT);
+	d_writer(&m, "x");
+	d_reader(&m, "x", 0);
+	d_reader(&m, "x", 0);
+	/* The first comes through, and the second has no room: one is lost. */
+	CHECK_EQ(read(m.fd, last, 2 * sizeof(*last)), sizeof(*last));
+	CHECK_EQ(last->type, ZC_DEVICE_EVENT_SERVICE_ADDED);
+	CHECK(read(m.fd, nowhere, sizeof(*last)) < 0 && errno == EFAULT);
+	CHECK(read(m.fd, nowhere, sizeof(*last)) < 0 && errno == EFAULT);
+	CHECK_EQ(read(m.fd, events, 4096), 3 * sizeof(*events));
+	CHECK_EQ(events[0].type, ZC_DEVICE_EVENT_OVERFLOW);
+	CHECK_EQ(events[0].blocks, 1);
+	CHECK_EQ(events[1].type, ZC_DEVICE_EVENT_READER_JOINED);
+	CHECK_EQ(events[2].type, ZC_DEVICE_EVENT_READER_JOINED);
+	munmap(events, 2 * 4096);
+}
+
 /* An epoll set keeps looking at a descriptor whose member has left. */
 static void events_of_a_member_that_left(void)
 {
@@ -162,6 +276,22 @@ static void events_notify(void)
 	event = d_event(n.fd, ZC_DEVICE_EVENT_READER_DISCONNECTED);
 	CHECK_EQ(event.reader, reader.reader);
 	CHECK_EQ(event.member, n.index);
+	/* Nobody is there whom that could be told of. */
+	notify.reader = reader.reader + 1;
+	drain(m.fd);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	while (ready(m.fd, POLLIN) & POLLIN) {
+		CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+		CHECK_OP(event.type, !=, ZC_DEVICE_EVENT_READER_DISCONNECTED);
+	}
+	/* Who has no descriptor any more is not woken, and goes on. */
+	close(n.fd);
+	notify = (struct zc_ioc_notify){ .flags = ZC_NOTIFY_MESSAGES,
+					 .service = writer.service };
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	d_reader(&m, "x", 0);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	CHECK(ready(m.fd, POLLPRI) & POLLPRI);
 }
 
 /* Whoever may read may tell; of each message once, and not of too many. */
@@ -205,12 +335,24 @@ static void events_of_corrupt_messages(void)
 	/* That one was busy says nothing of the other. */
 	notify.sequence = 9999;
 	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	/* Nobody writes there now: nobody is named. */
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
+	drain(n.fd);
+	notify.sequence = 99999;
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	event = d_event(n.fd, ZC_DEVICE_EVENT_BLOCK_CORRUPTED);
+	CHECK_EQ(event.sequence, 99999);
+	CHECK_EQ(event.member, ~0U);
+	CHECK_EQ(event.pid, 0);
 }
 
 static const struct t_case cases[] = {
 	T_CASE(events_are_whole_records),
 	T_CASE(events_that_were_missed_are_counted),
 	T_CASE(events_wake_who_waits),
+	T_CASE(events_are_waited_for_until_a_signal),
+	T_CASE(events_end_with_the_membership),
+	T_CASE(events_lost_to_a_bad_address),
 	T_CASE(events_of_a_member_that_left),
 	T_CASE(events_notify),
 	T_CASE(events_of_corrupt_messages),

@@ -376,6 +376,39 @@ static void mappings_undo_themselves(void)
 	try_all("map stamps", &t);
 }
 
+#define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
+
+/* Huge pages have their own ways of not being there. */
+static void huge_pages_undo_themselves(void)
+{
+	struct creation c = { .device = d_open(), .arg = d_create_arg(0) };
+	struct trial creation = { creates, closes, pools, &c };
+	struct role r = { .region = ZC_MAP_DATA };
+	struct trial mapping = { maps, unmaps, stat_of, &r };
+
+	need_faults();
+	if (!d_set(NR_HUGEPAGES, "1"))
+		t_skip("no huge page to be had");
+	c.arg.bytes = c.arg.segment_bytes = 2 << 20;
+	c.arg.ring_entries = 16;
+	/* With as few descriptors as there can be: each of their pages is a step. */
+	c.arg.granule_bytes = 4096;
+	c.arg.page_wish = ZC_PAGE_WISH_HUGETLB;
+	if (creates(&c)) {
+		CHECK(d_set(NR_HUGEPAGES, "0"));
+		t_skip("no huge page to be had");
+	}
+	closes(&c);
+	T_UNTIL(!creates(&c));
+	d_join(&r.m, c.fd, ZC_JOIN_WRITE);
+	r.bytes = r.m.g.segment_bytes;
+	try_all("map huge data", &mapping);
+	d_leave(&r.m);
+	c.arg.page_wish = ZC_PAGE_WISH_BEST;
+	try_all("create with the best pages, huge ones", &creation);
+	CHECK(d_set(NR_HUGEPAGES, "0"));
+}
+
 static const struct t_case cases[] = {
 	T_CASE(creation_undoes_itself),
 	T_CASE(opening_undoes_itself),
@@ -383,6 +416,7 @@ static const struct t_case cases[] = {
 	T_CASE(roles_undo_themselves),
 	T_CASE(segments_undo_themselves),
 	T_CASE(mappings_undo_themselves),
+	T_CASE(huge_pages_undo_themselves),
 	T_END,
 };
 
