@@ -454,7 +454,7 @@ UNIT_ARGS := --tap=- --timeout 120
 # The longest first.
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k') \
-	$(foreach k,6.12 6.1,'selftests/vm/check.sh $k kill'))
+	$(foreach k,6.12 6.1,'selftests/vm/check.sh $k kill') 'selftests/vm/check.sh 6.12 storm')
 TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) $(build_soak) $(build/asan_soak) \
 	$(build/tsan_soak:%='% threads') \
 	build/tests/litmus build/alt/tests/litmus \

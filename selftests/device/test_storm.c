@@ -334,9 +334,10 @@ static void end(void)
 
 static void storm(enum variant variant)
 {
-	uint64_t kills = t_env("ZC_STORM_KILLS", t_long() ? 1000 : 60) / 3;
+	uint64_t kills = t_env("ZC_STORM_KILLS", t_long() ? 1000 : 60);
 	uint64_t began;
 
+	kills = (kills + 2) / 3;	/* of three storms */
 	if (kills < SEATS)
 		kills = SEATS;
 	begin(variant);

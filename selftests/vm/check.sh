@@ -4,12 +4,13 @@
 # check.sh - what is tested on one kernel, in a virtual machine
 #
 # Usage: selftests/vm/check.sh KERNEL      KERNEL: 6.1, 6.12, debug, kcsan, rt, gcov
-#        selftests/vm/check.sh KERNEL kill deaths at each kill point instead
+#        selftests/vm/check.sh KERNEL kill    deaths at each kill point instead
+#        selftests/vm/check.sh KERNEL storm   deaths at random moments, 10^4 of them
 #
 # Debian's kernels get the tests of the device and, on it, the conformance tests.
 # The kernel that looks at everything gets what tries to break it; the others that we
 # build, the tests of the device.
-# run.sh: limit 3600
+# run.sh: limit 7200
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -44,6 +45,7 @@ module=$(build) || {
 	exit 1
 }
 
+limit_s=3000
 # guest NAME COMMAND FILE...: its points are ours
 guest()
 {
@@ -51,20 +53,27 @@ guest()
 
 	shift
 	# shellcheck disable=SC2086 # options
-	prove selftests/vm/run.sh $machine -k "$kernel" -m 2G -t 3000 -l "$log" "$@"
+	prove selftests/vm/run.sh $machine -k "$kernel" -m 2G -t "$limit_s" -l "$log" "$@"
 }
 
 # shellcheck source=selftests/vm/guest/guest.sh disable=SC1091
 . selftests/vm/guest/guest.sh
 machine=
-if [ "$what" = kill ]; then
-	mkdir "$tmp/crash" && cp build/kill/tests/crash/test_killpoints "$tmp/crash" || exit 1
-fi
+case $what in
+kill) mkdir "$tmp/crash" && cp build/kill/tests/crash/test_killpoints "$tmp/crash" || exit 1 ;;
+storm) mkdir "$tmp/storm" && cp build/tests/device/test_storm "$tmp/storm" || exit 1 ;;
+esac
 case $what:$kernel in
 kill:*)
 	# Two processors: the others run while the victim is stopped.
 	machine='-n 2'
 	guest kill 'selftests/vm/guest/suite.sh crash' "$module" "$tmp/crash"
+	;;
+storm:*)
+	machine='-n 2' limit_s=7000
+	# A case may take as long as the long ones do.
+	export ZC_TEST_LONG=1 ZC_STORM_KILLS=${ZC_STORM_KILLS:-10000}
+	guest storm 'selftests/vm/guest/suite.sh storm' "$module" "$tmp/storm"
 	;;
 :debug)
 	guest device 'selftests/vm/guest/suite.sh device' "$module" build/tests/device
@@ -82,11 +91,16 @@ kill:*)
 	;;
 :gcov)
 	machine="-d 64M -o $tmp/disk"
-	guest device 'selftests/vm/guest/gcov.sh' "$module" build/tests/device \
-		selftests/vm/guest/suite.sh
-	coverage() { selftests/vm/coverage.sh "$@" >"$tmp/coverage"; }
-	check coverage_is_read coverage "$tmp/disk" "${module%/*}"
-	cat "$tmp/coverage"
+	if suites=$(build -k); then
+		guest device 'selftests/vm/guest/gcov.sh' "$module" build/tests/device \
+			selftests/vm/guest/suite.sh selftests/vm/guest/load.sh \
+			selftests/vm/guest/kunit.sh build/lib/libzerocore.so.0 \
+			build/bin/zerocore:/vm/bin/zerocore "$suites:/vm/kunit.ko"
+		prove selftests/vm/coverage.sh "$tmp/disk" "${module%/*}" "${suites%/*}"
+	else
+		not_ok kunit_is_built
+		sed 's/^/# /' "$tmp/module"
+	fi
 	;;
 *)
 	# What a pool says of NUMA nodes shows where there are two.

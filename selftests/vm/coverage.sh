@@ -1,49 +1,41 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1
 #
-# coverage.sh - how much of the module ran: what guest/gcov.sh left, as TAP comments
+# coverage.sh - how much of the module ran: what guest/gcov.sh left, as TAP
 #
-# Usage: selftests/vm/coverage.sh DISK BUILD    BUILD: where the module was built
+# Usage: selftests/vm/coverage.sh DISK BUILD...    BUILD: where the module was built
+#
+# The counters of each part of the tests and each build are in a folder of their own:
+# kmod-main.gcda of the build in build/module/V is 1/V/kmod-main.gcda.  What no list knows goes to build/coverage/kmod.missing.
 set -euo pipefail
 
-[ $# = 2 ] || { sed -n 's/^# Usage: /usage: /p' "$0" >&2; exit 2; }
-disk=$(realpath "$1")
-build=$(realpath "$2")
+[ $# -ge 2 ] || { sed -n 's/^# Usage: /usage: /p' "$0" >&2; exit 2; }
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+top=$PWD
 tmp=$(mktemp -d)
 trap 'rm -rf -- "$tmp"' EXIT
 
-mkdir "$tmp/counters"
-tar -x -f "$disk" -C "$tmp/counters"
-cd "$build"
-for notes in kmod/*.gcno lib/core/*.gcno; do
-	folder=${notes%/*}
-	file=${notes##*/}
-	counters=$tmp/counters/${folder##*/}-${file%.gcno}.gcda
-	if [ ! -e "$counters" ]; then
-		# What asserts only has no code.
-		grep -q 'no functions found' < <(gcov -n -o "$folder" "$build/${notes%.gcno}.c" 2>&1) ||
-			echo "# $notes: nothing of it was counted"
-		continue
-	fi
-	mkdir -p "$tmp/$folder"
-	cp "$notes" "$tmp/$folder/"
-	cp "$counters" "$tmp/$folder/${file%.gcno}.gcda"
-	gcov -n -b -o "$tmp/$folder" "$build/$folder/${file%.gcno}.c" 2>/dev/null
-done >"$tmp/said"
-awk -v sources='(kmod|lib/core)/[a-z_]+[.]c' '
-	# percent "Lines executed:91.30% of 46": what ran, and of how many
-	function of(text, parts) { split(text, parts, /[:%]| of /); all = parts[length(parts)]; return parts[2] * all / 100 }
-	/^# / { print; bad = 1; next }
-	/^File / { name = match($0, sources) ? substr($0, RSTART, RLENGTH) : "" }
-	/^Lines executed/ && name { l = of($0); lines = all; text = sprintf("%-22s %5.1f %% of %4d lines", name, 100 * l / all, all) }
-	/^Taken at least once/ && name && !seen[name]++ {
-		b = of($0)
-		printf "# %s, %5.1f %% of %4d branches\n", text, 100 * b / all, all
-		sub(/\/[^\/]*$/, "", name)
-		ran[name] += l; total[name] += lines; took[name] += b; branches[name] += all
-		name = "" }
-	END {
-		for (name in total)
-			printf "# %-22s %5.1f %% of %4d lines, %5.1f %% of %4d branches\n", "all of " name,
-				100 * ran[name] / total[name], total[name], 100 * took[name] / branches[name], branches[name]
-		exit bad || !("kmod" in total) }' "$tmp/said"
+mkdir -p build/coverage "$tmp/counters"
+tar -x -f "$1" -C "$tmp/counters"
+shift
+for build in "$@"; do
+	build=$(realpath "$build")
+	for part in "$tmp"/counters/[0-9]*; do
+		mkdir -p "$part/${build##*/}/said"
+		cd "$part/${build##*/}/said"
+		for notes in "$build"/kmod/*.gcno "$build"/lib/core/*.gcno; do
+			file=${notes#"$build/"}
+			file=${file%.gcno}
+			folder=${file%/*}
+			counters=$part/${build##*/}/${folder##*/}-${file##*/}.gcda
+			mkdir -p "$file"
+			cp "$notes" "$file/${file##*/}.gcno"
+			# Without them nothing of it ran, or it only asserts and has no code.
+			[ ! -e "$counters" ] || cp "$counters" "$file/${file##*/}.gcda"
+			gcov -b -j -o "$file" "$build/$file.c" >/dev/null 2>&1
+		done
+	done
+done
+cd "$top"
+selftests/vm/coverage.py build/coverage/kmod.missing selftests/vm/kmod.uncovered \
+	"$tmp"/counters/*/*/said/*.gcov.json.gz
