@@ -80,8 +80,6 @@ limits()
 	slow_drop_oldest_without_membarrier_there
 	wait_without_membarrier
 	wait_without_membarrier_on_one_side
-	wait_without_membarrier_and_waitv
-	wait_any_without_waitv
 	wait_any_without_membarrier
 	END
 }

@@ -173,8 +173,8 @@ bool t_wait_stopped(struct t_peer *child);
 void t_continue(struct t_peer *child);
 
 /* From now on the kernel refuses calls to this thread, and to those that it
- * starts, as a container would: membarrier with EPERM, futex_waitv with ENOSYS. */
-enum { T_REFUSE_MEMBARRIER = 1, T_REFUSE_WAITV = 2 };
+ * starts, as a container would: membarrier with EPERM. */
+enum { T_REFUSE_MEMBARRIER = 1 };
 void t_refuse(unsigned int which);
 /* From now on any system call of this thread ends the case as failed, but for
  * ending, reading the clock, and talking to the other side. */

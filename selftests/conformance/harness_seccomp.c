@@ -57,8 +57,6 @@ void t_refuse(unsigned int which)
 		LOAD_NUMBER,
 		IF_CALL(which & T_REFUSE_MEMBARRIER ? SYS_membarrier : NO_CALL,
 			SECCOMP_RET_ERRNO | EPERM),
-		IF_CALL(which & T_REFUSE_WAITV ? SYS_futex_waitv : NO_CALL,
-			SECCOMP_RET_ERRNO | ENOSYS),
 		ELSE(SECCOMP_RET_ALLOW),
 	};
 
@@ -93,11 +91,11 @@ void t_refuse_sleep(void)
 		IF_CALL(SYS_clock_nanosleep, SECCOMP_RET_TRAP),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 1, 0),
 		ELSE(SECCOMP_RET_ALLOW),
-		/* FUTEX_WAKE is 1; its flags are above the lowest seven bits. */
+		/* FUTEX_WAKE_BITSET is 10; its flags are above the lowest seven bits. */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, args[1])),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 127),
-		IF_CALL(1, SECCOMP_RET_ALLOW),
+		IF_CALL(10, SECCOMP_RET_ALLOW),
 		ELSE(SECCOMP_RET_TRAP),
 	};
 

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -506,43 +505,6 @@ static void first_without_a_page_is_refused(void)
 	unmake();
 }
 
-/* --- waiting ----------------------------------------------------------------------- */
-
-/* A filter that refuses futex_waitv, in each way that there is: waits go on by one word. */
-static void waits_without_waitv(void)
-{
-	static const int refusal[] = { ENOSYS, EPERM, EACCES };
-	struct t_reader reader[2];
-	uint32_t which;
-	int status;
-	pid_t pid;
-
-	for (unsigned int i = 0; i < 3; i++) {
-		pid = fork();
-		CHECK(pid >= 0);
-		if (!pid) {
-			begin();
-			CHECK_OK(zc_pool_create(t_name(i), &options, &pool));
-			t_reader_open(&reader[0], pool, "fault/wait/one", NULL);
-			t_reader_open(&reader[1], pool, "fault/wait/two", NULL);
-			zc_reader_t *both[] = { reader[0].role, reader[1].role };
-
-			t_fault_each("syscall", SYS_futex_waitv, refusal[i]);
-			CHECK_RESULT(zc_wait_any(both, 2, &which, 3000000), ZC_ERROR_TIMEOUT);
-			CHECK(t_fault_end());
-			CHECK_RESULT(zc_wait_any(both, 2, NULL, 3000000), ZC_ERROR_TIMEOUT);
-			zc_pool_close(pool);
-			CHECK_OK(zc_pool_remove(t_name(i)));
-			t_leave();
-		}
-		CHECK(waitpid(pid, &status, 0) == pid && !status);
-	}
-}
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-
 /* No memory to remember where to log to: all goes on where it did. */
 static void log_without_memory_stays(void)
 {
@@ -570,7 +532,6 @@ static const struct t_case cases[] = {
 	T_CASE(descriptors_that_were_closed_are_opened_again),
 	T_CASE(child_without_a_page_is_refused),
 	T_CASE(first_without_a_page_is_refused),
-	T_CASE(waits_without_waitv),
 	T_CASE(log_without_memory_stays),
 	T_END
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
  * test_wait.c - sleeping readers and writers are woken; event loops; kernels
- * and containers that refuse membarrier or futex_waitv; signals.
+ * and containers that refuse membarrier; signals.
  */
 #include <errno.h>
 #include <poll.h>
@@ -166,12 +166,6 @@ static void wait_without_membarrier_on_one_side(void)
 	ping_pong(100, 1, T_REFUSE_MEMBARRIER, 0);
 }
 
-static void wait_without_membarrier_and_waitv(void)
-{
-	ping_pong(100, 1, T_REFUSE_MEMBARRIER | T_REFUSE_WAITV,
-		  T_REFUSE_MEMBARRIER | T_REFUSE_WAITV);
-}
-
 struct burst {
 	char service[24];
 	uint64_t messages;
@@ -273,14 +267,9 @@ static void wait_any_wakes_for_each_writer(void)
 	wait_for_any(0, 500);
 }
 
-static void wait_any_without_waitv(void)
-{
-	wait_for_any(T_REFUSE_WAITV, 200);
-}
-
 static void wait_any_without_membarrier(void)
 {
-	wait_for_any(T_REFUSE_MEMBARRIER | T_REFUSE_WAITV, 200);
+	wait_for_any(T_REFUSE_MEMBARRIER, 200);
 }
 
 static void wait_any_times_out(void)
@@ -542,9 +531,7 @@ static const struct t_case cases[] = {
 	T_CASE(wait_asleep_is_woken_by_each_commit),
 	T_CASE(wait_without_membarrier),
 	T_CASE(wait_without_membarrier_on_one_side),
-	T_CASE(wait_without_membarrier_and_waitv),
 	T_CASE(wait_any_wakes_for_each_writer),
-	T_CASE(wait_any_without_waitv),
 	T_CASE(wait_any_without_membarrier),
 	T_CASE(wait_any_times_out),
 	T_CASE(wait_any_of_the_most),
