@@ -148,13 +148,21 @@ static bool zc_proc_stat(u32 pid, struct zc_proc_stat *out)
 /* In the kernel's flags of a task that is ending: so is a thread when it can be joined. */
 #define ZC_TASK_EXITING 0x4ULL
 
+static bool zc_thread_known(int tid)
+{
+	return !syscall(SYS_tgkill, getpid(), tid, 0) || errno != ESRCH;
+}
+
 bool zc_thread_there(int tid)
 {
 	struct zc_proc_stat st;
 
-	if (syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH)
+	if (!zc_thread_known(tid))
 		return false;
-	return !zc_proc_stat((u32)tid, &st) || !(st.flags & ZC_TASK_EXITING);
+	if (zc_proc_stat((u32)tid, &st))
+		return !(st.flags & ZC_TASK_EXITING);
+	/* There is no /proc, or it went between the two looks. */
+	return zc_thread_known(tid);
 }
 
 u64 zc_proc_start_ticks(pid_t pid)
