@@ -32,7 +32,7 @@ echo 1 >"$counters/reset"
 mkdir load && mv device/test_load load/
 prove ./suite.sh device
 check gcov_counters_are_read gather 1
-prove ./suite.sh load
+ZC_TEST_LONG=1 prove ./suite.sh load
 ZC_TEST_LONG='' prove ./load.sh
 check gcov_unloads unload_module 10
 check gcov_loads_the_suites insmod ./kunit.ko
