@@ -163,19 +163,6 @@ static ZC_SLOW zc_result_t zc_withhold(struct zc_reader *r, struct zc_held *h, u
 		       zc_guard_fault_name((zc_guard_fault_t)fault));
 }
 
-/*
- * Is its writer taking it back, without a look at holds?  A dead one is not, and left the
- * rest of its batch.
- */
-static bool zc_poll_too_late(const struct zc_reader *r, u64 s)
-{
-	const struct zc_writer_slot *slot = &r->pool->view.writer_slots[r->writer];
-
-	/* [R5] the bit of the hazard mask, and the hold, before own_below. */
-	return s < zc_load_acquire(&r->writer_area->own_below) &&
-	       zc_life_state(zc_load_acquire(&slot->life)) == ZC_LIFE_LIVE;
-}
-
 /* Nobody keeps this block for me: hold, fence, then look whether it is there. */
 static __attribute__((noinline)) bool
 zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
@@ -191,7 +178,7 @@ zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
 	zc_fence_full();
 	word = zc_load_acquire(&d->word);
 	bytes = zc_load_relaxed(&d->bytes);
-	if (zc_unlikely(zc_poll_too_late(r, s)) ||
+	if (zc_unlikely(zc_writer_takes(&r->pool->view, r->writer, s)) ||
 	    zc_word_state(word) != ZC_STATE_USING ||
 	    zc_word_generation(word) != e->generation ||
 	    zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||

@@ -114,6 +114,17 @@ static inline bool zc_anybody_takes(const struct zc_view *v)
 	       zc_mask_bits(zc_load_acquire(&v->hints->taking[1]));
 }
 
+/*
+ * Is its writer taking back @sequence without a look at holds?  A dead one is not, and left
+ * the rest of its batch.
+ */
+static inline bool zc_writer_takes(const struct zc_view *v, u32 w, u64 sequence)
+{
+	/* [R5] the bit of the hazard mask, and the hold, before own_below. */
+	return sequence < zc_load_acquire(&zc_writer_area(v, w)->own_below) &&
+	       zc_life_state(zc_load_acquire(&v->writer_slots[w].life)) == ZC_LIFE_LIVE;
+}
+
 /* Ring and deferred array hold nothing any more: the slot may change service. */
 bool zc_slot_empty(const struct zc_view *v, u32 w);
 

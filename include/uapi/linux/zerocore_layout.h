@@ -2,19 +2,17 @@
 /*
  * ZeroCore: what a pool looks like in memory.
  *
- * This is the one contract between the kernel module, the library and the
- * tools.  It holds fixed-width fields and offsets, never pointers, and it is
- * the same on both backends.
+ * This is the one contract between the kernel module, the library and the tools.  It holds
+ * fixed-width fields and offsets, never pointers, and it is the same on both backends.
  *
- * The memory contract in one paragraph: each field below carries a tag that
- * says who may store to it.  (invariant) is written before the pool becomes
- * visible and never again.  (kernel writes) belongs to the module, or on plain
- * shared memory to whoever wins the CAS that the field is changed by.  (owner
- * writes) belongs to one role and is changed with plain release stores by the
- * one thread that uses that role.  (CAS) is changed by compare-and-swap only.
- * (hint) may be wrong at any time and costs at most time.  Whoever reads a
- * field that somebody else may write loads it once, validates the local copy,
- * and uses only that (untrusted).
+ * The memory contract in one paragraph: each field below carries a tag that says who
+ * may store to it. (invariant) is written before the pool becomes visible and never
+ * again. (kernel writes) belongs to the module, or on plain shared memory to whoever
+ * wins the CAS that the field is changed by. (owner writes) belongs to one role and
+ * is changed with plain release stores by the one thread that uses that role. (CAS)
+ * is changed by compare-and-swap only. (hint) may be wrong at any time and costs at
+ * most time. Whoever reads a field that somebody else may write loads it once,
+ * validates the local copy, and uses only that (untrusted).
  *
  * Every size and offset here is asserted in lib/core/layout.c.
  */
@@ -324,8 +322,7 @@ struct zc_floor {
  *	word (owner writes, release; after its death reapers, h to h + 1)
  * @unfenced: not 0: commits make no fence, who sleeps calls membarrier (owner writes)
  * @tail: oldest sequence not yet reclaimed or deferred (owner writes)
- * @own_below: what is at or above the tail and below it only its live writer takes back:
- *	it may be doing so without a CAS (owner writes)
+ * @own_below: what is below only its live writer takes back (owner writes)
  * @deferred_nr: slots of the deferred array ever used (owner writes)
  * @incarnation: whose values these are
  * @used_bytes: granules charged to the quota, in bytes (owner writes)
@@ -386,10 +383,8 @@ struct zc_writer_area {
  * @fencing: not 0: it makes a full fence at each poll
  * @overflow_high: holds ever used beyond ZC_FAST_HOLDS, grows only
  * @io_nr: held blocks that are in I/O
- * @wake_bits: how its sleep ends: 0: by the writer's head, else by these bits of
- *	the pool's wake_word; stored before @ticket
- * @begin: the cursor when it registered: what is between was received, lost,
- *	or corrupt
+ * @wake_bits: 0: the writer's head ends its sleep, else these of the pool's wake_word
+ * @begin: the cursor when it registered: what is between was received, lost, or corrupt
  * @stat_*: counters
  *
  * The overflow holds follow at ZC_READER_OVERFLOW_OFF.
@@ -457,10 +452,8 @@ struct zc_segment_record {
  * @placement: where new segments are to be: zc_numa_t of the pool's options, node << 8
  * @remover: who takes or gives the memory of a segment: the member's incarnation in the
  *	high half, its index + 1; 0: nobody (CAS; plain shared memory)
- * @wake_word: futex word of those who wait for several readers; changes when one of
- *	them is woken, by @wake_bits of its readers (atomic add)
- * @taking: roles that are taking back what live writers published, a bit for each
- *	ZC_OWNER_* - 1 in the low halves; in the high halves a version (CAS)
+ * @wake_word: futex word of those who wait for several readers (atomic add)
+ * @taking: roles that take back what live writers published, bit ZC_OWNER_* - 1 (CAS)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
  * segments.
