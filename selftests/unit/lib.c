@@ -196,3 +196,15 @@ void lib_as_unit_pool(const struct lib *l, struct unit_pool *p)
 	p->geometry = p->view.header->geometry;
 	p->segments = zc_segments(&p->view);
 }
+
+void lib_reap(const struct lib *l, u32 m)
+{
+	struct unit_reaper r;
+	struct unit_pool p;
+
+	lib_as_unit_pool(l, &p);
+	unit_declare_dead(&p, m, 1);
+	unit_reaper_init(&r, 2);
+	unit_reap(&p, &r, 100);
+	must_eq(zc_life_state(p.view.members[m].life), ZC_LIFE_IDLE);
+}

@@ -70,5 +70,7 @@ void lib_hints_are_true(struct lib *l);
 void lib_make_private(struct lib *l);
 /* For unit_tiling() and so on. */
 void lib_as_unit_pool(const struct lib *l, struct unit_pool *p);
+/* Member @m dies, and is reaped. */
+void lib_reap(const struct lib *l, u32 m);
 
 #endif /* ZC_SELFTESTS_LIB_H */

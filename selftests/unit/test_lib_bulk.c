@@ -195,21 +195,10 @@ Test(bulk, beside_others_that_are_stopped_loses_nothing)
 	world_close();
 }
 
-static void reap(u32 m)
-{
-	struct unit_reaper r;
-	struct unit_pool p;
-
-	lib_as_unit_pool(&world.l, &p);
-	unit_declare_dead(&p, m, 1);
-	unit_reaper_init(&r, 2);
-	unit_reap(&p, &r, 100);
-}
-
 static void writer_takes_reaped_writer_takes(void *ctx)
 {
 	writer_takes(ctx);
-	reap(TAKER);
+	lib_reap(&world.l, TAKER);
 	must(!zc_anybody_takes(&world.l.pool->view));
 	/* Its own are taken back in bulk again. */
 	while (!lib_send(world.w, 100, 0) && world.w->head < 40)
@@ -230,7 +219,7 @@ Test(bulk, beside_others_that_die_loses_nothing)
 static void reaped_and_adopted(void *ctx)
 {
 	(void)ctx;
-	reap(OWNER);
+	lib_reap(&world.l, OWNER);
 	other_takes(NULL);
 	world.w = lib_plain_writer(&world.l);
 }

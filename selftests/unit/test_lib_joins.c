@@ -27,14 +27,11 @@ static void belong_to_peer(u64 *life)
 /* This process is dead: its roles are gone, what it had is back. */
 static void reap_me(void *ctx)
 {
-	struct unit_reaper r;
 	struct unit_pool p;
 
 	(void)ctx;
+	lib_reap(&world.l, world.l.pool->member);
 	lib_as_unit_pool(&world.l, &p);
-	unit_declare_dead(&p, world.l.pool->member, 1);
-	unit_reaper_init(&r, 2);
-	unit_reap(&p, &r, 100);
 	/* What comes now is another process's: it has locks of its own. */
 	unit_member_join(&p, world.l.pool->member);
 	pthread_mutex_init(&world.l.pool->lock, NULL);

@@ -82,18 +82,6 @@ static void some_traffic(void)
 	must_eq(world.w->deferred_used, 3);
 }
 
-static void reap(u32 m)
-{
-	struct unit_reaper r;
-	struct unit_pool p;
-
-	lib_as_unit_pool(&world.l, &p);
-	unit_declare_dead(&p, m, 1);
-	unit_reaper_init(&r, 2);
-	unit_reap(&p, &r, 100);
-	must_eq(zc_life_state(p.view.members[m].life), ZC_LIFE_IDLE);
-}
-
 /* Everything that is anybody's is the reader's, or unread. */
 static void nothing_is_lost(u64 committed_granules)
 {
@@ -140,7 +128,7 @@ static void life_goes_on(u64 first)
 static void reap_writer(void *ctx)
 {
 	(void)ctx;
-	reap(WRITER);
+	lib_reap(&world.l, WRITER);
 }
 
 static void commit_it(void *ctx)
@@ -239,7 +227,7 @@ Test(writer, that_dies_in_leaving_leaves_no_leak)
 static void reap_reader(void *ctx)
 {
 	(void)ctx;
-	reap(READER);
+	lib_reap(&world.l, READER);
 }
 
 static void poll_and_release(void *ctx)
