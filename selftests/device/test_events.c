@@ -29,6 +29,13 @@ static void drain(int fd)
 		CHECK(read(fd, &event, sizeof(event)) == sizeof(event));
 }
 
+/* No heartbeat is seen here: that a member is silent is told once, and now. */
+static void alone(struct d_member *m)
+{
+	d_join(m, d_create(), ZC_JOIN_WRITE);
+	d_event(m->fd, ZC_DEVICE_EVENT_MEMBER_SUSPECT);
+}
+
 static void events_are_whole_records(void)
 {
 	struct zc_device_event events[8];
@@ -36,8 +43,7 @@ static void events_are_whole_records(void)
 	struct d_member m;
 	char small[sizeof(events[0]) - 1];
 
-	d_join(&m, d_create(), ZC_JOIN_WRITE);
-	drain(m.fd);
+	alone(&m);
 	CHECK_EQ(fcntl(m.fd, F_SETFL, O_NONBLOCK), 0);
 	CHECK(read(m.fd, events, sizeof(events)) < 0 && errno == EAGAIN);
 	d_writer(&m, "x");	/* service added, writer joined */
@@ -67,8 +73,7 @@ static void events_that_were_missed_are_counted(void)
 	uint64_t told = 0, lost = 0;
 	struct d_member m;
 
-	d_join(&m, d_create(), ZC_JOIN_WRITE);
-	drain(m.fd);
+	alone(&m);
 	d_writer(&m, "x");
 	for (int i = 0; i < 200; i++) {
 		struct zc_ioc_reader r = d_reader(&m, "x", 0);
@@ -83,9 +88,7 @@ static void events_that_were_missed_are_counted(void)
 			told++;
 	}
 	CHECK_EQ(told, ZC_DEVICE_EVENTS);
-	/* Where all this takes a second, the member is also told to be silent. */
-	CHECK_OP(told + lost, >=, 402);
-	CHECK_OP(told + lost, <=, 403);
+	CHECK_EQ(told + lost, 402);
 }
 
 static void waits_for_an_event(void *arg)
@@ -98,7 +101,10 @@ static void waits_for_an_event(void *arg)
 	d_enter(&m, 0);
 	drain(m.fd);
 	t_say(t_parent(), "ready");
-	CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+	/* On a slow machine it is first told of members that are silent. */
+	do
+		CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+	while (event.type == ZC_DEVICE_EVENT_MEMBER_SUSPECT);
 	CHECK_EQ(event.type, ZC_DEVICE_EVENT_SERVICE_ADDED);
 	t_say(t_parent(), "told");
 }
@@ -167,6 +173,7 @@ static void *leaves(void *arg)
 static void waits_for_the_end(void *arg)
 {
 	struct zc_device_event event;
+	unsigned int told = 0;
 	struct d_member m;
 	pthread_t thread;
 	ssize_t n;
@@ -178,9 +185,12 @@ static void waits_for_the_end(void *arg)
 	drain(m.fd);
 	t_say(t_parent(), "ready");
 	/* All that there is, and then the end, not a wait without one. */
-	while ((n = read(m.fd, &event, sizeof(event))) > 0)
+	while ((n = read(m.fd, &event, sizeof(event))) > 0) {
 		CHECK_EQ(n, sizeof(event));
-	CHECK_EQ(n, 0);
+		told++;
+	}
+	/* Told just then that somebody is silent, it reads again when it has left. */
+	CHECK(n == 0 || (told && n < 0 && errno == EPERM));
 	CHECK(!pthread_join(thread, NULL));
 	CHECK(read(m.fd, &event, sizeof(event)) < 0 && errno == EPERM);
 }
@@ -210,9 +220,7 @@ static void events_lost_to_a_bad_address(void)
 	CHECK(events != MAP_FAILED);
 	CHECK(!mprotect((char *)events + 4096, 4096, PROT_NONE));
 	last = (struct zc_device_event *)(void *)((char *)events + 4096) - 1;
-	d_join(&m, d_create(), ZC_JOIN_WRITE);
-	/* That it is silent it is told once, and now. */
-	d_event(m.fd, ZC_DEVICE_EVENT_MEMBER_SUSPECT);
+	alone(&m);
 	d_writer(&m, "x");
 	d_reader(&m, "x", 0);
 	d_reader(&m, "x", 0);
