@@ -7,6 +7,7 @@
  *
  * What is guarded is verified while it is held, before anybody gets its handle.
  */
+#include "ahead.h"
 #include "guard.h"
 #include "role_mail.h"
 
@@ -272,8 +273,10 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
 		}
+		zc_streak_end(r);
 		return ZC_POLL_EMPTY;
 	}
+	zc_fetch_ahead(r, s, s < r->hazard_below);
 	zc_entry_rest(e, place, &entry);
 	if (zc_unlikely(entry.granule >= r->granules)) {
 		*result = zc_reader_meet(r, entry.granule);
@@ -446,8 +449,10 @@ zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 		    zc_load_relaxed(&r->floor->fence_wanted))
 			return zc_poll_slow(r, hint_size, out_handle,
 					    timeout_ns);
+		zc_streak_end(r);
 		return ZC_ERROR_TIMEOUT;
 	}
+	zc_fetch_ahead(r, s, false);
 	if (zc_unlikely(!r->free_held_nr))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	idx = r->free_held[r->free_held_nr - 1];

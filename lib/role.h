@@ -190,6 +190,7 @@ struct zc_reader {
 	struct zc_pool *pool;
 	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
+	u32 streak;		/* messages that it found since there was none; see ahead.h */
 	struct zc_role_mail *mail;
 	u64 ticket;		/* what the region says */
 	u32 wake_bits;
@@ -370,6 +371,8 @@ void zc_offer(struct zc_pool *pool, u32 granule, u32 granules);
 /* Takes back what the readers are done with; returns blocks that came back. */
 u32 zc_writer_reclaim(struct zc_writer *w, bool starving);
 u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch);
+/* How far its readers are; takes nothing back. */
+void zc_writer_look(struct zc_writer *w);
 /* May it take @granules more before it reuses its oldest? */
 bool zc_below_footprint(struct zc_writer *w, u32 granules);
 /* May it keep @granules more in its bins? */

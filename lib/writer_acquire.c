@@ -167,8 +167,10 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 		if (w->head + zc_inflight(w) >= w->room)
 			zc_kept_spill(w);
 		/* A full ring has no room for history either. */
-		zc_writer_reclaim(w, rounds &&
-				     w->head + zc_inflight(w) >= w->room);
+		if (w->head + zc_inflight(w) >= w->room)
+			zc_writer_reclaim(w, rounds);
+		else
+			zc_writer_look(w);
 		if (zc_has_credit(w))
 			break;
 		if (!zc_writer_push_slow(w, false) && rounds)

@@ -462,6 +462,12 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving)
 	return zc_writer_reclaim_batch(w, starving, ZC_RECLAIM_BATCH);
 }
 
+void zc_writer_look(struct zc_writer *w)
+{
+	zc_writer_publish_stats(w);
+	zc_look_afresh(w, false);
+}
+
 /* Raises the floor of one reader, or cuts it off. */
 static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "lib.h"
 
 #define SMALL (64 << 10)
@@ -87,6 +88,84 @@ Test(slow, reader_loses_what_the_writer_counts_as_dropped)
 		lib_close(&l);
 	}
 	must(lost_at_all > 0);
+}
+
+/* Nobody waits for them, but what there is room for is not taken away either. */
+Test(slow, reader_that_nobody_waits_for_loses_nothing_to_one_who_joins)
+{
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+	zc_writer_options_t stays = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_t *r, *other;
+	zc_writer_t *w;
+	struct lib l;
+	u64 s;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	o.best_effort = true;
+	stays.footprint_bytes = SMALL / 2;
+	r = lib_reader(&l, &o);
+	w = lib_writer(&l, &stays);
+	for (i = 0; i < 20; i++) {
+		zc_handle_t h;
+
+		/* Whoever comes or goes makes the writer look at its readers. */
+		other = lib_reader(&l, &o);
+		must_zc(lib_send(w, 64, 0));
+		zc_reader_unregister(other);
+		must_zc(lib_send(w, 64, 0));
+		must_zc(lib_receive(r, &h, &s));
+		must_eq(s, i + 1);
+		must_zc(zc_reader_release_block(r, h));
+	}
+	must_eq(reader_stats(r).lost, 0);
+	lib_close(&l);
+}
+
+/*
+ * Whoever finds message after message asks for what lies ahead; who found nothing
+ * begins anew.  What an entry says is a hint: one that lies spoils nothing.
+ */
+Test(slow, reader_that_is_behind_asks_ahead)
+{
+	int best_effort;
+
+	for (best_effort = 0; best_effort < 2; best_effort++) {
+		zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+		zc_writer_options_t stays = ZC_WRITER_OPTIONS_INIT;
+		struct zc_ring_entry *e;
+		u64 last = 0, place;
+		zc_writer_t *w;
+		zc_reader_t *r;
+		struct lib l;
+		u32 i;
+
+		lib_open(&l, SMALL);
+		o.best_effort = best_effort;
+		r = lib_reader(&l, &o);
+		stays.footprint_bytes = SMALL / 2;
+		w = lib_writer(&l, &stays);
+		for (i = 0; i < 30; i++)
+			must_zc(lib_send(w, 64, 0));
+		drain(r, &last, ZC_AHEAD - 1);
+		must_eq(r->streak, ZC_AHEAD - 1);
+		drain(r, &last, 1);
+		must_eq(r->streak, ZC_AHEAD);
+		/* Of nowhere, of another lap. */
+		e = &r->ring[(r->cursor + ZC_AHEAD) & r->ring_mask];
+		place = e->place;
+		e->place = zc_entry_place(r->cursor + ZC_AHEAD, ~0U);
+		drain(r, &last, 1);
+		e->place = zc_entry_place(1, ~0U);
+		drain(r, &last, 1);
+		e->place = place;
+		must_eq(r->streak, ZC_AHEAD);
+		drain(r, &last, ~0U);
+		must_eq(last, 30);
+		must_eq(r->streak, 0);
+		must_eq(reader_stats(r).lost + reader_stats(r).corrupt, 0);
+		lib_close(&l);
+	}
 }
 
 /* What it holds is never taken from it, however far the writer goes on. */
