@@ -275,7 +275,7 @@ zc_commit(struct zc_writer *w, struct zc_claim *c, u64 now)
 	u64 seq = w->head;
 	struct zc_ring_entry *e = &w->ring[seq & w->ring_mask];
 	struct zc_sent *sent = &w->sent[seq & w->ring_mask];
-	u64 word = c->word, bytes = c->place.bytes;
+	u64 word = c->word, bytes = c->place.bytes, using;
 
 	zc_store_relaxed(&d->sequence, seq);
 	/* Only this writer stores these: what is there need not be stored. */
@@ -284,7 +284,7 @@ zc_commit(struct zc_writer *w, struct zc_claim *c, u64 now)
 	if (zc_load_relaxed(&d->bytes) != bytes)
 		zc_store_relaxed(&d->bytes, bytes);
 	ZC_KILLPOINT(commit_described);
-	zc_move_commit(&d->word, word, ZC_OWNER_WRITER(w->id));
+	using = zc_move_commit(&d->word, word, ZC_OWNER_WRITER(w->id));
 	ZC_KILLPOINT(commit_using);
 
 	zc_store_relaxed(&e->run, zc_entry_run(zc_word_generation(word), bytes));
@@ -293,7 +293,7 @@ zc_commit(struct zc_writer *w, struct zc_claim *c, u64 now)
 	 * in zc_reader_poll_block(). */
 	zc_store_release(&e->place, zc_entry_place(seq, c->granule));
 	ZC_KILLPOINT(commit_entry);
-	sent->word = zc_word_same(word, ZC_OWNER_WRITER(w->id), ZC_STATE_USING);
+	sent->word = using;
 	sent->granule = c->granule;
 	w->head = seq + 1;
 	zc_store_relaxed(&w->stat_bytes, w->stat_bytes + bytes);

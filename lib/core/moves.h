@@ -89,13 +89,16 @@ static inline void zc_move_absorb(u64 *word, u64 value)
 					    ZC_STATE_INSIDE));
 }
 
-static inline void zc_move_commit(u64 *word, u64 value, u32 owner)
+static inline u64 zc_move_commit(u64 *word, u64 value, u32 owner)
 {
+	u64 new = zc_word_same(value, owner, ZC_STATE_USING);
+
 	/*
 	 * [C2] payload and descriptor before USING; pairs with [C2] in the
 	 * hazard path of zc_reader_poll_block() and in zc_block_reclaim().
 	 */
-	zc_store_release(word, zc_word_same(value, owner, ZC_STATE_USING));
+	zc_store_release(word, new);
+	return new;
 }
 
 static inline bool zc_move_reclaim(u64 *word, u64 *value, u32 owner)
