@@ -136,6 +136,7 @@ struct zc_writer {
 	u64 lag_limit;
 	u64 history;
 	u32 on_slow;
+	u32 last_not_for;	/* commits until it looks for the last large block again */
 	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
 	u64 unfenced_since;	/* last floor raised without membarrier */
 	u32 cached;		/* run of mine to split from, granule + 1 */

@@ -15,6 +15,7 @@
 #define ZC_COMMIT_BATCH 32U
 /* Looks on end at which nobody slept, one for each batch: then commits go unfenced. */
 #define ZC_QUIET_LOOKS 32U
+#define ZC_LARGE_BYTES (64U << 10)
 #define ZC_LINE_ENTRIES (ZC_CACHE_LINE / sizeof(struct zc_ring_entry))
 
 static inline struct zc_claim *zc_claim_of(struct zc_writer *w, zc_handle_t handle)
@@ -242,12 +243,54 @@ static void zc_reclaim_ahead(struct zc_writer *w)
 	zc_take_lines_back(w);
 }
 
+/* The newest block that came back is the next; the others are kept as well. */
+static void zc_newest_first(struct zc_writer *w)
+{
+	struct zc_sent newest = { 0 };
+	u64 s;
+
+	for (s = w->tail; s != w->keep_pos && !newest.word; s--) {
+		struct zc_sent *sent = &w->sent[(s - 1) & w->ring_mask];
+
+		newest = *sent;
+		sent->word = 0;
+	}
+	if (!newest.word)
+		return;
+	zc_kept_spill(w);
+	w->keep_pos = w->tail - 1;
+	w->sent[w->keep_pos & w->ring_mask] = newest;
+}
+
+/*
+ * What does not fit the nearer caches is best written where the last one was: the
+ * caches behind them still have it.  So each commit of such a message takes back all that
+ * its readers have left, if they keep up.  Who is behind is not asked at each message;
+ * and readers that nobody waits for live on what goes round.
+ */
+static void zc_reclaim_last(struct zc_writer *w)
+{
+	if (w->last_not_for) {
+		w->last_not_for--;
+		return;
+	}
+	if (zc_hazard_readers(w->slot))
+		return;
+	zc_writer_look(w);
+	if (w->look_limit + 1 < w->head) {
+		w->last_not_for = ZC_COMMIT_BATCH;
+		return;
+	}
+	zc_writer_reclaim_batch(w, false, ZC_COMMIT_BATCH);
+	zc_newest_first(w);
+}
+
 static __attribute__((noinline)) zc_result_t
 zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 {
 	u64 mask = zc_load_relaxed(&w->slot->active);
 	u32 wanted = 0;
-	u32 i;
+	u32 i, n;
 
 	if (zc_unlikely(mask != w->tickets_mask))
 		zc_tickets_refresh(w, mask);
@@ -261,8 +304,10 @@ zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 	}
 	ZC_KILLPOINT(commit_wake);
 	zc_store_relaxed(&w->area->stat_bytes, zc_load_relaxed(&w->stat_bytes));
-	if (w->keep_pos == w->tail &&
-	    !zc_below_footprint(w, zc_word_length(word)))
+	n = zc_word_length(word);
+	if (w->keep_pos == w->tail && (u64)n << w->granule_shift >= ZC_LARGE_BYTES)
+		zc_reclaim_last(w);
+	if (w->keep_pos == w->tail && !zc_below_footprint(w, n))
 		zc_reclaim_ahead(w);
 	return ZC_OK;
 }

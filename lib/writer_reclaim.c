@@ -26,9 +26,10 @@ static bool zc_may_keep(const struct zc_writer *w, bool starving)
  * Go round in at least 128 blocks, so that a generation does not wrap within a
  * minute.  Payloads of half a page and more go round in 8 MiB, past the
  * second-level cache: storing to lines that another core has just read is slow.
- * But an idle writer must not sit on more than a small part of the pool, or on
- * eight blocks where those are large; and sixteen blocks of 4 MiB, each at the
- * same place in its page, no longer fit a set of the caches.
+ * More than that leaves the next cache, too; so large ones go round in four blocks:
+ * one is written, one read, and the newer half stays for readers that nobody waits for.
+ * But an idle writer must not sit on more than a small part of the pool, or on eight
+ * blocks.
  */
 static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 {
@@ -38,10 +39,8 @@ static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 	u64 most = total / 128 > few ? total / 128 : few;
 	u64 bytes = 128 * block;
 
-	if (block >= 2048 && bytes < (8u << 20))
-		bytes = 8u << 20;
-	if (bytes > (32u << 20))
-		bytes = 32u << 20;
+	if (block >= 2048)
+		bytes = 4 * block > (8u << 20) ? 4 * block : 8u << 20;
 	if (bytes > most)
 		bytes = most;
 	return bytes >> w->granule_shift;
