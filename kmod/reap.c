@@ -66,7 +66,7 @@ static void zc_quarantine_end(struct zc_pool *pool)
 {
 	const struct zc_view *v = &pool->view;
 	struct zc_walk walk = { 0 };
-	u32 granule, left = 0, runs = 0;
+	u32 granule, left = 0, runs = 0, was = pool->quarantined;
 	u64 word;
 
 	while (zc_walk_step(v, &walk, &granule, &word)) {
@@ -91,7 +91,11 @@ static void zc_quarantine_end(struct zc_pool *pool)
 		WRITE_ONCE(d->flags, flags & ~ZC_BLOCK_IO);
 		zc_orphan_finish(v, granule, word);
 	}
-	pool->quarantined = left;
+	/*
+	 * A reaper may have added some while the lock was free, behind this walk or ahead
+	 * of it: what is counted twice is put right by the next look.
+	 */
+	pool->quarantined = left + (pool->quarantined - was);
 }
 
 /* One slice.  Returns true: nothing is left, or nothing that helps now. */

@@ -62,14 +62,15 @@ static void zc_user_check(struct zc_user *user)
 int zc_user_charge(struct zc_pool *pool, u64 bytes)
 {
 	struct zc_user *user = zc_user_get(pool->uid);
+	unsigned int pools = READ_ONCE(pools_max), left = READ_ONCE(persistent_max);
 	u64 most = zc_pool_bytes_max();
 	bool persist = pool->flags & ZC_CREATE_PERSIST;
 
 	if (!user)
 		return -ENOMEM;
 	if (!capable(CAP_SYS_RESOURCE) &&
-	    ((pools_max && user->pools >= pools_max) ||
-	     (persist && persistent_max && user->persistent >= persistent_max) ||
+	    ((pools && user->pools >= pools) ||
+	     (persist && left && user->persistent >= left) ||
 	     (most && user->bytes + bytes > most))) {
 		zc_user_check(user);
 		return -EDQUOT;
