@@ -108,6 +108,12 @@ static void abi_other_calls_refuse_what_they_do_not_know(void)
 	CHECK_CALL(device, ZC_IOC_UNLINK, &unlink_arg, EINVAL);
 	unlink_arg.flags = ZC_UNLINK_ALL;
 	CHECK_CALL(device, ZC_IOC_UNLINK, &unlink_arg, EINVAL);
+	open_arg = (struct zc_ioc_open){ .reserved = { 1 } };
+	d_name(open_arg.name, 0);
+	CHECK_CALL(device, ZC_IOC_OPEN, &open_arg, EINVAL);
+	unlink_arg = (struct zc_ioc_unlink){ .reserved = { 1 } };
+	d_name(unlink_arg.name, 0);
+	CHECK_CALL(device, ZC_IOC_UNLINK, &unlink_arg, EINVAL);
 	CHECK_CALL(device, ZC_IOC_LIST, &list_arg, EINVAL);
 	CHECK_CALL(pool, ZC_IOC_JOIN, &join_arg, EINVAL);
 	join_arg.flags = ZC_JOIN_WRITE | ZC_JOIN_TRY_WRITE;
@@ -142,8 +148,24 @@ static void abi_other_calls_refuse_what_they_do_not_know(void)
 	CHECK_CALL(pool, ZC_IOC_WRITER_JOIN, &writer, EINVAL);
 	d_service(reader.name, "x");
 	CHECK_CALL(pool, ZC_IOC_READER_JOIN, &reader, EINVAL);
+	CHECK_CALL(pool, ZC_IOC_READER_LEAVE, &reader, EINVAL);
+	reader.flags = 0;
 	reader.service = ZC_MAX_WRITERS;
 	CHECK_CALL(pool, ZC_IOC_READER_LEAVE, &reader, EINVAL);
+	reader.service = 0;
+	reader.reader = ZC_MAX_READERS_PER;
+	CHECK_CALL(pool, ZC_IOC_READER_LEAVE, &reader, EINVAL);
+	reader = (struct zc_ioc_reader){ .reserved = { 1 } };
+	CHECK_CALL(pool, ZC_IOC_READER_JOIN, &reader, EINVAL);
+	CHECK_CALL(pool, ZC_IOC_READER_LEAVE, &reader, EINVAL);
+	writer = (struct zc_ioc_writer){ .lag_limit = 10, .reserved = { 1 } };
+	CHECK_CALL(pool, ZC_IOC_WRITER_JOIN, &writer, EINVAL);
+	CHECK_CALL(pool, ZC_IOC_WRITER_LEAVE, &writer, EINVAL);
+	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);
+	notify = (struct zc_ioc_notify){ .flags = 0 };
+	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);
+	notify = (struct zc_ioc_notify){ .flags = ZC_NOTIFY_DISCONNECTED,
+					 .reader = ZC_MAX_READERS_PER };
 	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);
 	notify = (struct zc_ioc_notify){ .flags = 1, .padding = 1 };
 	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);

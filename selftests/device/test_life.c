@@ -340,6 +340,44 @@ static void life_is_reported_by_hand(void)
 	CHECK_EQ(d_event(m.fd, ZC_DEVICE_EVENT_MEMBER_LEFT).member, n.index);
 }
 
+/* Only by its member, and not by what remembers an earlier one in its place. */
+static void life_of_a_role_is_its_members(void)
+{
+	struct zc_ioc_notify notify = { .flags = ZC_NOTIFY_MESSAGES };
+	struct zc_ioc_cleaner cleaner = { .cleaner = 0 };
+	struct zc_ioc_writer writer, old_writer;
+	struct zc_ioc_reader reader, old_reader;
+	struct zc_ioc_cleaner old_cleaner;
+	struct d_member m, n;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_enter(&n, ZC_JOIN_WRITE);
+	writer = d_writer(&m, "mine");
+	reader = d_reader(&m, "mine", 0);
+	CHECK_CALL(m.fd, ZC_IOC_CLEANER_JOIN, &cleaner, 0);
+	CHECK_CALL(n.fd, ZC_IOC_WRITER_LEAVE, &writer, ESRCH);
+	CHECK_CALL(n.fd, ZC_IOC_READER_LEAVE, &reader, ESRCH);
+	CHECK_CALL(n.fd, ZC_IOC_CLEANER_LEAVE, &cleaner, ESRCH);
+	notify.service = writer.service;
+	CHECK_CALL(n.fd, ZC_IOC_NOTIFY, &notify, EPERM);
+	old_writer = writer;
+	old_writer.incarnation--;
+	old_reader = reader;
+	old_reader.incarnation--;
+	old_cleaner = cleaner;
+	old_cleaner.incarnation--;
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &old_writer, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &old_reader, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_CLEANER_LEAVE, &old_cleaner, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
+	CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	CHECK_CALL(m.fd, ZC_IOC_CLEANER_LEAVE, &cleaner, 0);
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_CLEANER_LEAVE, &cleaner, ESRCH);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, EPERM);
+}
+
 static void life_of_an_evictable_member_can_be_ended(void)
 {
 	struct zc_ioc_evict evict;
@@ -404,6 +442,7 @@ static const struct t_case cases[] = {
 	T_CASE(life_ends_before_the_lease),
 	T_CASE(life_ends_with_the_last_who_shares_the_memory),
 	T_CASE(life_is_reported_by_hand),
+	T_CASE(life_of_a_role_is_its_members),
 	T_CASE(life_of_an_evictable_member_can_be_ended),
 	T_CASE(life_of_a_silent_member_is_doubted),
 	T_END,
