@@ -161,6 +161,10 @@ static void abi_other_calls_refuse_what_they_do_not_know(void)
 	writer = (struct zc_ioc_writer){ .lag_limit = 10, .reserved = { 1 } };
 	CHECK_CALL(pool, ZC_IOC_WRITER_JOIN, &writer, EINVAL);
 	CHECK_CALL(pool, ZC_IOC_WRITER_LEAVE, &writer, EINVAL);
+	writer = (struct zc_ioc_writer){ .flags = ZC_SERVICE_OVERWRITE };
+	CHECK_CALL(pool, ZC_IOC_WRITER_LEAVE, &writer, EINVAL);
+	writer = (struct zc_ioc_writer){ .service = ZC_MAX_WRITERS };
+	CHECK_CALL(pool, ZC_IOC_WRITER_LEAVE, &writer, EINVAL);
 	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);
 	notify = (struct zc_ioc_notify){ .flags = 0 };
 	CHECK_CALL(pool, ZC_IOC_NOTIFY, &notify, EINVAL);
@@ -194,6 +198,21 @@ static void abi_other_calls_refuse_what_they_do_not_know(void)
 	CHECK_CALL(pool, ZC_IOC_SEGMENT_ADD, &segment, EINVAL);
 	segment = (struct zc_ioc_segment){ .segment = ~0U };
 	CHECK_CALL(pool, ZC_IOC_SEGMENT_REMOVE, &segment, EINVAL);
+}
+
+static void abi_says_that_nobody_waits_for_a_reader(void)
+{
+	struct zc_ioc_writer writer = {
+		.flags = ZC_SERVICE_OVERWRITE, .lag_limit = 10, .history = 1,
+	};
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_service(writer.name, "newest");
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_JOIN, &writer, 0);
+	CHECK_EQ(d_reader(&m, "newest", 0).flags, ZC_READER_HAZARD);
+	d_writer(&m, "each");
+	CHECK_EQ(d_reader(&m, "each", 0).flags, 0);
 }
 
 static void abi_calls_need_a_member_with_a_lease(void)
@@ -312,6 +331,7 @@ static const struct t_case cases[] = {
 	T_CASE(abi_unknown_commands_are_enotty),
 	T_CASE(abi_create_refuses_what_it_does_not_know),
 	T_CASE(abi_other_calls_refuse_what_they_do_not_know),
+	T_CASE(abi_says_that_nobody_waits_for_a_reader),
 	T_CASE(abi_calls_need_a_member_with_a_lease),
 	T_CASE(abi_maps_only_whole_regions),
 	T_CASE(abi_is_not_for_32_bits),
