@@ -23,14 +23,14 @@ static inline void zc_streak_end(struct zc_reader *r)
 }
 
 /*
- * It found @s.  What stands in an entry is no more than a hint here, and a line of
+ * It found @s at @place: that payload can come while all else is looked at, unless it was
+ * asked for already.  What stands in an entry is no more than a hint here, and a line of
  * nowhere can be asked for.  @record: the descriptor is looked at, too.
  */
-static inline void zc_fetch_ahead(struct zc_reader *r, u64 s, bool record)
+static inline void zc_fetch_ahead(struct zc_reader *r, u64 s, u64 place, bool record)
 {
-	u64 place;
-
 	if (zc_unlikely(r->streak < ZC_AHEAD)) {
+		zc_prefetch(r->data + ((place >> 32) << r->granule_shift));
 		r->streak++;
 		return;
 	}

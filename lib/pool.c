@@ -446,7 +446,7 @@ zc_result_t zc_pool_remove(const char *name)
 
 zc_result_t zc_pool_remove_all(uint32_t *removed)
 {
-	struct zc_choice choice;
+	struct zc_choice choice = { 0 };
 	zc_result_t result;
 	u32 n = 0, i;
 

@@ -276,7 +276,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 		zc_streak_end(r);
 		return ZC_POLL_EMPTY;
 	}
-	zc_fetch_ahead(r, s, s < r->hazard_below);
+	zc_fetch_ahead(r, s, place, s < r->hazard_below);
 	zc_entry_rest(e, place, &entry);
 	if (zc_unlikely(entry.granule >= r->granules)) {
 		*result = zc_reader_meet(r, entry.granule);
@@ -452,7 +452,7 @@ zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 		zc_streak_end(r);
 		return ZC_ERROR_TIMEOUT;
 	}
-	zc_fetch_ahead(r, s, false);
+	zc_fetch_ahead(r, s, place, false);
 	if (zc_unlikely(!r->free_held_nr))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	idx = r->free_held[r->free_held_nr - 1];

@@ -245,7 +245,7 @@ static zc_result_t zc_segment_allocate(struct zc_pool *pool, const char *dir, u3
 	};
 	char path[ZC_SHM_PATH];
 	zc_result_t result;
-	int fd, error;
+	int fd = -1, error;
 
 	if (!wish.hugetlb) {
 		result = zc_room_check(pool->dir, wish.segment_bytes);
@@ -304,7 +304,7 @@ zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n)
 {
 	char path[ZC_SHM_PATH];
 	zc_result_t result;
-	int fd, error = 0;
+	int fd = -1, error = 0;
 
 	result = zc_segment_open(pool, dir, n, 0, path, &fd);
 	if (result != ZC_OK)

@@ -138,8 +138,8 @@ zc_result_t zc_writer_describe_block(zc_writer_t *w, zc_handle_t handle,
 	zc_result_t result;
 	struct zc_claim *c;
 	u64 type = 0;
-	u32 tags_nr, end = 0;
-	u8 *tags;
+	u32 tags_nr = 0, end = 0;
+	u8 *tags = NULL;
 
 	if (!w)
 		return zc_fail(ZC_ERROR_INVALID, "writer is NULL");

@@ -203,22 +203,36 @@ static ZC_SLOW void zc_shuffle(struct zc_writer *w)
 }
 
 /*
+ * The first line of a claimed block, and the last of what was in it: what is written next
+ * mostly begins and ends there.  What is in such a block does not matter.
+ */
+static inline void zc_take_ends_back(struct zc_writer *w, const struct zc_sent *sent)
+{
+	u64 room = (u64)zc_word_length(sent->word) << w->granule_shift;
+	char *data = w->data + ((u64)sent->granule << w->granule_shift);
+	u64 bytes = zc_load_relaxed(&w->descs[sent->granule].bytes);
+
+	zc_store_relaxed((u64 *)data, 0);
+	if (bytes > ZC_CACHE_LINE && zc_likely(bytes <= room))
+		zc_store_relaxed((u64 *)(data + ((bytes - 1) &
+						 ~(ZC_CACHE_LINE - 1ULL))), 0);
+}
+
+/*
  * The lines of what comes next are still at the readers' processors.  A store
  * that waits for one holds up all stores behind it, and few processors ask for the
  * next before they have the first, unless such stores come in a row.  So they do,
- * here.  What is in a claimed block does not matter; entries keep what they have.
+ * here.  Entries keep what they have.
  */
 static void zc_take_lines_back(struct zc_writer *w)
 {
 	u64 s;
 
 	for (s = w->keep_pos; s != w->tail; s++) {
-		struct zc_sent *sent = &w->sent[s & w->ring_mask];
+		const struct zc_sent *sent = &w->sent[s & w->ring_mask];
 
-		if (sent->word && !zc_is_paged(w, zc_word_length(sent->word)))
-			zc_store_relaxed((u64 *)(w->data +
-						 ((u64)sent->granule
-						  << w->granule_shift)), 0);
+		if (sent->word)
+			zc_take_ends_back(w, sent);
 	}
 	for (s = w->head; s < w->head + ZC_COMMIT_BATCH; s += ZC_LINE_ENTRIES) {
 		struct zc_ring_entry *e = &w->ring[s & w->ring_mask];

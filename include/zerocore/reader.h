@@ -68,7 +68,7 @@ ZC_API void zc_reader_unregister(zc_reader_t *reader);
 /**
  * zc_reader_poll_block() - get the next message
  * @reader: the role
- * @hint_size: payload bytes to prefetch, 0: none
+ * @hint_size: payload bytes to prefetch; the first line is asked for in any case
  * @out_handle: ended by release
  * @timeout_ns: how long to wait
  *

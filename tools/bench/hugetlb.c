@@ -47,7 +47,7 @@ static bool set(uint64_t pages)
 
 bool hugetlb_reserve(uint64_t bytes, char *why, size_t why_bytes)
 {
-	uint64_t want = (bytes + PAGE_BYTES - 1) / PAGE_BYTES, now;
+	uint64_t want = (bytes + PAGE_BYTES - 1) / PAGE_BYTES, now = 0;
 
 	if (reserved)
 		return true;
@@ -65,7 +65,8 @@ bool hugetlb_reserve(uint64_t bytes, char *why, size_t why_bytes)
 	if (get("nr_hugepages", &now) && now >= before + want)
 		return true;
 	snprintf(why, why_bytes, "of %llu pages of 2 MiB the kernel found %llu",
-		 (unsigned long long)want, (unsigned long long)(now - before));
+		 (unsigned long long)want,
+		 (unsigned long long)(now > before ? now - before : 0));
 	hugetlb_give_back();
 	return false;
 }

@@ -81,12 +81,6 @@ void bench_set_pages(struct bench_worker *worker, const char *pages)
 	snprintf(worker->run->pages, sizeof(worker->run->pages), "%s", pages);
 }
 
-void bench_idle(struct bench_worker *worker, uint64_t empty_polls)
-{
-	if (worker->crowded && empty_polls % 16 == 0)
-		sched_yield();
-}
-
 /* Busy, not asleep: this side's own wake-up is not what is measured. */
 #define PAUSE_NS 100000
 
