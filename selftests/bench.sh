@@ -195,6 +195,8 @@ ends()
 	[ $rc = "$2" ] && [ "$(pools_nr)" = 0 ]
 }
 
+refuses wait_unknown "busy, spin or block" latency --wait never
+refuses wait_of_another "is for bench latency" ring --wait spin
 refuses flag_unknown "unrecognized option" latency --frobnicate
 refuses flag_of_another "no use for --kills" latency --kills 5
 refuses flag_of_another_readers "no use for --readers" latency --readers 2
@@ -239,6 +241,9 @@ timed latency_sizes latency "${few[@]}" --size 1M --payload whole --count 20
 timed latency_one_byte latency "${small[@]}" --size 1 --count 500
 timed latency_odd_size latency "${small[@]}" --size 1003 --payload whole --count 500
 timed latency_blocking latency "${small[@]}" --wait block --count 100
+timed latency_spinning latency "${small[@]}" --wait spin --count 500
+grep -q '"wait":"spin"' "$tmp/out"
+point latency_says_how_it_waits $?
 run handle --json --count 100000 --reps 5
 line=$(cat "$tmp/out")
 [ "$rc" = 0 ] && has "$line" bench decode_cycles decode_latency_cycles pointer_cycles \

@@ -99,8 +99,9 @@ static const struct argp_option option_list[] = {
 	{ "mode", KEY_MODE, "required|hazard", 0,
 	  "the writer waits for readers, or readers take what is left "
 	  "(default required)", 0 },
-	{ "wait", KEY_WAIT, "busy|block", 0,
-	  "poll without pause, or sleep (default busy)", 0 },
+	{ "wait", KEY_WAIT, "busy|spin|block", 0,
+	  "poll without pause, wait in a call that spins before it sleeps, or "
+	  "sleep (default busy)", 0 },
 	{ "footprint", KEY_FOOTPRINT, "BYTES", 0,
 	  "memory that the writer, and the ring, go round in", 0 },
 	{ "timestamps", KEY_TIMESTAMPS, NULL, 0,
@@ -183,6 +184,16 @@ static bool choice(struct argp_state *state, const char *name,
 	return false;
 }
 
+static void waits(struct argp_state *state, const char *text,
+		  struct bench_options *o)
+{
+	o->block = strcmp(text, "block") == 0;
+	o->spin = strcmp(text, "spin") == 0;
+	if (!o->block && !o->spin && strcmp(text, "busy") != 0)
+		argp_error(state, "--wait takes busy, spin or block, not "
+				  "\"%s\"", text);
+}
+
 static void pins(struct argp_state *state, const char *text, int *pin)
 {
 	char rest;
@@ -227,7 +238,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->hazard = choice(state, "mode", arg, "required", "hazard");
 		break;
 	case KEY_WAIT:
-		o->block = choice(state, "wait", arg, "busy", "block");
+		waits(state, arg, o);
 		break;
 	case KEY_FOOTPRINT:
 		o->footprint = number(state, "footprint", arg, 1, 1ULL << 36);
@@ -385,6 +396,12 @@ int cmd_bench(int argc, char **argv)
 		o->size = parse.verb->size;
 	if (o->readers == 0 && parse.verb->run != bench_readers)
 		o->readers = 1;
+	if (o->spin && parse.verb->run != bench_latency &&
+	    parse.verb->run != bench_throughput) {
+		fprintf(stderr, "zerocore: --wait spin is for bench latency and "
+				"throughput\n");
+		return 2;
+	}
 	if ((o->hazard || o->block) && o->size < 8) {
 		fprintf(stderr, "zerocore: --mode hazard and --wait block need "
 				"messages of 8 bytes or more, which carry a "

@@ -66,8 +66,8 @@ static inline void bench_zc_write(struct bench_worker *worker, zc_writer_t *w,
 static inline zc_handle_t bench_zc_poll(struct bench_worker *worker,
 					zc_reader_t *r)
 {
-	uint64_t timeout_ns = worker->options->block ? BENCH_PATIENCE_NS :
-						       ZC_TIMEOUT_TRY;
+	const bool waits = worker->options->block || worker->options->spin;
+	uint64_t timeout_ns = waits ? BENCH_PATIENCE_NS : ZC_TIMEOUT_TRY;
 	zc_handle_t handle;
 	zc_result_t result;
 
@@ -75,7 +75,7 @@ static inline zc_handle_t bench_zc_poll(struct bench_worker *worker,
 		result = zc_reader_poll_block(r, 0, &handle, timeout_ns);
 		if (__builtin_expect(result == ZC_OK, 1))
 			return handle;
-		if (result != ZC_ERROR_TIMEOUT || worker->options->block)
+		if (result != ZC_ERROR_TIMEOUT || waits)
 			bench_zc_fail(worker, "poll", result);
 		bench_idle(worker, empty);
 	}

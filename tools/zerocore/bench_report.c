@@ -24,13 +24,18 @@ static void add_bool(struct json_object *line, const char *key, bool value)
 	json_object_object_add(line, key, json_object_new_boolean(value));
 }
 
+static const char *wait_name(const struct bench_options *o)
+{
+	return o->block ? "block" : o->spin ? "spin" : "busy";
+}
+
 void bench_json_common(struct json_object *line, const struct bench_options *o,
 		       const struct bench_result *r, uint32_t main)
 {
 	add_count(line, "size", o->size);
 	add_count(line, "readers", o->readers);
 	add_string(line, "payload", o->whole ? "whole" : "touch");
-	add_string(line, "wait", o->block ? "block" : "busy");
+	add_string(line, "wait", wait_name(o));
 	add_string(line, "mode", o->hazard ? "hazard" : "required");
 	add_bool(line, "timestamps", o->timestamps);
 	add_count(line, "count", o->count);
@@ -75,7 +80,7 @@ void bench_print_common(const struct bench_options *o,
 	printf("  %llu bytes, %s payload, %s wait, %u reader%s%s, timestamps %s"
 	       "%s%s%s\n",
 	       (unsigned long long)o->size, o->whole ? "whole" : "touched",
-	       o->block ? "blocking" : "busy", o->readers,
+	       o->block ? "blocking" : o->spin ? "spinning" : "busy", o->readers,
 	       o->readers == 1 ? "" : "s", o->hazard ? " (hazard)" : "",
 	       o->timestamps ? "on" : "off",
 	       r->pages[0] != '\0' ? ", pages " : "", r->pages,

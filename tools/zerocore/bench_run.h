@@ -37,7 +37,8 @@ struct bench_options {
 	bool warmup_set;
 	uint64_t reps;
 	bool hazard;
-	bool block;
+	bool block;		/* --wait block */
+	bool spin;		/* --wait spin */
 	uint64_t footprint;
 	bool timestamps;
 	uint64_t pool_bytes;
