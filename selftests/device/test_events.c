@@ -292,7 +292,7 @@ static void events_notify(void)
 		CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
 		CHECK_OP(event.type, !=, ZC_DEVICE_EVENT_READER_DISCONNECTED);
 	}
-	/* Who has no descriptor any more is not woken, and goes on. */
+	/* Who closed his descriptor, and stays by his mappings, is no hindrance to others. */
 	close(n.fd);
 	notify = (struct zc_ioc_notify){ .flags = ZC_NOTIFY_MESSAGES,
 					 .service = writer.service };

@@ -38,7 +38,7 @@ static void takes_all_services(void *arg)
 	CHECK_EQ(taken, ZC_MAX_WRITERS / 2);
 	/* What is there, it may read. */
 	d_reader(&m, "writer-0", 0);
-	/* And what it gives back, it may have anew. */
+	/* And of what it made, more: that takes no other place. */
 	memset(&reader, 0, sizeof(reader));
 	d_service(reader.name, "mine-0");
 	CHECK_CALL(m.fd, ZC_IOC_READER_JOIN, &reader, 0);
