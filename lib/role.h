@@ -112,7 +112,6 @@ struct zc_writer {
 		u32 behind;	/* bytes that are kept behind each payload */
 		bool on;	/* has room, or a predecessor had */
 	} tags;
-	struct zc_bin bins[ZC_BINS];
 	u64 kept_granules;
 
 	/* Readers as of tickets_mask. */
@@ -159,6 +158,8 @@ struct zc_writer {
 	u64 stat_timeouts;
 	u64 stat_wakes;
 
+	/* What is large and seldom looked at comes last: the rest is in one page. */
+	struct zc_bin bins[ZC_BINS];
 	struct zc_stripe_seen seen[ZC_SEEN];	/* by the stripe's low bits */
 
 	u32 incarnation;
@@ -174,38 +175,41 @@ struct zc_held {
 };
 
 struct zc_reader {
-	const u32 *alive;
+	/* A line of all that a wait for several looks at: who wakes up finds it cold. */
+	struct zc_pool *pool;
 	u32 closed;
 	u32 fencing;		/* a full fence each poll */
 	u64 cursor;
-	u64 slow_below;		/* sequences that nobody keeps for me, or that are guarded */
 	struct zc_writer_area *writer_area;
-	struct zc_ring_entry *ring;
-	struct zc_reader_area *area;
 	struct zc_floor *floor;
+	struct zc_reader_area *area;
+	u64 ticket;		/* what the region says */
+	u32 wake_bits;
+	u32 incarnation;
+
+	const u32 *alive;
+	u64 slow_below;		/* sequences that nobody keeps for me, or that are guarded */
+	struct zc_ring_entry *ring;
 	struct zc_held *held;
 	u32 *free_held;		/* stack */
 	u32 free_held_nr;
 	u32 held_nr;
 	const char *data;
-	struct zc_pool *pool;
-	const u32 *bell;	/* of messages to this role */
 	u32 bell_seen;
 	u32 streak;		/* messages that it found since there was none; see ahead.h */
-	struct zc_role_mail *mail;
-	u64 ticket;		/* what the region says */
-	u32 wake_bits;
-	u32 incarnation;
-	u64 hazard_below;	/* sequences below it nobody keeps for me */
-	u64 spin_ns;
-	struct zc_seal seal;
-	u64 zora;		/* its id when it is bound to a thread */
+
+	const u32 *bell;	/* of messages to this role */
 	u64 granules;		/* mapped */
 	u64 segment_mask;	/* granules of a segment - 1 */
 	u32 ring_mask;
 	u32 granule_shift;
 	u32 guard;		/* enum zc_guard_mode of what comes from @guard_since on */
 	bool guard_release;	/* verify once more when it is let go */
+	u64 hazard_below;	/* sequences below it nobody keeps for me */
+	struct zc_role_mail *mail;
+	u64 spin_ns;
+	struct zc_seal seal;
+	u64 zora;		/* its id when it is bound to a thread */
 	u64 guard_since;
 	u64 guard_stays[2];	/* what stays in the records; the second ~0: nothing */
 	u64 guard_word;		/* owner and state of what this reader may read */
@@ -223,6 +227,8 @@ struct zc_reader {
 	u32 fd_stop;
 	struct zc_reader *next;	/* in pool->readers */
 };
+
+_Static_assert(offsetof(struct zc_reader, alive) == ZC_CACHE_LINE, "a wait takes one line");
 
 /* Blocks acquired and not yet committed. */
 static inline u32 zc_inflight(const struct zc_writer *w)

@@ -113,14 +113,18 @@ static zc_result_t zc_wait_refuse(zc_reader_t *const *readers, u32 nr, u32 i)
 /* Checks all, and finds the first that is ready; @nr: none is. */
 static zc_result_t zc_wait_look(zc_reader_t *const *readers, u32 nr, u32 *idx)
 {
+	const struct zc_pool *pool;
 	u32 i;
 
 	*idx = nr;
+	/* All of a process are alive, or none is. */
+	if (zc_unlikely(!readers[0] || !*readers[0]->alive))
+		return zc_wait_refuse(readers, nr, 0);
+	pool = readers[0]->pool;
 	for (i = 0; i < nr; i++) {
 		const struct zc_reader *r = readers[i];
 
-		if (zc_unlikely(!r || !zc_role_usable(r->alive, &r->closed) ||
-				r->pool != readers[0]->pool))
+		if (zc_unlikely(!r || zc_load_relaxed(&r->closed) || r->pool != pool))
 			return zc_wait_refuse(readers, nr, i);
 		if (*idx == nr && zc_reader_ready(r))
 			*idx = i;

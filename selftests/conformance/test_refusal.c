@@ -514,6 +514,10 @@ static void wait_for_nobody_refused(void)
 	two[0] = r.role;
 	two[1] = NULL;
 	NOTHING(zc_wait_any(two, 2, &which, 0));
+	two[0] = NULL;
+	two[1] = r.role;
+	NOTHING(zc_wait_any(two, 2, &which, 0));
+	two[0] = r.role;
 	two[1] = of_another.role;
 	NOTHING(zc_wait_any(two, 2, &which, 0));
 	CHECK_EQ(which, 99);
