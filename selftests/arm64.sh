@@ -66,10 +66,13 @@ limits()
 	library_copy_closed_leaves_the_other_alive
 	daemonised_member_is_not_declared_dead
 	daemonised_member_is_seen_to_die
+	fault_of_pidfds_hides_no_death
 	# madvise(MADV_WIPEONFORK) says 0 and does nothing.
 	fork_child_may_not_use_the_pool
 	fork_child_may_open_it_anew
 	child_of_a_binding_process_starts_over
+	child_without_a_page_is_refused
+	inherited_by_a_child_refused
 	# There is no mbind() and no move_pages().
 	memory_is_on_the_node_that_was_asked_for
 	new_segment_is_near_who_waits

@@ -485,3 +485,71 @@ Test(reaper, stale_cut_spares_a_new_reader)
 {
 	stale_reaper_case(1, DIED_NS + 1);
 }
+
+/* --- a stale reaper and a new writer that takes back ------------------------------------------ */
+
+static u64 *taking(void)
+{
+	return &world.p.view.hints->taking[0];
+}
+
+/* Others end the death; a new writer has the slot, and takes back what it sent. */
+static void new_writer_takes(void *ctx)
+{
+	struct unit_reaper r;
+
+	(void)ctx;
+	unit_reaper_init(&r, DIED_NS);
+	unit_reap(&world.p, &r, 1000);
+	must(!(zc_mask_bits(*taking()) & 1));
+	unit_writer_join(&world.p, 0, 1);
+	zc_mask_set(taking(), 0);
+}
+
+static void new_writer_is_taking(void *ctx)
+{
+	(void)ctx;
+	must_eq(world.p.view.writer_slots[0].life, zc_life(2, 1, ZC_LIFE_LIVE));
+	must_eq(zc_mask_bits(*taking()), 1);
+}
+
+/* The mask has another role's bit meanwhile. */
+static void another_takes(void *ctx)
+{
+	(void)ctx;
+	zc_mask_set(taking(), 5);
+}
+
+static void another_is_taking(void *ctx)
+{
+	(void)ctx;
+	must_eq(zc_life_state(world.p.view.writer_slots[0].life), ZC_LIFE_IDLE);
+	must_eq(zc_mask_bits(*taking()), 1 << 5);
+}
+
+static void dead_writer_took(void (*rivals)(void *), void (*check)(void *))
+{
+	const struct step_case c = { .victim = reap_readers, .rivals = rivals,
+				     .check = check };
+
+	memset(&world, 0, sizeof(world));
+	world.victims_clock = DIED_NS;
+	unit_pool_init(&world.p, 1);
+	unit_member_join(&world.p, 0);
+	unit_member_join(&world.p, 1);
+	unit_writer_join(&world.p, 0, 0);
+	zc_mask_set(taking(), 0);
+	unit_declare_dead(&world.p, 0, DIED_NS);
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+Test(reaper, stale_one_spares_what_a_new_writer_takes)
+{
+	dead_writer_took(new_writer_takes, new_writer_is_taking);
+}
+
+Test(reaper, what_another_takes_stays)
+{
+	dead_writer_took(another_takes, another_is_taking);
+}
