@@ -117,7 +117,7 @@ static zc_result_t zc_wait_look(zc_reader_t *const *readers, u32 nr, u32 *idx)
 	u32 i;
 
 	*idx = nr;
-	/* All of a process are alive, or none is. */
+	/* All of a pool are alive, or none is. */
 	if (zc_unlikely(!readers[0] || !*readers[0]->alive))
 		return zc_wait_refuse(readers, nr, 0);
 	pool = readers[0]->pool;
