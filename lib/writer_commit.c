@@ -274,6 +274,7 @@ static void zc_newest_first(struct zc_writer *w)
 	zc_kept_spill(w);
 	w->keep_pos = w->tail - 1;
 	w->sent[w->keep_pos & w->ring_mask] = newest;
+	zc_take_ends_back(w, &newest);
 }
 
 /*

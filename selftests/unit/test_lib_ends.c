@@ -43,6 +43,34 @@ Test(ends, of_what_comes_next_are_taken_back)
 	lib_close(&l);
 }
 
+/* A large one is written again at once: its ends as well. */
+Test(ends, of_a_large_block_are_taken_back)
+{
+	const size_t bytes = 64 << 10;
+	zc_handle_t h;
+	zc_reader_t *r;
+	zc_writer_t *w;
+	const u64 *word;
+	struct lib l;
+	u64 s;
+	u32 i;
+
+	lib_open(&l, 4 << 20);
+	r = lib_plain_reader(&l);
+	w = lib_plain_writer(&l);
+	for (i = 0; i < 20; i++) {
+		must_zc(lib_send(w, bytes, 0));
+		must_zc(lib_receive(r, &h, &s));
+		must_zc(zc_reader_release_block(r, h));
+	}
+	must_eq(w->keep_pos + 1, w->tail);
+	word = (u64 *)(w->data + (u64)w->sent[w->keep_pos & w->ring_mask].granule * 64);
+	must_eq(word[0], 0);
+	must(word[1] && word[1] == word[bytes / 8 - 9]);
+	must_eq(word[bytes / 8 - 8], 0);
+	lib_close(&l);
+}
+
 /* Records are memory that others may write: what one says reaches no other block. */
 Test(ends, of_a_record_that_lies_are_not_believed)
 {
