@@ -87,6 +87,8 @@ static void writes(void *arg)
 	CHECK_OP(writer.next, <=, load(&board->committed[seat]) + 2);
 	/* And what somebody has read was committed: no number comes twice. */
 	CHECK_OP(writer.next, >=, load(&board->next[seat]));
+	/* If it did, that is known now: this one may die in its first commit as well. */
+	store(&board->committed[seat], writer.next - 1);
 	for (;;) {
 		zc_handle_t handle[3];
 		unsigned int nr = 1 + (unsigned int)t_rand_below(3);
