@@ -63,13 +63,14 @@ static void overruns_before_commit(zc_guard_t guard)
 /* Until the first block is written again: from there on commits take the short way. */
 static void blocks_go_round(void)
 {
-	unsigned char *first = t_guard_send(PAYLOAD), *data;
+	unsigned char *first = t_guard_send(PAYLOAD), *data = NULL;
 
 	t_guard_delivered();
-	do {
+	for (unsigned int i = 0; data != first; i++) {
+		CHECK_OP(i, <, 100000);
 		data = t_guard_send(PAYLOAD);
 		t_guard_delivered();
-	} while (data != first);
+	}
 }
 
 static void writers_overrun_what_they_fill(void)
