@@ -182,8 +182,6 @@ static void *open_writer(void *ctx, const struct peer_plan *plan,
 	end->pending = calloc(end->channel->slots_nr, sizeof(*end->pending));
 	if (end->pending == NULL)
 		worker_fail("no memory");
-	if (!plan->starts)
-		worker_populate(end->channel, end->channel->bytes);
 	return end;
 }
 

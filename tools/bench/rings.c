@@ -154,12 +154,9 @@ static struct rings_end *end_new(struct rings *rings, uint32_t channel,
 				 const struct peer_plan *plan)
 {
 	struct rings_end *end = calloc(1, sizeof(*end));
-	struct bench_ring *ring = rings->ring[channel];
 
 	if (end == NULL)
 		worker_fail("no memory");
-	if (!plan->starts && !plan->many)
-		worker_populate(ring, ring->bytes);
 	end->buffer = worker_buffer(plan->size);
 	end->size = plan->size;
 	end->block = plan->block;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -28,6 +29,7 @@
 #define WARM_NS 20e6
 /* Memory that is gone through at least once before it counts. */
 #define WARM_BYTES (128ULL << 20)
+#define WARM_MOST 20000
 
 static struct run *mine;	/* of this process, once it is a worker */
 
@@ -46,10 +48,25 @@ void worker_fail(const char *fmt, ...)
 	_exit(1);
 }
 
-void worker_populate(void *memory, size_t bytes)
+/*
+ * First touches are not what is measured: all memory that this process shares with
+ * others, whoever mapped it.  A kernel before 5.14 has it done by the warm-up.
+ */
+static void populate(void)
 {
-	/* A kernel before 5.14 has it done by the warm-up. */
-	(void)madvise(memory, bytes, MADV_POPULATE_WRITE);
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	char line[512], mode[5];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3 &&
+		    mode[3] == 's' && mode[0] == 'r')
+			(void)madvise((void *)from, to - from,
+				      mode[1] == 'w' ? MADV_POPULATE_WRITE :
+						       MADV_POPULATE_READ);
+	}
+	if (f != NULL)
+		fclose(f);
 }
 
 void *worker_buffer(size_t bytes)
@@ -148,6 +165,8 @@ void worker_settle(struct worker *w)
 			    cpu);
 	if (!bench_realtime((w->peer->traits & PEER_THREADS) != 0))
 		w->run->realtime = 0;
+	if (!w->plan->starts)
+		populate();
 	worker_sync(w);
 }
 
@@ -211,17 +230,27 @@ void worker_measure(struct worker *w, pass_fn *pass, void *state, bool sampled)
 {
 	struct run *run = w->run;
 	double budget_ns = (double)w->budget_ns, warm_ns = budget_ns, each, ns;
-	uint64_t warm, count;
+	uint64_t warm, part, count;
 
 	if (warm_ns < WARM_NS)
 		warm_ns = WARM_NS;
 
-	/* A repetition takes as long for a slow peer as for a fast one. */
+	/*
+	 * A repetition takes as long for a slow peer as for a fast one.  How long a
+	 * message takes is known when all is warm, and no sooner.
+	 */
 	each = phase(w, pass, state, TRIAL, NULL) / TRIAL;
-	warm = clamp(WARM_BYTES / (double)w->cell->size, 20, 20000);
-	if ((double)warm * each > warm_ns)
-		warm = clamp(warm_ns / each, 4, warm);
-	each = phase(w, pass, state, warm, NULL) / (double)warm;
+	warm = clamp(WARM_BYTES / (double)w->cell->size, 20, WARM_MOST);
+	do {
+		part = clamp(warm_ns / each, warm < 4 ? warm : 4, warm);
+		ns = phase(w, pass, state, part, NULL);
+		each = ns / (double)part;
+		warm_ns -= ns;
+		warm -= part;
+		if (w->id == 0)
+			run->cold = warm > 0 && warm_ns > 0;
+		worker_sync(w);
+	} while (run->cold);
 	count = clamp(budget_ns / each, 8, sampled ? SAMPLES_MAX : 10000000);
 	run->probe_before_ns += worker_probe(w);
 	ns = phase(w, pass, state, count, sampled ? run->samples : NULL);

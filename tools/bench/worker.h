@@ -35,6 +35,7 @@ struct run {
 	struct bench_barrier barrier;
 	struct bench_probe probe;
 	_Alignas(64) uint64_t count;	/* of the phase that comes */
+	bool cold;		/* warming goes on */
 	double probe_before_ns;
 	double probe_after_ns;
 	double value_ns;	/* a message; the load may say what else */
@@ -80,9 +81,6 @@ struct worker {
 /* Ends this process and with it the measurement, with a sentence. */
 void worker_fail(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
-
-/* Makes first touches of shared memory, which are not what is measured. */
-void worker_populate(void *memory, size_t bytes);
 
 /* A private message, zeroed, aligned to a cache line. */
 void *worker_buffer(size_t bytes);
