@@ -35,14 +35,16 @@
  * A bare ppoll() every 20 ms is 0.1 % of a core in a virtual machine.  Who joined
  * is seen at a tick, and who was seen is watched by pidfd: so often for a while
  * after a change, seldom when nothing happens, and ever more seldom if it does not
- * for long and no hook is to be called.
+ * for long and no hook is to be called.  One of all, the lookout, rests later: who
+ * joins and dies soon after is his to see.
  */
 #define ZC_BUSY_TICK_NS 2000000ULL
 #define ZC_BUSY_NS 200000000ULL
 #define ZC_TICK_NS 20000000ULL
 #define ZC_TICKING_NS 500000000ULL
 #define ZC_IDLE_TICK_NS 50000000ULL
-#define ZC_RESTING_NS 5000000000ULL
+#define ZC_RESTING_NS 1000000000ULL
+#define ZC_LOOKOUT_NS 5000000000ULL
 #define ZC_REST_TICK_NS 250000000ULL
 #define ZC_PROBE_NS 5000000ULL	/* where a peer has to be asked for its lock */
 #define ZC_STAMP_NS 100000000ULL
@@ -84,6 +86,7 @@ struct zc_background {
 	u64 changed_ns;		/* when the epoch was last seen to have changed */
 	u64 progress;
 	bool dead_seen;		/* somebody was REAPING at the last tick */
+	bool lookout;		/* nobody who lives has a lower number */
 	struct zc_reaper reaper;
 	struct zc_watch watch[ZC_MAX_MEMBERS];
 	struct pollfd poll[ZC_PIDFDS_MAX + 1];
@@ -253,6 +256,7 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 	u32 epoch = zc_load_acquire(&pool->view.header->epoch);
 	bool full = epoch != b->epoch || now - b->full_ns >= ZC_FULL_NS;
 	u32 m, limit = full ? ZC_MAX_MEMBERS : b->high;
+	u32 lowest = ZC_MAX_MEMBERS;
 	bool declared = false;
 
 	if (epoch != b->epoch)
@@ -267,6 +271,8 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 
 		if (life && m >= b->high)
 			b->high = m + 1;
+		if (zc_life_state(life) == ZC_LIFE_LIVE && m < lowest)
+			lowest = m;
 		if (m == pool->member)
 			continue;
 		if (w->kind != ZC_WATCH_NOBODY && w->life != life)
@@ -290,6 +296,7 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 			declared |= zc_watch_judge(pool, m);
 		zc_suspect(pool, m, life, now);
 	}
+	b->lookout = lowest == pool->member;
 	return declared;
 }
 
@@ -320,7 +327,7 @@ static bool zc_watch_sleep(struct zc_pool *pool, u64 now)
 	u64 ns = quiet < ZC_BUSY_NS	? ZC_BUSY_TICK_NS :
 		 b->probes		? ZC_PROBE_NS :
 		 quiet < ZC_TICKING_NS	? ZC_TICK_NS :
-		 quiet < ZC_RESTING_NS ||
+		 quiet < (b->lookout ? ZC_LOOKOUT_NS : ZC_RESTING_NS) ||
 		 zc_load_relaxed(&pool->hooked) ?
 					  ZC_IDLE_TICK_NS :
 					  ZC_REST_TICK_NS;

@@ -20,7 +20,7 @@
 #define ZC_BLIND_MS 20
 #define ZC_TICK_MS 100
 /* When nothing has happened for long, and no hook is to be called. */
-#define ZC_RESTING_NS 5000000000ULL
+#define ZC_RESTING_NS 1000000000ULL
 #define ZC_REST_TICK_MS 250
 #define ZC_EVENT_BATCH 8
 
