@@ -328,7 +328,7 @@ static bool zc_watch_sleep(struct zc_pool *pool, u64 now)
 		 b->probes		? ZC_PROBE_NS :
 		 quiet < ZC_TICKING_NS	? ZC_TICK_NS :
 		 quiet < (b->lookout ? ZC_LOOKOUT_NS : ZC_RESTING_NS) ||
-		 zc_load_relaxed(&pool->hooked) ?
+		 b->dead_seen || zc_load_relaxed(&pool->hooked) ?
 					  ZC_IDLE_TICK_NS :
 					  ZC_REST_TICK_NS;
 	struct timespec ts = { .tv_nsec = (long)ns };

@@ -180,17 +180,17 @@ __attribute__((no_sanitize("thread"))) u32 zc_guard_fault(const struct zc_guarde
 }
 
 /*
- * What stays of the records of a writer without tags.  Where there is nothing to verify,
- * or no instruction to do it by, no record looks like that.
+ * What stays of the records of a writer without tags.  *@none: there is nothing to
+ * verify, or no instruction to do it by, whatever a record looks like.
  */
-static u32 zc_guard_still(u32 writer, u32 mode, u64 stays[2])
+static u32 zc_guard_still(u32 writer, u32 mode, u64 stays[2], u64 *none)
 {
 	u64 still[ZC_CRC_STILL] = { writer, zc_guard_code(mode) };
 
 	stays[0] = still[0];
 	stays[1] = still[1];
-	if (mode == ZC_MODE_OFF || (mode != ZC_MODE_MAGIC && !zc_crc_has_fast()))
-		stays[1] = ~0ULL;
+	*none = mode == ZC_MODE_OFF || (mode != ZC_MODE_MAGIC && !zc_crc_has_fast()) ?
+			~0ULL : 0;
 	return zc_crc_still(still);
 }
 
@@ -205,7 +205,7 @@ void zc_guard_publish(struct zc_writer *w)
 
 	if (w->guard != ZC_MODE_OFF)
 		zc_store_relaxed(&w->area->guarded, 1);
-	w->guard_still = zc_guard_still(w->id, w->guard, stays);
+	w->guard_still = zc_guard_still(w->id, w->guard, stays, &w->guard_none);
 	w->guard_plain = stays[1];
 	/* What is used again may have the flags of a predecessor. */
 	w->guarded = zc_load_relaxed(&w->area->guarded);
@@ -263,7 +263,8 @@ void zc_guard_look(struct zc_reader *r)
 	if (mode > ZC_MODE_FULL)
 		mode = ZC_MODE_FULL;
 	if (r->guard != mode || !r->guard_still)
-		r->guard_still = zc_guard_still(r->writer, mode, r->guard_stays);
+		r->guard_still = zc_guard_still(r->writer, mode, r->guard_stays,
+						&r->guard_none);
 	r->guard_word = zc_word_same(0, ZC_OWNER_WRITER(r->writer), ZC_STATE_USING);
 	r->guard = mode;
 	r->guard_since = since;

@@ -111,7 +111,7 @@ zc_guard_commit(struct zc_writer *w, struct zc_claim *c, u64 now, u32 guard)
 	u64 bytes = c->place.bytes, first;
 
 	/* Flags, and no tags. */
-	if (zc_unlikely(zc_load_relaxed(&still[1]) != w->guard_plain))
+	if (zc_unlikely((zc_load_relaxed(&still[1]) ^ w->guard_plain) | w->guard_none))
 		return zc_guard_commit_other(w, c, now);
 	if (zc_unlikely(zc_trailer_load(armed) != ZC_TRAILER_ARMED ||
 			zc_trailer_load(armed + sizeof(u64)) != ZC_TRAILER_MAGIC))
@@ -159,7 +159,8 @@ zc_guard_fine(struct zc_reader *r, struct zc_held *h, u32 granule, u32 generatio
 	if (zc_unlikely(other |
 			((zc_load_relaxed(&still[0]) ^ r->guard_stays[0]) |
 			 (zc_load_relaxed(&still[1]) ^ r->guard_stays[1]) |
-			 zc_load_relaxed(&still[2]) | zc_load_relaxed(&still[3])) ||
+			 zc_load_relaxed(&still[2]) | zc_load_relaxed(&still[3]) |
+			 r->guard_none) ||
 			(u64)zc_word_length(word) << r->granule_shift <
 				bytes + sizeof(struct zc_block_trailer) ||
 			zc_trailer_load(trailer + sizeof(u64)) != ZC_TRAILER_MAGIC ||

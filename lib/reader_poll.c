@@ -172,15 +172,18 @@ zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
 	const struct zc_block_desc *d = &r->pool->view.descs[e->granule];
 	u64 *hold = zc_hold_take(r, idx);
 	u64 word, bytes;
+	bool taken;
 
 	zc_store_release(hold, s);
 	ZC_KILLPOINT(hazard_held);
 	/* [R4] hold before the word; pairs with [R4]: CLEAN before holds. */
 	zc_fence_full();
+	/* [R5] that before the word, which has all that one did who is gone by then. */
+	taken = zc_writer_takes(&r->pool->view, r->writer, s);
+	ZC_KILLPOINT(hazard_asked);
 	word = zc_load_acquire(&d->word);
 	bytes = zc_load_relaxed(&d->bytes);
-	if (zc_unlikely(zc_writer_takes(&r->pool->view, r->writer, s)) ||
-	    zc_word_state(word) != ZC_STATE_USING ||
+	if (zc_unlikely(taken) || zc_word_state(word) != ZC_STATE_USING ||
 	    zc_word_generation(word) != e->generation ||
 	    zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
 	    zc_load_relaxed(&d->sequence) != s ||
@@ -199,20 +202,6 @@ static ZC_SLOW u64 zc_bytes_of(const struct zc_reader *r, u32 granule)
 {
 	return granule < r->granules ?
 		       zc_load_relaxed(&r->pool->view.descs[granule].bytes) : 0;
-}
-
-/*
- * An entry that looks older than the cursor is 2^31 messages newer where nobody
- * waits for this reader, and it was away for that long.
- */
-static bool zc_lapped(const struct zc_reader *r, u64 s)
-{
-	u64 head;
-
-	if (zc_likely(s >= r->hazard_below))
-		return false;
-	head = zc_load_acquire(&r->writer_area->head);
-	return head > s && head - s > r->ring_mask;
 }
 
 /*

@@ -102,7 +102,8 @@ struct zc_writer {
 	u32 guard;		/* enum zc_guard_mode */
 	u32 guard_bytes;	/* behind each payload */
 	u32 guard_still;	/* of what stays in its records: see crc.h */
-	u64 guard_plain;	/* flags of what has a trailer and no tags; ~0: none has */
+	u64 guard_plain;	/* flags of what has a trailer and no tags */
+	u64 guard_none;		/* ~0: nothing has, or no instruction sums it; else 0 */
 	struct zc_own_tags {
 		u8 *bytes;	/* what each message gets */
 		u64 type;	/* fingerprint, 0: messages have none by themselves */
@@ -211,7 +212,8 @@ struct zc_reader {
 	struct zc_seal seal;
 	u64 zora;		/* its id when it is bound to a thread */
 	u64 guard_since;
-	u64 guard_stays[2];	/* what stays in the records; the second ~0: nothing */
+	u64 guard_stays[2];	/* what stays in the records */
+	u64 guard_none;		/* ~0: there are none, or no instruction sums them; else 0 */
 	u64 guard_word;		/* owner and state of what this reader may read */
 	u32 guard_still;	/* checksum of what stays: see crc.h */
 	u32 writer;		/* slot */
@@ -434,6 +436,20 @@ u64 zc_type_named(const struct zc_view *v, u32 w, u64 life, char *name, size_t b
 /* Sleeps until there may be something at the cursor. */
 void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns);
 /* Is there something at the cursor, or something to tell? */
+/*
+ * An entry that looks older than the cursor is 2^31 messages newer where nobody
+ * waits for this reader, and it was away for that long.
+ */
+static inline bool zc_lapped(const struct zc_reader *r, u64 s)
+{
+	u64 head;
+
+	if (zc_likely(s >= r->hazard_below))
+		return false;
+	head = zc_load_acquire(&r->writer_area->head);
+	return head > s && head - s > r->ring_mask;
+}
+
 bool zc_reader_ready(const struct zc_reader *r);
 
 /* --- reader_fd.c ----------------------------------------------------------- */

@@ -27,11 +27,15 @@ bool zc_reader_ready(const struct zc_reader *r)
 	u64 s = r->cursor;
 
 	/*
-	 * [C4] what the head covers is in the ring.  Not the ring: beside the head
-	 * lies all else that a wait looks at.
+	 * [C4] what the head covers is in the ring.  The head first: beside it lies
+	 * all else that a wait looks at.  But a head alone, with nothing in the ring,
+	 * would keep everybody awake for what no poll will ever find.
 	 */
-	return zc_load_acquire(&r->writer_area->head) > s ||
-	       zc_load_relaxed(&r->floor->floor) > s ||
+	if (zc_load_acquire(&r->writer_area->head) > s &&
+	    (zc_entry_ahead(zc_load_acquire(&r->ring[s & r->ring_mask].place), s) >= 0 ||
+	     zc_lapped(r, s)))
+		return true;
+	return zc_load_relaxed(&r->floor->floor) > s ||
 	       zc_load_relaxed(&r->floor->cut_incarnation) == r->incarnation;
 }
 

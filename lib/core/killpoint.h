@@ -30,6 +30,7 @@
 	X(release_begin)                                                      \
 	X(release_done)                                                       \
 	X(hazard_held)                                                        \
+	X(hazard_asked)                                                       \
 	X(hazard_checked)                                                     \
 	X(reclaim_snapshot)                                                   \
 	X(reclaim_clean)                                                      \

@@ -253,6 +253,32 @@ static void writers_follow_each_other(void)
 	}
 }
 
+/* Who guards nothing looks for no mark, whatever somebody wrote into the record. */
+static void record_that_somebody_spoilt_guards_nothing(void)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	struct zc_block_desc *record;
+	unsigned char *first, *second;
+	zc_handle_t handle;
+
+	/* What a predecessor guarded may be used again. */
+	t_guard_begin(ZC_GUARD_FULL, false);
+	t_writer_close(&t_guard.writer);
+	t_guard_writer(ZC_GUARD_OFF);
+	CHECK_OK(zc_pool_get_info(t_guard.pool, &info));
+	first = t_guard_send(PAYLOAD);
+	record = t_guard_record(1);
+	CHECK_OK(zc_writer_acquire_block(t_guard.writer.role, PAYLOAD, &handle, 0));
+	second = zc_writer_block_data(t_guard.writer.role, handle, NULL);
+	record += (second - first) / (ptrdiff_t)info.granule_bytes;
+	memset(&record->flags, 0xff, sizeof(record->flags));
+	memset(&record->type_lut_nr, 0xff, sizeof(record->type_lut_nr));
+	t_commit(&t_guard.writer, handle);
+	t_guard_delivered();
+	t_guard_delivered();
+	t_guard_finish();
+}
+
 static void the_largest_has_room_for_its_trailer(void)
 {
 	uint64_t segment;
@@ -374,6 +400,7 @@ static const struct t_case cases[] = {
 	T_CASE(neighbours_are_suspected),
 	T_CASE(pools_have_a_default),
 	T_CASE(writers_follow_each_other),
+	T_CASE(record_that_somebody_spoilt_guards_nothing),
 	T_CASE(the_largest_has_room_for_its_trailer),
 	T_CASE(resized_blocks_end_earlier),
 	T_CASE(clean_messages_raise_no_alarm),

@@ -17,6 +17,7 @@
 #include "harness.h"
 
 #define SERVICE "hostile/test/one"
+#define OTHER_SERVICE "hostile/test/two"
 
 static struct zc_pool_header *control;
 static size_t control_bytes;
@@ -449,11 +450,54 @@ static void corrupted_block_is_told(void)
 	t_pool_close(pool);
 }
 
+/* A head with nothing in the ring: nobody is told that there is something to read. */
+static void head_alone_keeps_nobody_awake(void)
+{
+	struct t_writer spoilt, writer;
+	struct t_reader deceived, reader;
+	struct zc_writer_area *area;
+	zc_reader_t *both[2];
+	zc_handle_t handle;
+	uint32_t index;
+	zc_pool_t *pool;
+
+	need_files();
+	pool = t_pool_create(NULL);
+	map_control();
+	t_writer_open(&spoilt, pool, SERVICE, NULL);
+	t_writer_open(&writer, pool, OTHER_SERVICE, NULL);
+	t_reader_open(&deceived, pool, SERVICE, NULL);
+	t_reader_open(&reader, pool, OTHER_SERVICE, NULL);
+	area = at(control->geometry.off_writer_areas +
+		  zc_writer_id(spoilt.role) * control->geometry.writer_area_bytes);
+	__atomic_fetch_add(&area->head, 1000, __ATOMIC_SEQ_CST);
+	both[0] = deceived.role;
+	both[1] = reader.role;
+	CHECK_RESULT(zc_reader_poll_block(deceived.role, 0, &handle, 0), ZC_ERROR_TIMEOUT);
+	CHECK_RESULT(zc_wait_any(both, 1, &index, 0), ZC_ERROR_TIMEOUT);
+	t_write(&writer, 100);
+	CHECK_OK(zc_wait_any(both, 2, &index, t_wait_ns()));
+	CHECK_EQ(index, 1);
+	t_read_many(&reader, 1);
+	__atomic_fetch_sub(&area->head, 1000, __ATOMIC_SEQ_CST);
+	t_write(&spoilt, 100);
+	CHECK_OK(zc_wait_any(both, 2, &index, t_wait_ns()));
+	CHECK_EQ(index, 0);
+	t_read_many(&deceived, 1);
+	t_reader_close(&deceived);
+	t_reader_close(&reader);
+	t_writer_close(&spoilt);
+	t_writer_close(&writer);
+	munmap(control, control_bytes);
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(scribbled_control_crashes_nobody),
 	T_CASE(scribbled_reader_harms_only_itself),
 	T_CASE(member_evicted_stops),
 	T_CASE(corrupted_block_is_told),
+	T_CASE(head_alone_keeps_nobody_awake),
 	T_END,
 };
 

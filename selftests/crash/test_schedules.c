@@ -7,6 +7,7 @@
 
 #ifdef ZC_KILLPOINTS
 #include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 
 #include "core/killpoint.h"
@@ -245,6 +246,74 @@ static void join_when_a_block_is_clean(void)
 	joining_while_reclaimed(ZC_KP_reclaim_clean);
 }
 
+/* --- a batch that the writer takes back, and its end, within one look -------------------- */
+
+static struct {
+	pthread_t reader, writer;
+	sem_t alone, go;
+	bool stopped, asked;
+} batch;
+
+/* The writer stops in its batch; the reader, between its two looks, lets it go to its end. */
+static void on_batch(enum zc_killpoint point, void *ctx)
+{
+	bool reads = pthread_equal(pthread_self(), batch.reader);
+
+	(void)ctx;
+	if (point == ZC_KP_bulk_alone && !reads && !batch.stopped) {
+		batch.stopped = true;
+		sem_post(&batch.alone);
+		sem_wait(&batch.go);
+	} else if (point == ZC_KP_hazard_asked && reads && !batch.asked) {
+		batch.asked = true;
+		sem_post(&batch.go);
+		CHECK_EQ(pthread_join(batch.writer, NULL), 0);
+	}
+}
+
+/* Writes over what it took back, commits none of it, and leaves. */
+static void *takes_back_and_leaves(void *arg)
+{
+	zc_handle_t handle;
+	size_t bytes;
+
+	t_write_many(&out, 15, 2000);
+	for (int i = 0; i < 8; i++) {
+		if (zc_writer_acquire_block(out.role, 2000, &handle, 0) != ZC_OK)
+			break;
+		memset(zc_writer_block_data(out.role, handle, &bytes), 0xee, 2000);
+	}
+	t_writer_close(&out);
+	return arg;
+}
+
+/* lib/reader_poll.c, [R5]: model bulk/word_first. */
+static void hazard_reader_believes_no_word_from_before(void)
+{
+	zc_reader_options_t options = ZC_READER_OPTIONS_INIT;
+	zc_writer_options_t writing = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t handle;
+
+	/* Not before the ring is full, and then all of it. */
+	writing.footprint_bytes = 64U << 10;
+	t_writer_open(&out, small_pool(), SERVICE, &writing);
+	batch.reader = pthread_self();
+	CHECK(!sem_init(&batch.alone, 0, 0) && !sem_init(&batch.go, 0, 0));
+	zc_killpoint_set(on_batch, NULL);
+	CHECK_EQ(pthread_create(&batch.writer, NULL, takes_back_and_leaves, NULL), 0);
+	CHECK_EQ(sem_wait(&batch.alone), 0);
+	options.max_holds = 4;
+	options.history = 12;
+	t_reader_open(&in, t_pool_open(), SERVICE, &options);
+	while (t_try_read(&in, &handle, 0) == ZC_OK)
+		t_release(&in, handle);
+	zc_killpoint_set(NULL, NULL);
+	CHECK(batch.asked);
+	/* All had been taken back. */
+	CHECK_EQ(in.received, 0);
+	t_reader_close(&in);
+}
+
 /* --- a joiner meets a writer ------------------------------------------------------------ */
 
 static void commit_three(void)
@@ -373,6 +442,7 @@ static const struct t_case cases[] = {
 	T_CASE(hazard_hold_after_the_snapshot),
 	T_CASE(hazard_hold_of_a_block_that_is_clean),
 	T_CASE(hazard_hold_after_the_holds_were_read),
+	T_CASE(hazard_reader_believes_no_word_from_before),
 	T_CASE(join_after_the_snapshot),
 	T_CASE(join_when_a_block_is_clean),
 	T_CASE(join_commits_before_it_is_active),

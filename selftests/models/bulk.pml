@@ -28,7 +28,8 @@
  * count for it; and must not, or what a reader has released waits for a writer that has
  * nothing to send. below_kept: for the same reason an adopter, who takes back by CAS what
  * is older than itself, begins with own_below at its tail. hazard_dead: a hazard reader
- * may go on below own_below where it finds the writer not LIVE.
+ * may go on below own_below where it finds the writer not LIVE. word_first: but then the
+ * word must be one from after that, for the writer may have taken the block in between.
  *
  * @variant base            quick pass -DFOREIGN -DMORE opt=2
  * @variant hazard          quick pass -DHAZ -DMORE opt=2
@@ -46,6 +47,7 @@
  * @variant no_taker_fence  quick fail:owner -DFOREIGN -DMUT_NO_TAKER_FENCE
  * @variant no_below        quick fail:data  -DHAZ -DMUT_NO_BELOW
  * @variant no_hold_fence   quick fail:data  -DHAZ -DMUT_NO_HOLD_FENCE
+ * @variant word_first      quick fail:data  -DHAZ -DDIES -DMORE -DDEAD_READS -DMUT_WORD_FIRST opt=2
  * @variant no_compare      quick fail:owner -DFOREIGN -DMUT_NO_COMPARE
  * @variant plain_and       quick fail:owner -DFOREIGN -DREAP -DMUT_PLAIN_AND
  * @variant no_version      quick fail:owner -DFOREIGN -DREAP -DMUT_NO_VERSION
@@ -550,6 +552,9 @@ proctype Hazard()
 {
 	byte s = 1, b, g;
 	bool ok;
+#ifdef MUT_WORD_FIRST
+	bool word;
+#endif
 
 	hazard = true;			/* before it is active; a full fence */
 	do
@@ -560,6 +565,9 @@ proctype Hazard()
 #ifndef MUT_NO_HOLD_FENCE
 		empty(bh);
 #endif
+#ifdef MUT_WORD_FIRST
+		word = IS(b, s, g);
+#endif
 #ifdef MUT_NO_BELOW
 		ok = true;
 #else
@@ -568,10 +576,18 @@ proctype Hazard()
 		if :: !ok -> ok = (slot != LIVE) :: else fi;
 #endif
 #endif
+#ifdef MUT_WORD_FIRST
+		/* the sequence once more, as in C: it says nothing as long as nobody commits */
+		if
+		:: ok && word && dseq[b] == s -> reads = b; data = IS(b, s, g); assert(data)
+		:: else
+		fi;
+#else
 		if
 		:: ok -> atomic { if :: IS(b, s, g) -> reads = b :: else fi }
 		:: else
 		fi;
+#endif
 		reads = NB;
 		bh!HOLD(0);
 		empty(bh);
