@@ -54,10 +54,10 @@ typedef enum zc_result {
 	ZC_ERROR_HOLDS = -13,		/* the reader holds all it may: release one */
 	ZC_ERROR_QUOTA = -14,		/* the writer's byte quota is used up */
 	ZC_ERROR_SLOTS = -15,		/* no free writer, reader or member slot */
-	ZC_ERROR_SIZE = -16,		/* larger than a segment, or than the block */
+	ZC_ERROR_SIZE = -16,		/* no size for a block: too large, or less than its type */
 	ZC_ERROR_FORKED = -17,		/* a forked child: open the pool anew */
 	ZC_ERROR_EVICTED = -18,		/* the peers took this process for dead */
-	ZC_ERROR_DISCONNECTED = -19,	/* too slow for the topic: cut off */
+	ZC_ERROR_DISCONNECTED = -19,	/* cut off: too slow, or of another type than its writer */
 	ZC_ERROR_PEER_DIED = -20,	/* reserved: the other side is dead */
 	ZC_ERROR_NOT_SUPPORTED = -21,	/* not on this kernel, backend or build */
 	ZC_ERROR_CLOSED = -22,		/* the role or pool was closed */

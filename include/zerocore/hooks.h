@@ -24,8 +24,9 @@ typedef enum zc_pressure {
  * struct zc_hooks - what a program wants to be called for
  * @sz: sizeof(struct zc_hooks): set by ZC_HOOKS_INIT
  * @ctx: for all of them
- * @corrupted_block: a message failed validation and was skipped: in the thread that
- *	polled
+ * @corrupted_block: a message failed validation: in the thread that found it, which
+ *	polled, released or committed it, or is a cleaner of this process; perhaps more
+ *	than once for one message
  * @missing_block: a reader of this process has left a message unread for long
  *	(zc_cleaner_options_t.unread_ns), says the cleaner on duty: in the reader's thread
  * @backpressure: another level than before; @used_percent of the data memory is in use

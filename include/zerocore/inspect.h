@@ -36,7 +36,7 @@ typedef struct zc_pool_info {
 	uint32_t creator_uid;
 	uint64_t created_unix_ns;
 	uint64_t bytes;
-	uint64_t control_bytes;
+	uint64_t control_bytes;	/* length of the file; what no role used yet is a hole */
 	uint64_t segment_bytes;
 	uint32_t segments;
 	uint32_t granule_bytes;
@@ -210,7 +210,7 @@ typedef struct zc_inspect_block {
 	uint64_t granule;		/* first one, over all segments */
 	uint32_t granules;
 	uint32_t generation;
-	uint32_t state;			/* enum zc_block_state: 0 free, 1 using, 2 clean */
+	uint32_t state;			/* 0 free (of an owner: claimed), 1 published, 2 coming back */
 	uint32_t owner;			/* 0 nobody, 1..32 writer + 1, 33..40 cleaner, 41 orphan */
 	uint64_t bytes;			/* payload of a committed one, else 0 */
 	uint64_t sequence;		/* of a committed one, else 0 */

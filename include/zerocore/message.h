@@ -180,7 +180,8 @@ ZC_API zc_result_t zc_messagering_on_message(zc_messagering_t *node,
  * died.
  *
  * Context: a system call if the receiver sleeps. Threads: the role's own.
- * Return: ZC_OK: sent, or collected; ZC_ERROR_NOT_FOUND: nobody is there;
+ * Return: ZC_OK: sent, or collected; ZC_ERROR_NOT_FOUND: nobody is there, or no cleaner
+ * that would take it or pass it on;
  * ZC_ERROR_BUSY: what has collected fills the buffer; ZC_ERROR_INVALID;
  * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED. (Reference 1.4, 7.2.)
  */

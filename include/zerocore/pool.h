@@ -44,7 +44,7 @@ typedef enum zc_backend {
  * struct zc_pool_options - geometry and place of a new pool
  * @sz: sizeof(struct zc_pool_options): set by ZC_POOL_OPTIONS_INIT
  * @bytes: data memory; rounded up to whole segments
- * @segment_bytes: 0: chosen from @bytes; for a pool that may grow, a quarter of that. The
+ * @segment_bytes: rounded up to a power of two, at least 64 granules; 0: chosen from @bytes; for a pool that may grow, a quarter of that. The
  *	largest block is one segment.
  * @granule_bytes: allocation unit, a power of two from 64 to 65536
  * @ring_entries: messages that one writer may have published and not yet
@@ -143,7 +143,8 @@ ZC_API zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments);
  *
  * Context: sleeps up to @timeout_ns. Threads: any.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT: readers hold, or have not read, blocks in every
- * segment, or a writer that does nothing keeps some; then some may have been removed;
+ * segment, or a writer that does nothing keeps some, or somebody else is growing or
+ * shrinking the pool, and may be stopped; then some may have been removed;
  * ZC_ERROR_INVALID: also when only one is left; ZC_ERROR_NOT_SUPPORTED: on /dev/zerocore
  * hugetlb pages stay; ZC_ERROR_PERMISSION: the pool may only be read; ZC_ERROR_SYSTEM: the
  * system does not take the memory back; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.

@@ -55,7 +55,8 @@ typedef struct zc_reader_options {
  * From here on every message of the service is kept for this reader (unless
  * best_effort). A service that nobody wrote to yet is created.
  * Return: ZC_OK; ZC_ERROR_SLOTS: 32 readers, or no free service;
- * ZC_ERROR_BUSY: too many make services at a time; ZC_ERROR_NO_MEMORY;
+ * ZC_ERROR_BUSY: too many make services at a time; ZC_ERROR_TYPE: its writer has
+ * another type; ZC_ERROR_PERMISSION: the pool is open to look only; ZC_ERROR_NO_MEMORY;
  * ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_reader_register(zc_pool_t *pool,
@@ -115,8 +116,8 @@ ZC_API zc_result_t zc_reader_block_info(zc_reader_t *reader, zc_handle_t handle,
  * zc_reader_release_block() - let a message go, in any order
  * @reader: the role
  * @handle: of a held message; ends here
- * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
- * ZC_ERROR_CORRUPT_BLOCK: it is released, but changed since it was polled
+ * Return: ZC_OK; ZC_ERROR_STALE_HANDLE, or another word for a bad handle: see zora.h;
+ * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: it is released, but changed since it was polled
  * (zc_reader_options_t.guard_release); ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
  * ZC_ERROR_CLOSED. Wait-free.
  */
@@ -135,8 +136,12 @@ ZC_API zc_result_t zc_reader_io_end(zc_reader_t *reader, zc_handle_t handle);
  * @timeout_ns: how long
  *
  * One futex for all of them, which only their writers wake. Also returns
- * (ZC_OK, *@out_index = @nr) when the pool changed: new writers, deaths.
- * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_INVALID; ZC_ERROR_FORKED.
+ * (ZC_OK, *@out_index = @nr) when the pool changed: new writers, deaths. Of what only a
+ * process notices that may not write to the pool it hears up to 100 ms later.
+ * Ready means that a message is there, also for a reader that holds all it may
+ * (ZC_ERROR_HOLDS): release before you wait.
+ * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_INVALID; ZC_ERROR_FORKED;
+ * ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_wait_any(zc_reader_t *const *readers, uint32_t nr,
 			       uint32_t *out_index, uint64_t timeout_ns);
@@ -145,7 +150,9 @@ ZC_API zc_result_t zc_wait_any(zc_reader_t *const *readers, uint32_t nr,
  * zc_reader_get_fd() - a file descriptor for an event loop
  * @reader: the role
  * @out_fd: an eventfd, readable when there is something to poll; owned by the
- *	reader, do not close it. Read it, then poll until ZC_ERROR_TIMEOUT.
+ *	reader, do not close it. Read it, then poll until ZC_ERROR_TIMEOUT. Who stops
+ *	before that (ZC_ERROR_HOLDS) polls again after a release: of what is there
+ *	already it is told once.
  *
  * Fed by a background thread of this process, which sleeps on the writer's
  * futex; its signals are blocked.

@@ -63,8 +63,10 @@ typedef struct zc_alloc_stats {
  *	while less than that is free
  * @footprint_bytes: memory that the writer takes before it uses its oldest again, and
  *	that it keeps for reuse, where its options do not say (footprint_bytes there).
- *	Asked when the size of blocks changes.  128 blocks, 8 MiB where they have 2 KiB
- *	and more, at most 1/128 of the pool or 8 blocks by default; up to half of the pool
+ *	Asked when the size of blocks changes.  By default 128 blocks, 8 MiB where they
+ *	have 2 KiB and more, four blocks where they are larger than 2 MiB; at most 1/128
+ *	of the pool, or, where that is more, eight blocks or an eighth of it.  Up to half
+ *	of the pool
  * @ctx: for the functions
  */
 typedef struct zc_alloc_strategy {

@@ -29,7 +29,7 @@ typedef enum zc_on_slow {
  * @on_slow: what happens to a slow reader
  * @overwrite: "keep last N" topic: the writer never waits for anybody; N is
  *	@history, at least 1
- * @history: messages kept for readers that join late
+ * @history: messages kept for readers that join late, at most the ring's entries less two
  * @lag_limit: messages that a reader may be behind, below the ring's entries;
  *	0: three quarters of the ring
  * @quota_bytes: most pool memory that this writer may hold, 0: all of it
@@ -91,7 +91,8 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
 /**
  * zc_writer_acquire_block() - get a block to fill
  * @writer: the role
- * @bytes: payload size, 1 to one segment (guarded: 16 less)
+ * @bytes: payload size, 1 (typed: its type's size) to one segment, less what stands behind
+ *	the payload (a guard's 16 bytes, a type's tags)
  * @out_handle: ended by commit or cancel
  * @timeout_ns: how long to wait for memory, or for slow readers
  *
@@ -99,8 +100,8 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
  * it has to wait (futex), to drop or cut off a reader (membarrier), or to tell a
  * writer that waits for memory (futex).
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_NO_MEMORY with timeout 0 when the
- * pool is full; ZC_ERROR_QUOTA with timeout 0 when the quota is used up;
- * ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight; ZC_ERROR_FORKED;
+ * pool is full; ZC_ERROR_QUOTA with timeout 0 when the quota is used up, and with any
+ * when the block is larger than it; ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight; ZC_ERROR_FORKED;
  * ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_writer_acquire_block(zc_writer_t *writer, size_t bytes,
@@ -122,8 +123,9 @@ ZC_API void *zc_writer_block_data(zc_writer_t *writer, zc_handle_t handle,
  * zc_writer_resize_block() - say that less (or again more) of it is used
  * @writer: the role
  * @handle: of a claimed block
- * @bytes: 1 to the size acquired
- * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_SIZE.
+ * @bytes: 1 (typed: its type's size) to the size acquired
+ * Return: ZC_OK; ZC_ERROR_STALE_HANDLE, or another word for a bad handle: see zora.h;
+ * ZC_ERROR_SIZE.
  */
 ZC_API zc_result_t zc_writer_resize_block(zc_writer_t *writer,
 					  zc_handle_t handle, size_t bytes);
@@ -134,8 +136,9 @@ ZC_API zc_result_t zc_writer_resize_block(zc_writer_t *writer,
  * @handle: of a claimed block; ends here
  *
  * Wait-free; no system call unless a reader sleeps for this message.
- * Return: ZC_OK; ZC_ERROR_STALE_HANDLE; ZC_ERROR_BUSY: still in I/O;
- * ZC_ERROR_CORRUPT_BLOCK: guarded, and this program wrote past the end of what it
+ * Return: ZC_OK; ZC_ERROR_STALE_HANDLE, or, where its key was changed since,
+ * ZC_ERROR_REPLAYED_HANDLE: see zora.h for all four words for a bad handle;
+ * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: guarded, and this program wrote past the end of what it
  * acquired: the block was cancelled; ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
  * ZC_ERROR_CLOSED.
  */

@@ -206,7 +206,7 @@ static const struct argp argp = {
 	"service/instance/event. A file is read straight into pool memory."
 	"\v"
 	"Examples:\n"
-	"  zerocore pub demo lib/all/file --files /usr/lib --pattern '*.so*'\n"
+	"  zerocore pub demo lib/all/file --files /usr/lib/x86_64-linux-gnu --pattern '*.so*'\n"
 	"  zerocore pub demo lib/all/file --files a.bin b.bin --wait-readers 3 -p\n"
 	"  find /data -type f -print0 | zerocore pub demo a/b/c --files-from - -0\n"
 	"  tail -F log | zerocore pub demo host/log/line --stdin --on-slow drop\n",

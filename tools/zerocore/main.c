@@ -38,7 +38,7 @@ static const char after[] =
 	"Examples:\n"
 	"  zerocore pool create demo --bytes 256M\n"
 	"  zerocore sub demo lib/all/file --sha256 &\n"
-	"  zerocore pub demo lib/all/file --files /usr/lib --wait-readers 1\n"
+	"  zerocore pub demo lib/all/file --files /usr/lib/x86_64-linux-gnu --wait-readers 1\n"
 	"  zerocore blocks demo\n"
 	"  zerocore top demo\n"
 	"  zerocore pool remove demo\n";
