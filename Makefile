@@ -455,18 +455,20 @@ UNIT_ARGS := --tap=- --timeout 120
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k') \
 	$(foreach k,6.12 6.1,'selftests/vm/check.sh $k kill') 'selftests/vm/check.sh 6.12 storm')
-TESTS := $(build_unit:%='% $(UNIT_ARGS)') $(build_conf) $(build_soak) $(build/asan_soak) \
-	$(build/tsan_soak:%='% threads') \
-	build/tests/litmus build/alt/tests/litmus \
-	$(build/asan_unit:%='% $(UNIT_ARGS)') $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash)
+# Unit tests last and alone: they step through functions by ptrace, and with anybody else
+# on the processors each step may wait for a slice of the scheduler.
+TESTS := $(build_conf) $(build_soak) $(build/asan_soak) $(build/tsan_soak:%='% threads') \
+	build/tests/litmus build/alt/tests/litmus $(ASAN_TESTS) $(TSAN_TESTS) $(build/kill_crash) \
+	$(build_unit:%='% $(UNIT_ARGS)') $(build/asan_unit:%='% $(UNIT_ARGS)')
+RUN_ARGS = -j $(CHECK_JOBS) -a unit $(if $(ONLY),-o '$(ONLY)')
 
 ## check        all tests that end within minutes: selftests/, each compiler, sanitizers
 check: all tests alt asan tsan kill fuzzers | deps-check
-	@$(RUN) -j $(CHECK_JOBS) $(if $(ONLY),-o '$(ONLY)') $(VM_TESTS) $(SHELL_TESTS) $(TESTS)
+	@$(RUN) $(RUN_ARGS) -t 1200 $(VM_TESTS) $(SHELL_TESTS) $(TESTS)
 
 ## check-long   the same tests with their long counts: ZC_TEST_LONG=1, run.sh --long
 check-long: all tests alt asan tsan kill cov fuzzers | deps-check
-	@ZC_TEST_LONG=1 $(RUN) -j $(CHECK_JOBS) -t 7200 $(if $(ONLY),-o '$(ONLY)') \
+	@ZC_TEST_LONG=1 $(RUN) $(RUN_ARGS) -t 7200 \
 		$(VM_TESTS) $(VM_LONG_TESTS) selftests/mutants/run.py selftests/coverage/check.sh \
 		$(SHELL_LONG) $(SHELL_TESTS:%/models/run.sh='%/models/run.sh --long') $(TESTS)
 

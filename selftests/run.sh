@@ -19,12 +19,13 @@ set -u
 usage()
 {
 	cat <<-END
-	usage: run.sh [-j JOBS] [-t SECONDS] [-l LOGDIR] [-o WORD] PROGRAM...
+	usage: run.sh [-j JOBS] [-t SECONDS] [-l LOGDIR] [-o WORD] [-a WORD] PROGRAM...
 	       PROGRAM   one word each; arguments after blanks: 'build/tests/unit --tap=-'
 	       -j JOBS   how many at a time (1)
 	       -t SECS   how long each may take (600)
 	       -l DIR    where the output of each is kept (build/log)
 	       -o WORD   only those whose name contains WORD
+	       -a WORD   those whose name ends with WORD run alone
 	END
 }
 
@@ -32,12 +33,14 @@ jobs=1
 limit_s=600
 logs=build/log
 only=
-while getopts j:t:l:o:h option; do
+alone=
+while getopts j:t:l:o:a:h option; do
 	case $option in
 	j) jobs=$OPTARG ;;
 	t) limit_s=$OPTARG ;;
 	l) logs=$OPTARG ;;
 	o) only=$OPTARG ;;
+	a) alone=$OPTARG ;;
 	h) usage; exit 0 ;;
 	*) usage >&2; exit 2 ;;
 	esac
@@ -222,10 +225,12 @@ running=0
 for program in "$@"; do
 	read -r -a command <<<"$program"
 	[ ${#command[@]} -gt 0 ] || continue
-	case $(name_of "${command[@]}") in *"$only"*) ;; *) continue ;; esac
+	name=$(name_of "${command[@]}")
+	case $name in *"$only"*) ;; *) continue ;; esac
 	case ${command[0]} in */*) ;; *) command[0]=./${command[0]} ;; esac
 	index=$((index + 1))
-	if head -c 4096 "${command[0]}" 2>/dev/null | grep -aqx '# run\.sh: alone'; then
+	if { [ -n "$alone" ] && [[ $name == *"$alone" ]]; } ||
+	   head -c 4096 "${command[0]}" 2>/dev/null | grep -aqx '# run\.sh: alone'; then
 		wait
 		running=0
 		run_one "$index" "${command[@]}"

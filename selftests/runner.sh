@@ -96,6 +96,8 @@ program alone <<-'END'
 	for i in {1..2000}; do [ -e here ] && exit 1; done
 	exit 0
 END
+# The same, without a word in it.
+sed '/run.sh: alone/d' alone >by_name_alone && chmod +x by_name_alone
 
 expect passing_passes 0 '2 passed, 0 failed' 'pass  pass: 2 passed' pass
 expect late_plan_passes 0 '1 passed, 0 failed' 'pass  late_plan' late_plan
@@ -125,6 +127,7 @@ expect hanging_fails 1 '0 passed, 1 failed' 'still ran after 1 s' -t 1 hang
 expect stopped_fails 1 '0 passed, 1 failed' 'still ran after 1 s' -t 1 stopped
 expect two_run_at_a_time 0 '2 passed, 0 failed' 'meet_1' -j 2 -t 60 meet_1 meet_2
 expect alone_meets_nobody 0 '4 passed, 0 failed' 'alone' -j 2 beside alone beside alone
+expect alone_by_its_name 0 '4 passed, 0 failed' 'alone' -j 2 -a name_alone beside by_name_alone beside by_name_alone
 expect only_selects 0 '2 passed, 0 failed' 'pass  pass' -o as pass fail_zero
 expect nothing_is_a_failure 1 '0 passed, 0 failed' 'nothing ran' -o nosuch pass
 expect no_list_is_a_failure 1 '0 passed, 0 failed' 'nothing ran'

@@ -68,24 +68,34 @@ licences()
 # compiler's own lists, against the folders that they may include.
 includes()
 {
-	local folder=$1 allowed=$2 source file list
+	local folder=$1 allowed=$2 source list
 
+	# shellcheck disable=SC2016  # awk's dollars
 	grep "^$folder/.*\.c$" "$tmp/files" | while IFS= read -r source; do
 		for list in build build/alt build/asan build/tsan build/kill build/fuzz; do
 			list=$list/obj/${source%.c}.d
-			[ -e "$list" ] || continue
-			# Without the phony rules, one a header.
-			sed '/^[^ ]*:$/d; s/\\$//' "$list" | tr -s ' \n' '\n' | sed 1d |
-			grep -E '^(lib|include|tools|selftests|kmod)/' |
-			while IFS= read -r file; do
-				while [[ $file =~ [^/]+/\.\./ ]]; do
-					file=${file/"${BASH_REMATCH[0]}"/}
-				done
-				grep -qE "^($allowed)" <<<"$file" ||
-					echo "$source includes $file"
-			done
+			[ ! -e "$list" ] || echo "$list"
 		done
-	done | sort -u
+	done | xargs -r awk -v allowed="^($allowed)" '
+		FNR == 1 {
+			source = FILENAME
+			sub(/^build\/([a-z]+\/)?obj\//, "", source)
+			sub(/\.d$/, ".c", source)
+			$1 = ""			# the object itself
+		}
+		/^[^ ]*:$/ { next }		# phony rules, one a header
+		{
+			for (i = 1; i <= NF; i++) {
+				file = $i
+				if (file !~ /^(lib|include|tools|selftests|kmod)\//)
+					continue
+				while (match(file, /[^\/]+\/\.\.\//))
+					file = substr(file, 1, RSTART - 1) \
+						substr(file, RSTART + RLENGTH)
+				if (file !~ allowed)
+					print source " includes " file
+			}
+		}' | sort -u
 }
 
 # Freestanding: the kernel compiles it, too, so what it calls is its own, or what
