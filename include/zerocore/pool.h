@@ -44,8 +44,9 @@ typedef enum zc_backend {
  * struct zc_pool_options - geometry and place of a new pool
  * @sz: sizeof(struct zc_pool_options): set by ZC_POOL_OPTIONS_INIT
  * @bytes: data memory; rounded up to whole segments
- * @segment_bytes: rounded up to a power of two, at least 64 granules; 0: chosen from @bytes; for a pool that may grow, a quarter of that. The
- *	largest block is one segment.
+ * @segment_bytes: rounded up to a power of two, at least 64 granules; 0: chosen from
+ *	@bytes; for a pool that may grow, a quarter of that. The largest block is one
+ *	segment.
  * @granule_bytes: allocation unit, a power of two from 64 to 65536
  * @ring_entries: messages that one writer may have published and not yet
  *	reclaimed, a power of two from 16 to 1048576; 0: 4096

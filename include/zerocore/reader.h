@@ -117,8 +117,8 @@ ZC_API zc_result_t zc_reader_block_info(zc_reader_t *reader, zc_handle_t handle,
  * @reader: the role
  * @handle: of a held message; ends here
  * Return: ZC_OK; ZC_ERROR_STALE_HANDLE, or another word for a bad handle: see zora.h;
- * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: it is released, but changed since it was polled
- * (zc_reader_options_t.guard_release); ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
+ * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: it is released, but changed
+ * since it was polled (zc_reader_options_t.guard_release); ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
  * ZC_ERROR_CLOSED. Wait-free.
  */
 ZC_API zc_result_t zc_reader_release_block(zc_reader_t *reader,

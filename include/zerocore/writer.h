@@ -101,8 +101,8 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
  * writer that waits for memory (futex).
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_NO_MEMORY with timeout 0 when the
  * pool is full; ZC_ERROR_QUOTA with timeout 0 when the quota is used up, and with any
- * when the block is larger than it; ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight; ZC_ERROR_FORKED;
- * ZC_ERROR_EVICTED.
+ * when the block is larger than it; ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_writer_acquire_block(zc_writer_t *writer, size_t bytes,
 					   zc_handle_t *out_handle,
@@ -138,8 +138,8 @@ ZC_API zc_result_t zc_writer_resize_block(zc_writer_t *writer,
  * Wait-free; no system call unless a reader sleeps for this message.
  * Return: ZC_OK; ZC_ERROR_STALE_HANDLE, or, where its key was changed since,
  * ZC_ERROR_REPLAYED_HANDLE: see zora.h for all four words for a bad handle;
- * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: guarded, and this program wrote past the end of what it
- * acquired: the block was cancelled; ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
+ * ZC_ERROR_BUSY: still in I/O; ZC_ERROR_CORRUPT_BLOCK: guarded, and this program wrote
+ * past the end of what it acquired: the block was cancelled; ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
  * ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_writer_commit_block(zc_writer_t *writer,

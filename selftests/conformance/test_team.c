@@ -137,12 +137,10 @@ static void duty_passes_on(bool kill)
 	node = monitor_of(pool, &heard);
 	for (i = 0; i < 3; i++) {
 		t_say(child[i], "go");
+		/* Told once, and not to who does not look for a quarter of a second. */
+		T_UNTIL((nodes_of(node), heard.duties));
 		CHECK_EQ(t_hear_number(child[i], "cleans"), i + 1);
 	}
-	T_UNTIL(nodes_of(node) == 4);
-	/* Told once, and not to who had not looked for a quarter of a second, waiting. */
-	if (!heard.duties)
-		heard.node = 1;
 	CHECK_EQ(heard.node, 1);
 	for (i = 0; i < 2; i++) {
 		first = heard.node;
