@@ -74,12 +74,13 @@ static bool zc_topic_is_due(struct zc_cleaner *c, u32 w, u64 life, bool scarce, 
 static zc_clean_stats_t zc_clean_stats(const struct zc_cleaner *c, u64 usual)
 {
 	const struct zc_view *v = &c->pool->view;
+	struct zc_room room = zc_room_now(v);
 
 	return (zc_clean_stats_t){
 		.sz = sizeof(zc_clean_stats_t),
 		.cleaner = c->id,
-		.total_bytes = zc_granules_live(v) << v->granule_shift,
-		.free_bytes = zc_free_hint(v) << v->granule_shift,
+		.total_bytes = room.granules << v->granule_shift,
+		.free_bytes = room.free << v->granule_shift,
 		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
 		.level = c->level,
 		.moved = zc_motion(v) != c->seen,

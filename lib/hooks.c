@@ -93,11 +93,11 @@ void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 {
 	const struct zc_view *v = &pool->view;
-	u64 total = zc_granules_live(v), free = zc_free_hint(v);
+	struct zc_room room = zc_room_now(v);
 	zc_pressure_t before = pool->pressure, level;
 	struct zc_strategies s;
 
-	if (!total)
+	if (!room.granules)
 		return;		/* somebody wrote that there is nothing */
 	zc_strategies_fetch(pool, &s);
 	level = zc_level_now(&s, v, before);
@@ -105,7 +105,8 @@ static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)
 	if (level != before && (zc_ask_relief(&s, level) |
 				zc_ask_relief(&s, before)) & ZC_RELIEF_HOOK)
 		h->backpressure(pool, level,
-				free < total ? (u32)((total - free) * 100 / total) : 0,
+				(u32)((room.granules - room.free) * 100 /
+				      room.granules),
 				h->ctx);
 }
 

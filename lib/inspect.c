@@ -80,16 +80,19 @@ static void zc_count_roles(const struct zc_view *v, zc_pool_load_t *l)
 		l->cleaners += zc_is_live(&v->cleaner_slots[c].life);
 }
 
-u64 zc_free_hint(const struct zc_view *v)
+struct zc_room zc_room_now(const struct zc_view *v)
 {
-	u64 sum = zc_load_relaxed(&v->hints->free_granules);
-	u64 total = zc_granules_live(v);
+	u64 free = zc_load_relaxed(&v->hints->free_granules);
+	u32 segments = zc_segments_live(v);
+	u64 granules = (u64)segments << v->segment_shift;
 
-	return (int64_t)sum < 0 ? 0 : sum < total ? sum : total;
+	if ((int64_t)free < 0)
+		free = 0;
+	return (struct zc_room){ segments, granules, free < granules ? free : granules };
 }
 
 /* So count, unless the pool is in very many pieces. */
-static u64 zc_free_granules(const struct zc_view *v)
+static u64 zc_free_granules(const struct zc_view *v, const struct zc_room *room)
 {
 	u64 sum = 0, seen = 0, word;
 	struct zc_walk walk = { 0 };
@@ -97,7 +100,7 @@ static u64 zc_free_granules(const struct zc_view *v)
 
 	for (runs = 0; runs < ZC_INFO_RUNS_MAX; runs++) {
 		if (!zc_walk_step(v, &walk, &granule, &word))
-			return sum;
+			return sum < room->granules ? sum : room->granules;
 		if (granule < seen)
 			continue;
 		seen = (u64)granule + zc_word_length(word);
@@ -105,7 +108,7 @@ static u64 zc_free_granules(const struct zc_view *v)
 		    zc_word_owner(word) == ZC_OWNER_NONE)
 			sum += zc_word_length(word);
 	}
-	return zc_free_hint(v);
+	return room->free;
 }
 
 zc_result_t zc_pool_get_load(zc_pool_t *pool, zc_pool_load_t *load)
@@ -113,13 +116,15 @@ zc_result_t zc_pool_get_load(zc_pool_t *pool, zc_pool_load_t *load)
 	zc_result_t result = zc_inspect_check(pool, load);
 	const struct zc_view *v;
 	zc_pool_load_t l = { 0 };
+	struct zc_room room;
 
 	if (result != ZC_OK)
 		return result;
 	v = &pool->view;
-	l.bytes = zc_granules_live(v) << v->granule_shift;
-	l.free_bytes = zc_free_hint(v) << v->granule_shift;
-	l.segments = zc_segments_live(v);
+	room = zc_room_now(v);
+	l.bytes = room.granules << v->granule_shift;
+	l.free_bytes = room.free << v->granule_shift;
+	l.segments = room.segments;
 	zc_count_roles(v, &l);
 	l.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers);
 	l.removed = !pool->backend->still_named(pool);
@@ -134,10 +139,12 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	const struct zc_view *v;
 	zc_pool_info_t i = { 0 };
 	zc_pool_load_t l = { 0 };
+	struct zc_room room;
 
 	if (result != ZC_OK)
 		return result;
 	v = &pool->view;
+	room = zc_room_now(v);
 	h = v->header;
 	strcpy(i.name, pool->name);
 	zc_id_text(pool->creation_id, i.creation_id);
@@ -158,10 +165,10 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.creator_pid = zc_load_relaxed(&h->creator_pid);
 	i.creator_uid = zc_load_relaxed(&h->creator_uid);
 	i.created_unix_ns = zc_load_relaxed(&h->created_ns);
-	i.bytes = zc_granules_live(v) << v->granule_shift;
+	i.bytes = room.granules << v->granule_shift;
 	i.control_bytes = pool->control_bytes;
 	i.segment_bytes = (u64)v->segment_granules << v->granule_shift;
-	i.segments = zc_segments_live(v);
+	i.segments = room.segments;
 	i.max_segments = v->max_segments;
 	i.granule_bytes = 1U << v->granule_shift;
 	i.ring_entries = v->ring_mask + 1;
@@ -171,7 +178,7 @@ zc_result_t zc_pool_get_info(zc_pool_t *pool, zc_pool_info_t *info)
 	i.members = l.members;
 	i.writers = l.writers;
 	i.readers = l.readers;
-	i.free_bytes = zc_free_granules(v) << v->granule_shift;
+	i.free_bytes = zc_free_granules(v, &room) << v->granule_shift;
 	zc_copy_out(info, &i, sizeof(i));
 	return ZC_OK;
 }

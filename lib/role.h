@@ -364,8 +364,13 @@ static inline u32 zc_draining(const struct zc_view *v)
 
 	return zc_likely(!(word & ZC_DRAINING_SEGMENT)) ? 0 : zc_draining_now(v);
 }
-/* Free granules of the pool, as members count them: a hint that drifts with deaths. */
-u64 zc_free_hint(const struct zc_view *v);
+/* The pool's memory as one look saw it, for segments come and go: @free <= @granules. */
+struct zc_room {
+	u32 segments;
+	u64 granules;
+	u64 free;	/* as members count them: a hint that drifts with deaths */
+};
+struct zc_room zc_room_now(const struct zc_view *v);
 /* What a strategy of allocation is told; @run: granules left of a run that is split. */
 zc_alloc_stats_t zc_alloc_stats(const struct zc_writer *w, u32 n, u32 run, u64 usual);
 /* Counts what is free in one more stripe. */

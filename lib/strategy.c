@@ -171,7 +171,7 @@ zc_pressure_t zc_ask_level(const struct zc_strategies *s, const struct zc_view *
 	zc_pressure_stats_t stats = {
 		.sz = sizeof(stats),
 		.total_bytes = total << v->granule_shift,
-		.free_bytes = free << v->granule_shift,
+		.free_bytes = (free < total ? free : total) << v->granule_shift,
 		.waiting_writers = waiting,
 		.before = before,
 		.usual = zc_usual_level(total, free, waiting, before),
@@ -186,7 +186,7 @@ zc_pressure_t zc_ask_level(const struct zc_strategies *s, const struct zc_view *
 zc_pressure_t zc_level_now(const struct zc_strategies *s, const struct zc_view *v,
 			   zc_pressure_t before)
 {
-	return zc_ask_level(s, v, zc_free_hint(v),
+	return zc_ask_level(s, v, zc_room_now(v).free,
 			    (u32)zc_load_relaxed(&v->hints->waiting_writers),
 			    before);
 }

@@ -330,20 +330,21 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 }
 
 /* What a policy is told; @used: granules. */
-static zc_stats_t zc_team_stats(const struct zc_cleaner *c, u64 used)
+static zc_stats_t zc_team_stats(const struct zc_cleaner *c, const struct zc_room *room,
+				u64 used)
 {
 	const struct zc_view *v = &c->pool->view;
 	u32 shift = v->granule_shift;
 
 	return (zc_stats_t){
-		.total_bytes = zc_granules_live(v) << shift,
-		.used_bytes = used << shift,
+		.total_bytes = room->granules << shift,
+		.used_bytes = (used < room->granules ? used : room->granules) << shift,
 		.largest_free_bytes = c->clean.last.largest_free << shift,
 		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
 		.scan_ns = c->scan_ns,
 		.scan_goal_ns = ZC_TEAM_SCAN_GOAL_NS,
 		.segment_bytes = (u64)v->segment_granules << shift,
-		.segments = zc_segments_live(v),
+		.segments = room->segments,
 		.least_segments = zc_load_relaxed(&v->header->least_segments),
 		.max_segments = v->max_segments,
 	};
@@ -352,10 +353,9 @@ static zc_stats_t zc_team_stats(const struct zc_cleaner *c, u64 used)
 /* In use by the members' count. */
 static zc_stats_t zc_team_memory_stats(const struct zc_cleaner *c)
 {
-	const struct zc_view *v = &c->pool->view;
-	u64 total = zc_granules_live(v), free = zc_free_hint(v);
+	struct zc_room room = zc_room_now(&c->pool->view);
 
-	return zc_team_stats(c, free < total ? total - free : 0);
+	return zc_team_stats(c, &room, room.granules - room.free);
 }
 
 /* More memory: nearly all is in use, or somebody waits for some. */
@@ -454,7 +454,8 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 	const struct zc_view *v = &c->pool->view;
 	const struct zc_clean_pass *p = &c->clean.last;
 	zc_scaling_policy_t policy = zc_scaling(c->pool);
-	zc_stats_t s = zc_team_stats(c, p->claimed + p->committed);
+	struct zc_room room = zc_room_now(v);
+	zc_stats_t s = zc_team_stats(c, &room, p->claimed + p->committed);
 	u32 all = zc_team_count(v, now);
 	bool up, down = false;
 

@@ -218,8 +218,7 @@ static void zc_post_pressure(struct zc_cleaner *c, u32 peer, u64 now)
 static void zc_post_level(struct zc_cleaner *c, u64 now)
 {
 	struct zc_hints *h = c->pool->view.hints;
-	u64 total = zc_granules_live(&c->pool->view);
-	u64 free = zc_free_hint(&c->pool->view);
+	struct zc_room room = zc_room_now(&c->pool->view);
 	zc_pressure_t before = c->post->level;
 
 	if (c->level >= before || !c->post->calm_ns)
@@ -232,7 +231,8 @@ static void zc_post_level(struct zc_cleaner *c, u64 now)
 	       zc_ask_relief(&c->strategies, before)) & ZC_RELIEF_TELL))
 		return;
 	c->post->level = c->level;
-	c->post->used_percent = total && free < total ? (total - free) * 100 / total : 0;
+	c->post->used_percent = room.granules ?
+		(room.granules - room.free) * 100 / room.granules : 0;
 	zc_store_relaxed(&h->pressure, (u32)c->level);
 }
 

@@ -83,7 +83,7 @@ static bool zc_reserved(struct zc_writer *w, u32 n)
 	const struct zc_view *v = &w->pool->view;
 	u32 i;
 
-	if (w->id < ZC_MAX_WRITERS / 2 || !zc_reserves(w, zc_free_hint(v), n) ||
+	if (w->id < ZC_MAX_WRITERS / 2 || !zc_reserves(w, zc_room_now(v).free, n) ||
 	    !zc_reserves(w, zc_hint_sum(v), n))
 		return false;
 	for (i = 0; i < ZC_MAX_WRITERS / 2; i++)
@@ -148,7 +148,7 @@ static bool zc_may_push(const struct zc_writer *w, bool none)
 	/* What the default does not do need not be asked for. */
 	if (!none && zc_likely(!b->relief))
 		return false;
-	level = zc_ask_level(&w->strategies, v, zc_free_hint(v),
+	level = zc_ask_level(&w->strategies, v, zc_room_now(v).free,
 			     none ? waiting | 1U << w->id : waiting,
 			     ZC_PRESSURE_NONE);
 	return zc_ask_relief(&w->strategies, level) &

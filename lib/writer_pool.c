@@ -144,12 +144,13 @@ static bool zc_from_the_end(const struct zc_writer *w, u32 granule, u32 length,
 zc_alloc_stats_t zc_alloc_stats(const struct zc_writer *w, u32 n, u32 run, u64 usual)
 {
 	const struct zc_view *v = &w->pool->view;
+	struct zc_room room = zc_room_now(v);
 	u32 shift = w->granule_shift;
 
 	return (zc_alloc_stats_t){
 		.sz = sizeof(zc_alloc_stats_t),
-		.total_bytes = zc_granules_live(v) << shift,
-		.free_bytes = zc_free_hint(v) << shift,
+		.total_bytes = room.granules << shift,
+		.free_bytes = room.free << shift,
 		.waiting_writers = (u32)zc_load_relaxed(&v->hints->waiting_writers),
 		.writer = w->id,
 		.block_bytes = (u64)n << shift,
