@@ -36,10 +36,6 @@ bool zc_mail_put(struct zc_mail_out *out, const struct zc_mail_head *head,
 	u32 bytes = zc_mail_bytes(head->bytes), i;
 	u64 words[ZC_MAIL_BYTES / sizeof(u64)] = { 0 }, *to;
 
-	if (bytes > ZC_MAIL_BYTES)
-		return false;
-	if (out->collected + bytes > ZC_MAIL_BYTES)
-		zc_mail_flush(out);
 	if (out->collected + bytes > ZC_MAIL_BYTES)
 		return false;
 	memcpy(words, head, sizeof(*head));

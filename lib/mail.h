@@ -33,11 +33,11 @@ void zc_mail_begin(struct zc_mail_out *out, struct zc_mailbox *box,
 /* Goes on with a box as it is. */
 void zc_mail_resume(struct zc_mail_out *out, struct zc_mailbox *box,
 		    const u32 *read);
-/* Collects a message; false: there is no room until the receiver has read. */
+/* Collects a message; false: there is no room beside what has collected. */
 bool zc_mail_put(struct zc_mail_out *out, const struct zc_mail_head *head,
 		 const void *payload);
-/* Lets the receiver see what was collected; false: it has not read the last, or
- * there is nothing. */
+/* Lets the receiver see what was collected, of which it is to be told by its bell;
+ * false: it has not read the last, or there is nothing. */
 bool zc_mail_flush(struct zc_mail_out *out);
 
 /* The receiver's side.  Is there something new? */

@@ -307,6 +307,16 @@ static void zc_role_flush(struct zc_role_mail *m)
 	}
 }
 
+/*
+ * While something waits to be handed over it is looked after at each verb.  Back, not
+ * on: one ring more and the bell would be what was "seen", and nobody would look.
+ */
+static void zc_role_look_again(const struct zc_role_mail *m, u32 *seen)
+{
+	if (m->collected)
+		*seen = zc_bell_mix(*seen, *seen - 1);
+}
+
 void zc_role_mail_turn(struct zc_role_mail *m, u32 *seen)
 {
 	const struct zc_view *v = &m->pool->view;
@@ -321,8 +331,8 @@ void zc_role_mail_turn(struct zc_role_mail *m, u32 *seen)
 						  &wm->bell);
 	zc_role_look(m);
 	zc_role_flush(m);
-	/* While something waits to be handed over it is looked after at each verb. */
-	*seen = zc_bell_mix(*seen, bell + m->collected);
+	*seen = zc_bell_mix(*seen, bell);
+	zc_role_look_again(m, seen);
 	m->inside = false;
 }
 
@@ -416,13 +426,15 @@ static zc_result_t zc_role_send(struct zc_role_mail *m, u32 *seen, u32 dst,
 		head.type = ZC_MSG_REQ_TRANSPOND;
 		head.bytes = (__u16)(bytes + sizeof(t));
 	}
-	if (!zc_mail_put(out, &head, payload))
-		return zc_fail(ZC_ERROR_BUSY,
-			       "role 0x%x has not read what was sent before: try again",
-			       dst);
+	if (!zc_mail_put(out, &head, payload)) {
+		zc_role_flush(m);
+		if (!zc_mail_put(out, &head, payload))
+			return zc_fail(ZC_ERROR_BUSY,
+				       "role 0x%x has not read what was sent before: try again",
+				       dst);
+	}
 	zc_role_flush(m);
-	if (m->collected)
-		++*seen;
+	zc_role_look_again(m, seen);
 	return ZC_OK;
 }
 

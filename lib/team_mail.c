@@ -113,8 +113,15 @@ static bool zc_post_put(struct zc_cleaner *c, u32 peer,
 {
 	struct zc_mail_out *out = zc_post_open(c, zc_post_place(peer));
 
-	if (!out || !zc_mail_put(out, head, payload))
+	if (!out)
 		return false;
+	if (!zc_mail_put(out, head, payload)) {
+		if (!zc_mail_flush(out))
+			return false;
+		zc_peer_ring(c->pool, peer);
+		if (!zc_mail_put(out, head, payload))
+			return false;
+	}
 	c->post->collected = true;
 	return true;
 }

@@ -162,6 +162,62 @@ static void messages_collect(void)
 	t_pool_close(pool);
 }
 
+/* By verbs alone: nobody looks unless he is rung, or has something to hand over. */
+static void answer_comes_while_something_collects(void)
+{
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct pair pair;
+	uint64_t i;
+
+	pair_open(&pair, pool, "mail/answer/main");
+	for (i = 1; i <= 4; i++)
+		CHECK_OK(zc_writer_send_message(pair.writer.role, reader_of(&pair),
+						ZC_MSG_USER, &i, sizeof(i)));
+	t_write(&pair.writer, 100);
+	t_read_many(&pair.reader, 1);
+	CHECK_EQ(pair.to_reader.nr, 1);
+	/* While three of the writer's wait to be handed over. */
+	for (i = 1; i <= 4; i++)
+		CHECK_OK(zc_reader_send_message(pair.reader.role, writer_of(&pair),
+						ZC_MSG_USER, &i, sizeof(i)));
+	t_write(&pair.writer, 100);
+	CHECK_EQ(pair.to_writer.nr, 1);
+	t_read_many(&pair.reader, 1);
+	CHECK_EQ(pair.to_reader.nr, 4);
+	t_write(&pair.writer, 100);
+	CHECK_EQ(pair.to_writer.nr, 4);
+	pair_close(&pair);
+	t_pool_close(pool);
+}
+
+/* What goes to make room is rung as well. */
+static void message_without_room_is_handed_over(void)
+{
+	zc_pool_t *pool = t_pool_create(NULL);
+	char payload[ZC_MESSAGE_BYTES] = { 1 };
+	struct pair pair;
+	int i;
+
+	pair_open(&pair, pool, "mail/room/main");
+	for (i = 0; i < 2; i++)
+		CHECK_OK(zc_writer_send_message(pair.writer.role, reader_of(&pair),
+						ZC_MSG_USER, payload, sizeof(payload)));
+	t_write(&pair.writer, 100);
+	t_read_many(&pair.reader, 1);
+	CHECK_EQ(pair.to_reader.nr, 1);
+	/* It takes the place of the second, which goes. */
+	CHECK_OK(zc_writer_send_message(pair.writer.role, reader_of(&pair), ZC_MSG_USER,
+					payload, sizeof(payload)));
+	t_write(&pair.writer, 100);
+	t_read_many(&pair.reader, 1);
+	CHECK_EQ(pair.to_reader.nr, 2);
+	t_write(&pair.writer, 100);
+	t_read_many(&pair.reader, 1);
+	CHECK_EQ(pair.to_reader.nr, 3);
+	pair_close(&pair);
+	t_pool_close(pool);
+}
+
 /* In verbs, but only while nothing is held. */
 static void handlers_run_while_nothing_is_held(void)
 {
@@ -454,6 +510,8 @@ int main(int argc, char **argv)
 	static const struct t_case cases[] = {
 		T_CASE(writer_and_reader_send_to_each_other),
 		T_CASE(messages_collect),
+		T_CASE(answer_comes_while_something_collects),
+		T_CASE(message_without_room_is_handed_over),
 		T_CASE(handlers_run_while_nothing_is_held),
 		T_CASE(what_no_handler_takes_is_handed_out),
 		T_CASE(team_gets_messages),
