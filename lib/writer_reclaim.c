@@ -243,8 +243,9 @@ static void zc_set_credit(struct zc_writer *w, const struct zc_snapshot *snap)
 {
 	w->blocked_by = snap->slowest;
 	w->room = w->keep_pos + w->ring_mask;
-	w->credit = snap->lag_from == ~0ULL ? ~0ULL :
-					      snap->lag_from + w->lag_limit;
+	/* A place near the end of all numbers is a reader's own nonsense. */
+	w->credit = snap->lag_from > ~0ULL - w->lag_limit ?
+			    ~0ULL : snap->lag_from + w->lag_limit;
 }
 
 /*
@@ -276,6 +277,9 @@ static void zc_look(struct zc_writer *w, struct zc_snapshot *snap)
 			zc_snapshot_take(v, w->id, w->head, w->fenced, snap);
 		else
 			memcpy(w->fenced, before, sizeof(before));
+		/* What a predecessor decided: from now on at the latest. */
+		if (snap->unfenced && !w->unfenced_since)
+			w->unfenced_since = zc_timestamp();
 		if (snap->unfenced)
 			snap->limit = w->tail;
 	}
@@ -467,8 +471,14 @@ void zc_writer_look(struct zc_writer *w)
 	zc_look_afresh(w, false);
 }
 
+/* What a push is to achieve, in sequences; 0: nothing. */
+struct zc_push {
+	u64 lag;	/* nobody is to be further behind, counted from where he joined */
+	u64 keep;	/* nobody is to keep what is below: room, or memory */
+};
+
 /* Raises the floor of one reader, or cuts it off. */
-static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
+static bool zc_push_reader(struct zc_writer *w, u32 r, const struct zc_push *push)
 {
 	struct zc_view *v = &w->pool->view;
 	struct zc_reader_slot *rs = zc_reader_slot(v, w->id, r);
@@ -477,15 +487,20 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	u64 life = zc_load_acquire(&rs->life);
 	u32 incarnation = zc_life_incarnation(life);
 	u64 floor = zc_load_acquire(&f->floor);
-	u64 from = 0, join;
+	u64 from = 0, lag, target;
+	bool slow;
 
 	if (zc_load_acquire(&ra->incarnation) == incarnation)
 		from = zc_load_acquire(&ra->cursor);
-	join = zc_load_relaxed(&ra->join);
-	if (from && from < join)
-		from = join;
-	if (from >= target || floor >= target ||
-	    zc_load_relaxed(&f->cut_incarnation) == incarnation)
+	/* History is no lag; but it is in the ring, and is memory. */
+	lag = zc_load_relaxed(&ra->join);
+	if (!from || lag < from)
+		lag = from;
+	slow = lag < push->lag;
+	target = slow ? push->lag : 0;
+	if (from < push->keep && target < push->keep)
+		target = push->keep;
+	if (floor >= target || zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
 	if (!w->membarrier && !zc_load_acquire(&ra->fencing)) {
 		/* No membarrier here: ask it to fence its polls; see zc_look(). */
@@ -493,7 +508,7 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 		w->unfenced_since = zc_timestamp();
 	}
 	/* A joiner that does not get on is no slow reader: floor it, uncounted. */
-	if (w->on_slow == ZC_SLOW_DISCONNECT && from) {
+	if (w->on_slow == ZC_SLOW_DISCONNECT && from && slow) {
 		zc_store_release(&f->cut_incarnation, incarnation);
 		ZC_KILLPOINT(cut_stored);
 		w->stat_disconnected++;
@@ -513,12 +528,18 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, u64 target)
 	return false;
 }
 
+static u64 zc_sequence_to(const struct zc_writer *w, u64 sequence)
+{
+	return sequence < w->head ? sequence : w->head;
+}
+
 bool zc_writer_push_slow(struct zc_writer *w, bool memory)
 {
 	struct zc_view *v = &w->pool->view;
 	struct zc_snapshot snap;
+	struct zc_push push = { 0 };
 	bool pushed = false;
-	u64 target;
+	u64 next;
 	u32 mask;
 
 	/* Scarce memory may be anybody's fault: it cuts nobody off. */
@@ -529,18 +550,18 @@ bool zc_writer_push_slow(struct zc_writer *w, bool memory)
 	if (snap.slowest == ~0U || snap.limit >= w->head)
 		return false;
 	/* A little more than needed, so that it is not done for each message. */
-	target = w->head + zc_inflight(w) + 1 + w->lag_limit / 32;
-	target = target > w->lag_limit ? target - w->lag_limit : 1;
-	if (memory && target < snap.limit + (w->head - snap.limit) / 8 + 1)
-		target = snap.limit + (w->head - snap.limit) / 8 + 1;
-	if (target > w->head)
-		target = w->head;
+	next = w->head + zc_inflight(w) + 1 + w->lag_limit / 32;
+	push.lag = zc_sequence_to(w, next > w->lag_limit ? next - w->lag_limit : 1);
+	if (memory)
+		push.keep = zc_sequence_to(w, snap.limit + (w->head - snap.limit) / 8 + 1);
+	else if (w->head + zc_inflight(w) >= w->room && next > w->ring_mask)
+		push.keep = zc_sequence_to(w, next - w->ring_mask);
 	for (mask = snap.active; mask; mask &= mask - 1) {
 		u32 r = __builtin_ctz(mask);
 
 		if (!(zc_load_relaxed(&zc_reader_slot(v, w->id, r)->flags) &
 		      ZC_READER_HAZARD) &&
-		    zc_push_reader(w, r, target))
+		    zc_push_reader(w, r, &push))
 			pushed = true;
 	}
 	/* The membarrier is in zc_look(), before holds are read. */

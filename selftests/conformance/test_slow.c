@@ -504,6 +504,27 @@ static void reader_that_never_polls_without_membarrier(void)
 	t_join(child);
 }
 
+/* Nor for what the writer before it decided. */
+static void reader_cut_off_before_without_membarrier(void)
+{
+	zc_writer_options_t options = policy(ZC_ON_SLOW_DISCONNECT);
+	struct t_peer *child = t_spawn("idle", never_polls, NULL);
+	struct t_writer writer;
+	zc_pool_t *pool;
+
+	t_refuse(T_REFUSE_MEMBARRIER);
+	pool = t_pool_create(NULL);
+	t_say(child, "go");
+	t_hear(child, "ready");
+	for (int i = 0; i < 3; i++) {
+		t_writer_open(&writer, pool, SERVICE, &options);
+		t_write_many(&writer, 500, 1000);
+		t_writer_close(&writer);
+	}
+	t_say(child, "end");
+	t_join(child);
+}
+
 static void streams_for_ever(void *arg)
 {
 	uint64_t *sent = arg;
@@ -565,6 +586,7 @@ static const struct t_case cases[] = {
 	T_CASE(slow_drop_oldest_without_membarrier_here),
 	T_CASE(slow_drop_oldest_without_membarrier_there),
 	T_CASE(reader_that_never_polls_without_membarrier),
+	T_CASE(reader_cut_off_before_without_membarrier),
 	T_CASE(writer_stopped_and_continued),
 	T_END,
 };

@@ -122,6 +122,67 @@ Test(slow, reader_that_nobody_waits_for_loses_nothing_to_one_who_joins)
 	lib_close(&l);
 }
 
+/* It stops within what it was promised: 30 of before, which are no lag, fill the ring. */
+static void stops_in_its_history(zc_on_slow_t on_slow, u64 join)
+{
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+	zc_writer_options_t keeps = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_t *stopped, *other;
+	u64 last = 0;
+	zc_writer_t *w;
+	struct lib l;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	keeps.on_slow = on_slow;
+	keeps.history = 30;
+	w = lib_writer(&l, &keeps);
+	for (i = 0; i < 40; i++)
+		must_zc(lib_send(w, 64, 0));
+	o.history = 30;
+	stopped = lib_reader(&l, &o);
+	must_eq(stopped->area->join, 41);
+	if (join)
+		stopped->area->join = join;
+	other = lib_plain_reader(&l);
+	for (i = 0; i < 200; i++) {
+		must_zc(lib_send(w, 64, 0));
+		drain(other, &last, 1);
+	}
+	must_eq(last, 240);
+	must_eq(reader_stats(other).lost, 0);
+	must_eq(writer_stats(w).disconnected, on_slow == ZC_ON_SLOW_DISCONNECT && !join);
+	lib_close(&l);
+}
+
+Test(slow, reader_that_stops_in_its_history_keeps_nobody_up)
+{
+	stops_in_its_history(ZC_ON_SLOW_DROP_OLDEST, 0);
+	stops_in_its_history(ZC_ON_SLOW_DISCONNECT, 0);
+	/* One that says it joined in a thousand years. */
+	stops_in_its_history(ZC_ON_SLOW_DROP_OLDEST, 1ULL << 62);
+	stops_in_its_history(ZC_ON_SLOW_DISCONNECT, 1ULL << 62);
+}
+
+/* The end of all numbers, and what is to be added to it. */
+Test(slow, reader_that_says_it_read_everything_keeps_nobody_up)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_t *r;
+	zc_writer_t *w;
+	struct lib l;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	o.on_slow = ZC_ON_SLOW_DROP_OLDEST;
+	r = lib_plain_reader(&l);
+	w = lib_writer(&l, &o);
+	r->area->cursor = ~0ULL - 5;
+	for (i = 0; i < 200; i++)
+		must_zc(lib_send(w, 64, 0));
+	lib_close(&l);
+}
+
 /*
  * Whoever finds message after message asks for what lies ahead; who found nothing
  * begins anew.  What an entry says is a hint: one that lies spoils nothing.
