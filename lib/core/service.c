@@ -149,6 +149,9 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		    !zc_service_move(&slot->service, &w, old, member,
 				     ZC_SERVICE_RETIRING))
 			continue;
+		/* [V3] RETIRING before the lives; pairs with [V3] in
+		 * zc_service_unchanged(). */
+		zc_fence_after_cas();
 		ZC_KILLPOINT(service_retiring);
 		for (r = 0; r < ZC_MAX_READERS_PER; r++)
 			used |= zc_life_state(zc_load_acquire(&zc_reader_slot(v, i, r)->life)) !=
@@ -263,28 +266,36 @@ bool zc_service_unchanged(const struct zc_view *v, u32 idx, u64 word)
 	return false;
 }
 
+#define ZC_SERVICE_TRIES 64U
+
+/* False: somebody moved the word meanwhile, and it may still be @m's. */
+static bool zc_service_reap_one(const struct zc_view *v, u64 *entry, u32 m)
+{
+	u64 w = zc_load_acquire(entry);
+
+	/* The word was loaded; now: is that member still the dead one? */
+	if (zc_service_member(w) != m ||
+	    zc_life_state(zc_load_acquire(&v->members[m].life)) != ZC_LIFE_REAPING)
+		return true;
+	switch (zc_service_state(w)) {
+	case ZC_SERVICE_CLAIMING:
+	case ZC_SERVICE_ABORTED:
+		return zc_service_move(entry, &w, 0, 0, ZC_SERVICE_EMPTY);
+	case ZC_SERVICE_RETIRING:
+		return zc_service_move(entry, &w, zc_service_hash(w), 0,
+				       ZC_SERVICE_READY);
+	default:
+		return true;
+	}
+}
+
 void zc_service_reap(const struct zc_view *v, u32 m)
 {
-	u32 i;
+	u32 i, tries;
 
-	for (i = 0; i < ZC_MAX_WRITERS; i++) {
-		u64 *entry = &v->writer_slots[i].service;
-		u64 w = zc_load_acquire(entry);
-
-		/* The word was loaded; now: is that member still the dead one? */
-		if (zc_service_member(w) != m ||
-		    zc_life_state(zc_load_acquire(&v->members[m].life)) !=
-			    ZC_LIFE_REAPING)
-			continue;
-		switch (zc_service_state(w)) {
-		case ZC_SERVICE_CLAIMING:
-		case ZC_SERVICE_ABORTED:
-			zc_service_move(entry, &w, 0, 0, ZC_SERVICE_EMPTY);
-			break;
-		case ZC_SERVICE_RETIRING:
-			zc_service_move(entry, &w, zc_service_hash(w), 0,
-					ZC_SERVICE_READY);
-			break;
-		}
-	}
+	/* A word that others moved is looked at again; each of them goes on with his. */
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		for (tries = ZC_SERVICE_TRIES; tries; tries--)
+			if (zc_service_reap_one(v, &v->writer_slots[i].service, m))
+				break;
 }

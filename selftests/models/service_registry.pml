@@ -27,6 +27,7 @@
  * not_lock_free: nobody dies or stops, and yet all may fail in every try, because two
  * rivals can abort each other for ever. The protocol is obstruction-free and no more:
  * a retry must back off for a random time, and insert may return busy.
+ * LAST: one process dies, and is reaped by one pass, beside those that go on.
  * no_version: without the version a stale reaper empties the entry of a
  * new incarnation, and another process claims it.
  *
@@ -35,12 +36,14 @@
  * @variant small_table        quick pass -DP=3 -DE=2 -DTRIES=1 opt=2
  * @variant solo               quick pass -DP=3 -DE=3 -DTRIES=1 -DSOLO opt=2
  * @variant restart            quick pass -DP=2 -DE=2 -DTRIES=1 -DRESTART opt=2
+ * @variant last               quick pass -DP=2 -DE=2 -DTRIES=1 -DLAST opt=2
  * @variant no_scan            quick fail:once -DP=2 -DE=2 -DTRIES=2 -DMUT_NO_SCAN
  * @variant abort_to_empty     quick fail:others -DWEAK -DP=3 -DE=2 -DTRIES=1 -DMUT_ABORT_TO_EMPTY
  * @variant store_confirm      quick fail:once -DP=2 -DE=2 -DTRIES=2 -DMUT_STORE_CONFIRM
  * @variant wait_for_rival     quick fail:blocked -DP=2 -DE=2 -DTRIES=1 -DSOLO -DMUT_WAIT_FOR_RIVAL
  * @variant not_lock_free      quick fail:nobody -DP=2 -DE=2 -DTRIES=3 -DNODIE -DASK_LOCK_FREE
  * @variant no_version         quick fail:others -DWEAK -DP=2 -DE=2 -DTRIES=1 -DRESTART -DMUT_NO_VERSION
+ * @variant one_try            quick fail:left -DP=2 -DE=2 -DTRIES=1 -DLAST -DMUT_ONE_TRY
  * @variant three_tries        long  pass -DP=2 -DE=3 -DTRIES=3 opt=2 hash=24 mem=8000
  * @variant three_full         long  pass -DP=3 -DE=3 -DTRIES=1 opt=2 hash=26 mem=8000 collapse=1
  */
@@ -85,7 +88,7 @@ byte gone = 0;			/* ghost: processes that ended, stopped or died */
 #define MAYSTOP	(me != P)
 #define MAYDIE	false
 #else
-#ifdef RESTART
+#if defined(RESTART) || defined(LAST)
 #define MAYSTOP	false
 #define MAYDIE	(me == 1 && inc == 0)
 #else
@@ -252,15 +255,18 @@ proctype Reaper()
 			:: d ->
 				atomic {
 					if
-					:: SAME(i) -> st[i] = EMPTY; cl[i] = 0
-					:: else
+					:: SAME(i) -> st[i] = EMPTY; cl[i] = 0; i++
+#ifdef MUT_ONE_TRY
+					:: else -> i++
+#else
+					:: else		/* look again */
+#endif
 					fi
 				}
-			:: else
+			:: else -> i++
 			fi
-		:: else
-		fi;
-		i++
+		:: else -> i++
+		fi
 	:: else -> break
 	od;
 #ifdef RESTART
@@ -294,8 +300,10 @@ init {
 	nobody = (nready == 0);
 	assert(!nobody);
 #endif
+#ifndef LAST
 	run Reaper();
 	(_nr_pr == 1);
+#endif
 	i = 0;
 	do
 	:: i < E ->

@@ -521,3 +521,45 @@ Test(service, threads_that_open_one_name_get_one_entry)
 		pthread_join(threads[i], NULL);
 	unit_pool_fini(&world.p);
 }
+
+/* --- a claimant is dead, and its entry moves while it is reaped ------------------------- */
+
+static void entry_is_reaped(void *ctx)
+{
+	(void)ctx;
+	zc_service_reap(&world.p.view, 1);
+}
+
+/* By one that opens the name, as it must. */
+static void rival_aborts_the_claim(void *ctx)
+{
+	u64 *entry = &world.p.view.writer_slots[OTHERS].service;
+
+	(void)ctx;
+	if (zc_service_state(*entry) == ZC_SERVICE_CLAIMING)
+		*entry = zc_service_word(zc_service_hash(*entry),
+					 zc_service_version(*entry) + 1, 1,
+					 ZC_SERVICE_ABORTED);
+}
+
+static void no_entry_is_left(void *ctx)
+{
+	(void)ctx;
+	must_eq(in_state(ZC_SERVICE_EMPTY), ZC_MAX_WRITERS);
+}
+
+/* No other pass comes: the next death may be a year away. */
+Test(service, claim_that_is_aborted_while_it_is_reaped_is_not_left)
+{
+	const struct step_case c = { .victim = entry_is_reaped,
+				     .rivals = rival_aborts_the_claim,
+				     .check = no_entry_is_left };
+
+	world_init();
+	unit_declare_dead(&world.p, 1, 1);
+	world.p.view.members[1].life = zc_life(1, 1, ZC_LIFE_REAPING);
+	world.p.view.writer_slots[OTHERS].service =
+		zc_service_word(77, 3, 1, ZC_SERVICE_CLAIMING);
+	must(step_every(&c) > 20);
+	unit_pool_fini(&world.p);
+}
