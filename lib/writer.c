@@ -48,6 +48,9 @@ static void zc_adopt(struct zc_writer *w)
 		w->sent[s & w->ring_mask].granule = e.granule;
 		w->used_granules += zc_word_length(word);
 	}
+	/* Before a deferred one is left to the ring: whoever dies between must not
+	 * leave it to neither.  Too low does no harm. */
+	zc_store_release(&w->area->tail, w->tail);
 	nr = zc_load_relaxed(&w->area->deferred_nr);
 	if (nr > v->deferred_entries)
 		nr = v->deferred_entries;
@@ -67,7 +70,6 @@ static void zc_adopt(struct zc_writer *w)
 			zc_store_release(&d[i].sequence, 0);
 		}
 	}
-	zc_store_release(&w->area->tail, w->tail);
 	/* A dead predecessor was alone with no more than a batch. */
 	zc_store_release(&w->area->own_below, w->tail);
 	zc_store_relaxed(&w->area->io_nr, 0);

@@ -174,6 +174,54 @@ Test(adoption, by_one_who_dies_can_be_done_again)
 	lib_close(&world.l);
 }
 
+/* Nobody has to adopt again: another topic's writer finds all that was left. */
+static void others_take_it_back(void *ctx)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_handle_t h;
+	zc_writer_t *w;
+
+	(void)ctx;
+	o.service = "unit/test/other";
+	w = lib_writer(&world.l, &o);
+	lib_verify(world.r, world.held);
+	must_zc(zc_reader_release_block(world.r, world.held));
+	must_zc(zc_writer_acquire_block(w, SMALL, &h, 0));
+	must_zc(zc_writer_cancel_block(w, h));
+	zc_writer_unregister(w);
+	lib_all_free(&world.l);
+}
+
+Test(adoption, by_one_who_dies_leaves_all_to_others)
+{
+	const struct step_case c = { .victim = adopt, .dies = true,
+				     .allocates = true,
+				     .rivals = reap_me, .check = others_take_it_back };
+	zc_handle_t h;
+	u32 i;
+
+	memset(&world, 0, sizeof(world));
+	lib_open(&world.l, SMALL);
+	world.r = lib_plain_reader(&world.l);
+	world.w = lib_plain_writer(&world.l);
+	must_zc(lib_send(world.w, 300, 0));
+	must_zc(lib_receive(world.r, &world.held, NULL));
+	/* The ring still has the one that is held, and was deferred. */
+	for (i = 0; i < 20; i++) {
+		must_zc(lib_send(world.w, 64, 0));
+		must_zc(lib_receive(world.r, &h, NULL));
+		must_zc(zc_reader_release_block(world.r, h));
+	}
+	zc_writer_reclaim(world.w, true);
+	must_eq(world.w->deferred_used, 1);
+	zc_writer_unregister(world.w);
+	lib_make_private(&world.l);
+	belong_to_peer(&zc_reader_slot(&world.l.pool->view, world.r->writer,
+				       world.r->id)->life);
+	must(step_every(&c) > 300);
+	lib_close(&world.l);
+}
+
 /* --- a process leaves, or dies on the way -------------------------------------------------- */
 
 static void leave_as_reader(void *ctx)
