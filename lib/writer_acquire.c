@@ -5,6 +5,7 @@
  * In order: blocks kept for reuse, the cached run and its right neighbour, the
  * guide, the writer's own oldest, one CAS a candidate; then wait in slices.
  */
+#include "backend.h"
 #include "core/moves.h"
 #include "guard.h"
 #include "role_mail.h"
@@ -119,13 +120,18 @@ static bool zc_take_fresh(struct zc_writer *w, u32 n, bool deep,
 /* Other topics' blocks that their readers are done with. */
 static void zc_reclaim_others(struct zc_writer *w)
 {
+	const struct zc_view *v = &w->pool->view;
 	u32 i;
 
-	for (i = 0; i < ZC_MAX_WRITERS; i++)
-		if (i != w->id)
-			zc_slot_reclaim(&w->pool->view, i,
-					ZC_OWNER_WRITER(w->id), zc_membarrier,
-					ZC_OTHERS_BUDGET, &w->idle_cursor[i]);
+	for (i = 0; i < ZC_MAX_WRITERS; i++) {
+		if (i == w->id)
+			continue;
+		/* Readers that it cannot see need everything. */
+		if (v->reader_mapped)
+			w->pool->backend->readers_map(w->pool, i);
+		zc_slot_reclaim(v, i, ZC_OWNER_WRITER(w->id), zc_membarrier,
+				ZC_OTHERS_BUDGET, &w->idle_cursor[i]);
+	}
 }
 
 static void zc_tables_look(struct zc_writer *w)

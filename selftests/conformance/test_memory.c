@@ -308,6 +308,42 @@ static void memory_goes_back_and_forth(void)
 	}
 }
 
+/* Publishes most of the pool, has all of it read, and does nothing any more. */
+static void publishes_and_idles(void *arg)
+{
+	struct t_writer writer;
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	t_writer_open(&writer, pool, SERVICE, NULL);
+	t_write_many(&writer, 3, t_segment_bytes(pool) / 4);
+	t_read_many(&reader, 3);
+	t_say(t_parent(), "done");
+	t_hear(t_parent(), "end");
+	zc_pool_close(pool);
+}
+
+/* Another process takes it back, that has never seen those readers' regions. */
+static void memory_of_an_idle_topic_is_reused(void)
+{
+	struct t_peer *child = t_spawn("idle", publishes_and_idles, NULL);
+	zc_pool_t *pool = pool_with_many_holds();
+	struct t_writer writer;
+	zc_handle_t handle;
+
+	t_say(child, "go");
+	t_hear(child, "done");
+	t_writer_open(&writer, pool, OTHER, NULL);
+	CHECK_OK(zc_writer_acquire_block(writer.role, t_segment_bytes(pool) * 7 / 8,
+					 &handle, t_wait_ns()));
+	t_say(child, "end");
+	t_join(child);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(memory_full_is_refused_and_recovers),
 	T_CASE(memory_waited_for_comes),
@@ -317,6 +353,7 @@ static const struct t_case cases[] = {
 	T_CASE(quota_is_kept),
 	T_CASE(memory_of_a_writer_that_left_is_reused),
 	T_CASE(memory_goes_back_and_forth),
+	T_CASE(memory_of_an_idle_topic_is_reused),
 	T_END,
 };
 
