@@ -69,7 +69,8 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 	/* Who declared it may have died before it set the time. */
 	if (zc_cas64(&v->members[m].death_ns, &died, now))
 		return true;
-	return now - died < ZC_QUARANTINE_NS;
+	/* Or another reaper set it since, by a later clock. */
+	return now < died || now - died < ZC_QUARANTINE_NS;
 }
 
 /* Deferred entries that are looked through for what one dead reader held. */

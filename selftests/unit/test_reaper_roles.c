@@ -290,7 +290,14 @@ Test(reaper, keeps_a_writers_memory_in_quarantine)
 	unit_claim(&p, S, 3, ZC_OWNER_WRITER(1));
 	zc_writer_area(v, 0)->io_nr = 1;
 	unit_declare_dead(&p, 0, DIED_NS);
-	unit_reaper_init(&r, DIED_NS);
+	/* One that looked at the clock, was stopped, and finds a later death. */
+	unit_reaper_init(&r, DIED_NS - 1);
+	for (i = 0; i < 500; i++)
+		must(!zc_reap(v, &r.reaper, &r.ops, 1));
+	must(r.reaper.waiting);
+	must_ok(unit_tiling(&p, &t));
+	must_eq(t.claimed, 5);
+	r.now_ns = DIED_NS;
 	for (i = 0; i < 500; i++)
 		must(!zc_reap(v, &r.reaper, &r.ops, 1));
 	must(r.reaper.waiting);
