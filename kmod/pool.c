@@ -253,6 +253,7 @@ static int zc_pool_memory(struct zc_pool *pool, u32 segments)
 	if (err)
 		return err;
 	zc_view_place(v, pool->kernel.pages.addr, pool->hints.addr, g);
+	v->readers_lock = &pool->lock;
 	for (i = 0; i < ZC_READERS; i++)
 		v->reader_area[i] = pool->nobody.addr;
 	for (i = 0; i < ZC_MAX_WRITERS; i++)

@@ -14,7 +14,8 @@
  *
  * What takes long is done under pool->segment_lock alone: a segment of 2^24 granules
  * may be as many runs, and its descriptors 1 GiB.  To the members the remover is one
- * more owner, whom nobody waits for.
+ * more owner, whom nobody waits for.  Only who holds an orphan is looked up under
+ * pool->lock, because a reader that leaves takes its region along.
  */
 #include <linux/slab.h>
 

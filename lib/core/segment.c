@@ -19,10 +19,16 @@
 static bool zc_segment_orphan(const struct zc_view *v, u32 granule)
 {
 	u64 word = zc_load_acquire(&zc_desc(v, granule)->word);
+	bool finished;
 
-	return zc_word_state(word) == ZC_STATE_CLEAN &&
-	       zc_word_owner(word) == ZC_OWNER_ORPHAN &&
-	       zc_orphan_finish(v, granule, word);
+	if (zc_word_state(word) != ZC_STATE_CLEAN ||
+	    zc_word_owner(word) != ZC_OWNER_ORPHAN)
+		return false;
+	/* One orphan at a time: the rest of the pool goes on in between. */
+	zc_readers_lock(v);
+	finished = zc_orphan_finish(v, granule, word);
+	zc_readers_unlock(v);
+	return finished;
 }
 
 /* Up to what somebody has.  Return: granules. */

@@ -3,8 +3,9 @@
  * segment.h - all granules of a segment at once: taken, so that its memory can go, and
  * given back.
  *
- * One at a time: the caller holds the lock of the pool's segments.  All others go on
- * meanwhile.
+ * One at a time: the caller holds the lock of the pool's segments, and in the kernel
+ * not that of the readers' regions, which zc_segment_take() takes when it meets an
+ * orphan.  All others go on meanwhile.
  */
 #ifndef ZC_CORE_SEGMENT_H
 #define ZC_CORE_SEGMENT_H

@@ -10,6 +10,10 @@
 
 #include "atomic.h"
 #include <linux/zerocore_layout.h>
+#ifdef __KERNEL__
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#endif
 
 struct zc_view {
 	struct zc_pool_header *header;
@@ -26,6 +30,8 @@ struct zc_view {
 	struct zc_writer_area **writer_area;
 	struct zc_reader_area **reader_area;
 	struct zc_block_desc **segment_descs;
+	/* Under which the readers' regions come and go; NULL: they stay. */
+	struct mutex *readers_lock;
 #else
 	char *writer_areas;
 	char *reader_areas;
@@ -95,13 +101,28 @@ static inline struct zc_reader_slot *zc_reader_slot(const struct zc_view *v,
 }
 
 #ifdef __KERNEL__
+/* For who looks at readers' regions and has not got their lock anyway. */
+static inline void zc_readers_lock(const struct zc_view *v)
+{
+	if (v->readers_lock)
+		mutex_lock(v->readers_lock);
+}
+
+static inline void zc_readers_unlock(const struct zc_view *v)
+{
+	if (v->readers_lock)
+		mutex_unlock(v->readers_lock);
+}
+
+/* Its mapping goes when the reader leaves: (under v->readers_lock). */
 static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
 						    u32 w, u32 r)
 {
+	lockdep_assert(!v->readers_lock || lockdep_is_held(v->readers_lock));
 	return v->reader_area[w * ZC_MAX_READERS_PER + r];
 }
 
-/* The kernel changes both together, under a lock. */
+/* The kernel changes both together, under that lock. */
 static inline bool zc_reader_seen(const struct zc_view *v, u32 w, u32 r)
 {
 	return true;
@@ -114,6 +135,17 @@ static inline struct zc_block_desc *zc_desc(const struct zc_view *v,
 				[granule & v->segment_mask];
 }
 #else
+/* What is mapped here stays mapped. */
+static inline void zc_readers_lock(const struct zc_view *v)
+{
+	(void)v;
+}
+
+static inline void zc_readers_unlock(const struct zc_view *v)
+{
+	(void)v;
+}
+
 static inline struct zc_reader_area *zc_reader_area(const struct zc_view *v,
 						    u32 w, u32 r)
 {

@@ -334,7 +334,7 @@ static void dead_readers_region_is_nobodys(struct kunit *test)
 	struct zc_ioc_writer *role = writer_joins(test, stays);
 	struct zc_ioc_reader *reader = reader_joins(test, goes), *again;
 	u64 off = ZC_MAP_OFFSET(ZC_MAP_READERS);
-	struct zc_reader_area *ra = zc_reader_area(&pool->view, 0, 0);
+	struct zc_reader_area *ra = pool->view.reader_area[0];
 
 	must_eq(test, reader->service, role->service);
 	must_eq(test, reader->reader, 0);
@@ -349,7 +349,7 @@ static void dead_readers_region_is_nobodys(struct kunit *test)
 	again = reader_joins(test, stays);
 	must_eq(test, again->reader, 0);
 	must_eq(test, again->incarnation, 2);
-	ra = zc_reader_area(&pool->view, 0, 0);
+	ra = pool->view.reader_area[0];
 	must_eq(test, ra->incarnation, 2);
 	must_eq(test, ra->cursor, 0);
 	must(test, !IS_ERR_VALUE(zk_map(stays->p, file, off, PAGE_SIZE, PROT_READ | PROT_WRITE)));

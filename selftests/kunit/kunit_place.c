@@ -252,7 +252,7 @@ static void incarnations_end(struct kunit *test)
 	must_eq(test, reads(test, m, 1, &reader), 0);
 	must_eq(test, reader.reader, 0);
 	must_eq(test, reader.incarnation, 1);
-	must_eq(test, zc_reader_area(v, reader.service, 0)->incarnation, 1);
+	must_eq(test, v->reader_area[reader.service * ZC_MAX_READERS_PER]->incarnation, 1);
 	v->cleaner_slots[0].life = last;
 	must_eq(test, zk_call(m->p, file, ZC_IOC_CLEANER_JOIN, &cleaner), 0);
 	must_eq(test, cleaner.cleaner, 0);

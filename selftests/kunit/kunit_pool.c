@@ -250,7 +250,7 @@ static void create_makes_memory_that_is_free(struct kunit *test)
 	for (i = 0; i < ZC_MAX_MEMBERS; i++)
 		must_eq(test, v->members[i].life, 0);
 	for (i = 0; i < ZC_READERS; i++)
-		must_eq(test, zc_reader_area(v, i / 32, i % 32)->incarnation, 0);
+		must_eq(test, v->reader_area[i]->incarnation, 0);
 	for (i = 0; i < ZC_MAX_WRITERS; i++) {
 		must_eq(test, v->writer_slots[i].life, 0);
 		must_eq(test, zc_writer_area(v, i)->head, 0);

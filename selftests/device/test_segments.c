@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_segments.c - segments that come and go while others do what they should not,
+ * or look on.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <string.h>
+
+#include "device.h"
+
+#define SEGMENT (64ULL << 10)
+
+/* A pool of two segments, and its first member. */
+static void two_segments(struct d_member *m, struct zc_ioc_create *arg)
+{
+	struct zc_ioc_segment segment = { .segment = 0 };
+
+	arg->bytes = arg->segment_bytes;
+	arg->max_segments = 2;
+	d_join(m, d_create_with(arg), ZC_JOIN_WRITE);
+	CHECK_CALL(m->fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+	CHECK_EQ(segment.segment, 1);
+}
+
+static int remove_second(struct d_member *m)
+{
+	struct zc_ioc_segment segment = { .segment = 1 };
+
+	return d_call(m->fd, ZC_IOC_SEGMENT_REMOVE, &segment);
+}
+
+static int add_second(struct d_member *m)
+{
+	struct zc_ioc_segment segment = { .segment = 0 };
+
+	return d_call(m->fd, ZC_IOC_SEGMENT_ADD, &segment);
+}
+
+/* --- who holds what is in the way ------------------------------------------------------ */
+
+/* The segment's first run is an orphan, published by @service as @sequence. */
+static void orphan_at(struct d_member *m, uint32_t service, uint64_t sequence)
+{
+	struct zc_block_desc *d = &d_descs(m)[m->g.segment_granules];
+
+	d->writer = service;
+	d->sequence = sequence;
+	d->flags = 0;
+	__atomic_store_n(&d->word, 1ULL << ZC_WORD_GENERATION_SHIFT |
+				   (uint64_t)(m->g.segment_granules / ZC_STRIPES - 1)
+					   << ZC_WORD_LENGTH_SHIFT |
+				   ZC_OWNER_ORPHAN << ZC_WORD_OWNER_SHIFT |
+				   ZC_STATE_CLEAN, __ATOMIC_RELEASE);
+}
+
+static struct zc_reader_area *region_of(struct d_member *m,
+					const struct zc_ioc_reader *r)
+{
+	struct zc_reader_area *area = d_reader_region(m, r, PROT_READ | PROT_WRITE);
+
+	CHECK(area != MAP_FAILED);
+	/* As many words to look through as there can be. */
+	area->overflow_high = ~0U;
+	return area;
+}
+
+struct leaver {
+	struct d_member *m;
+	bool stop;
+};
+
+/* Comes and goes, and each time its region with it. */
+static void *comes_and_goes(void *arg)
+{
+	struct leaver *l = arg;
+
+	while (!__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE)) {
+		struct zc_ioc_reader r = d_reader(l->m, "held", 0);
+
+		CHECK_EQ(r.reader, 0);
+		munmap(region_of(l->m, &r), l->m->g.reader_area_bytes);
+		CHECK_CALL(l->m->fd, ZC_IOC_READER_LEAVE, &r, 0);
+	}
+	return NULL;
+}
+
+/* Regions of readers that leave are not looked at any more. */
+static void segment_is_removed_while_readers_leave(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct zc_ioc_reader leaves, holds;
+	struct leaver l = { 0 };
+	struct zc_reader_area *area;
+	struct zc_ioc_writer w;
+	struct d_member m;
+	pthread_t thread;
+
+	arg.segment_bytes = SEGMENT;
+	arg.max_holds = 65536;
+	two_segments(&m, &arg);
+	w = d_writer(&m, "held");
+	leaves = d_reader(&m, "held", 0);
+	holds = d_reader(&m, "held", 0);
+	CHECK_EQ(holds.reader, 1);
+	CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &leaves, 0);
+	area = region_of(&m, &holds);
+	orphan_at(&m, w.service, 7);
+	area->hold[0] = 7;
+	l.m = &m;
+	CHECK(!pthread_create(&thread, NULL, comes_and_goes, &l));
+	for (int i = 0; i < 200; i++)
+		CHECK_EQ(remove_second(&m), EBUSY);
+	__atomic_store_n(&l.stop, true, __ATOMIC_RELEASE);
+	CHECK(!pthread_join(thread, NULL));
+	/* It lets go: whoever looks next ends the orphan. */
+	area->hold[0] = 0;
+	CHECK_EQ(remove_second(&m), 0);
+	CHECK_EQ(add_second(&m), 0);
+	d_leave(&m);
+}
+
+static const struct t_case cases[] = {
+	T_CASE(segment_is_removed_while_readers_leave),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
