@@ -13,7 +13,6 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/fcntl.h>
-#include <linux/falloc.h>
 #include <linux/hugetlb.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -343,28 +342,20 @@ void zc_segment_free(struct zc_segment *s)
 	s->file = NULL;
 }
 
-static unsigned int *zc_segment_seals(struct zc_segment *s)
+/*
+ * A hole, but not by fallocate(), which would want the seal off: remap_file_pages() maps
+ * the file anew without a question to us, and without the seal writable for whoever may
+ * only read.  Whoever touches it meanwhile has memory there.  (tmpfs only: segments of
+ * hugetlb pages stay.)
+ */
+void zc_segment_empty(struct zc_segment *s, u64 bytes)
 {
 	struct inode *inode = file_inode(s->file);
 
-	return s->page_kind == ZC_PAGES_HUGETLB ? &HUGETLBFS_I(inode)->seals :
-						  &SHMEM_I(inode)->seals;
-}
-
-/*
- * Unsealed for a moment, so that members can make holes in it, too: nobody has anything
- * there.
- */
-int zc_segment_empty(struct zc_segment *s, u64 bytes)
-{
-	unsigned int *seals = zc_segment_seals(s), sealed = *seals;
-	int err;
-
-	WRITE_ONCE(*seals, sealed & ~F_SEAL_FUTURE_WRITE);
-	err = vfs_fallocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-			    bytes);
-	WRITE_ONCE(*seals, sealed);
-	return err;
+	inode_lock(inode);
+	unmap_mapping_range(inode->i_mapping, 0, bytes, 0);
+	shmem_truncate_range(inode, 0, bytes - 1);
+	inode_unlock(inode);
 }
 
 /* Sealed all the while: it does not grow, and nobody makes holes in what is filled. */

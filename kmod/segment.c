@@ -166,7 +166,8 @@ static int zc_segment_retire(struct zc_pool *pool, u32 segment)
 	zc_segment_event(pool, ZC_DEVICE_EVENT_SEGMENT_REMOVED, segment);
 	trace_zerocore_segment(pool->name, segment, s->page_kind, false);
 	mutex_unlock(&pool->lock);
-	return zc_segment_empty(s, pool->geometry.segment_bytes);
+	zc_segment_empty(s, pool->geometry.segment_bytes);
+	return 0;
 }
 
 int zc_segment_remove(struct zc_pool *pool, u32 segment)

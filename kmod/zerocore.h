@@ -205,7 +205,7 @@ void zc_region_free(struct zc_region *r);
 int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish);
 void zc_segment_free(struct zc_segment *s);
 /* Takes a segment's memory away under all mappings, or puts some there again. */
-int zc_segment_empty(struct zc_segment *s, u64 bytes);
+void zc_segment_empty(struct zc_segment *s, u64 bytes);
 int zc_segment_fill(struct zc_segment *s, u64 bytes);
 /* Does anybody else have it: a mapping, or what is left of one? */
 bool zc_file_in_use(const struct file *file);

@@ -120,8 +120,51 @@ static void segment_is_removed_while_readers_leave(void)
 	d_leave(&m);
 }
 
+/* --- who may only read ------------------------------------------------------------------ */
+
+#define ROUNDS 40
+
+/* Takes the second segment's memory and gives it back, many times. */
+static void *removes_and_adds(void *arg)
+{
+	struct leaver *l = arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK_EQ(remove_second(l->m), 0);
+		CHECK_EQ(add_second(l->m), 0);
+	}
+	__atomic_store_n(&l->stop, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* To map it anew with remap_file_pages(), which does not ask the module, gives no right. */
+static void segment_that_goes_is_never_writable_for_readers(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct leaver l = { 0 };
+	struct d_member m, n;
+	pthread_t thread;
+	char *data;
+
+	arg.segment_bytes = 8 << 20;
+	two_segments(&m, &arg);
+	d_enter(&n, 0);
+	data = d_data(&n, 1, PROT_READ);
+	l.m = &m;
+	CHECK(!pthread_create(&thread, NULL, removes_and_adds, &l));
+	do {
+		CHECK(!remap_file_pages(data, 4096, 0, 0, 0));
+		CHECK(mprotect(data, 4096, PROT_READ | PROT_WRITE) < 0);
+		CHECK_EQ(errno, EACCES);
+	} while (!__atomic_load_n(&l.stop, __ATOMIC_ACQUIRE));
+	CHECK(!pthread_join(thread, NULL));
+	d_leave(&n);
+	d_leave(&m);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(segment_is_removed_while_readers_leave),
+	T_CASE(segment_that_goes_is_never_writable_for_readers),
 	T_END,
 };
 
