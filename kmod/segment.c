@@ -36,6 +36,21 @@ static void zc_segment_event(struct zc_pool *pool, u32 type, u32 segment)
 	zc_event_tell(pool, &event);
 }
 
+/*
+ * Says which segment is between its states, so that whoever inspects a pool does not take
+ * the remover's granules there for lost.  Written only: it is shared memory.
+ */
+static void zc_segment_moves(struct zc_pool *pool, u32 segment)
+{
+	WRITE_ONCE(pool->view.hints->removing, segment + 1);
+}
+
+static void zc_segment_rests(struct zc_pool *pool)
+{
+	/* All that was done there, before nobody is at it. */
+	smp_store_release(&pool->view.hints->removing, 0);
+}
+
 /* (under pool->lock) */
 static void zc_segment_added(struct zc_pool *pool, u32 segment, u32 *page_kind)
 {
@@ -114,6 +129,7 @@ static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 		return err;
 	}
 
+	zc_segment_moves(pool, n);
 	mutex_lock(&pool->lock);
 	s->retired = false;
 	WRITE_ONCE(v->segments[n].lives, v->segments[n].lives + 1);
@@ -126,6 +142,7 @@ static int zc_segment_revive(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	zc_segments_count(v);
 	zc_segment_added(pool, n, page_kind);
 	mutex_unlock(&pool->lock);
+	zc_segment_rests(pool);
 	*segment = n;
 	return 0;
 }
@@ -156,8 +173,13 @@ static int zc_segment_retire(struct zc_pool *pool, u32 segment)
 		return -ENXIO;
 	if (s->page_kind == ZC_PAGES_HUGETLB)
 		return -EOPNOTSUPP;
-	if (zc_segments_ready(v) <= 1 || !zc_segment_take(v, segment))
+	if (zc_segments_ready(v) <= 1)
 		return -EBUSY;
+	zc_segment_moves(pool, segment);
+	if (!zc_segment_take(v, segment)) {
+		zc_segment_rests(pool);
+		return -EBUSY;
+	}
 
 	mutex_lock(&pool->lock);
 	s->retired = true;
@@ -167,6 +189,7 @@ static int zc_segment_retire(struct zc_pool *pool, u32 segment)
 	trace_zerocore_segment(pool->name, segment, s->page_kind, false);
 	mutex_unlock(&pool->lock);
 	zc_segment_empty(s, pool->geometry.segment_bytes);
+	zc_segment_rests(pool);
 	return 0;
 }
 

@@ -162,9 +162,60 @@ static void segment_that_goes_is_never_writable_for_readers(void)
 	d_leave(&m);
 }
 
+/* --- who looks on ------------------------------------------------------------------------ */
+
+static uint32_t moving(const struct d_member *m)
+{
+	const struct zc_hints *hints = (const void *)m->writers;
+
+	return __atomic_load_n(&hints->removing, __ATOMIC_ACQUIRE);
+}
+
+/* As the library does on plain shared memory: zc_pool_check() and the patrol rely on it. */
+static void segment_that_moves_is_told(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct leaver l = { 0 };
+	struct zc_ioc_writer w;
+	struct zc_ioc_reader r;
+	struct zc_reader_area *area;
+	struct d_member m;
+	pthread_t thread;
+	bool seen = false;
+
+	arg.segment_bytes = 8 << 20;
+	two_segments(&m, &arg);
+	CHECK_EQ(moving(&m), 0);
+	l.m = &m;
+	CHECK(!pthread_create(&thread, NULL, removes_and_adds, &l));
+	do {
+		uint32_t at = moving(&m);
+
+		CHECK(!at || at == 2);
+		seen |= at == 2;
+	} while (!__atomic_load_n(&l.stop, __ATOMIC_ACQUIRE));
+	CHECK(!pthread_join(thread, NULL));
+	CHECK(seen);
+	CHECK_EQ(moving(&m), 0);
+	CHECK_EQ(remove_second(&m), 0);
+	CHECK_EQ(moving(&m), 0);
+	CHECK_EQ(add_second(&m), 0);
+	CHECK_EQ(moving(&m), 0);
+	/* In vain: */
+	w = d_writer(&m, "held");
+	r = d_reader(&m, "held", 0);
+	area = region_of(&m, &r);
+	orphan_at(&m, w.service, 7);
+	area->hold[0] = 7;
+	CHECK_EQ(remove_second(&m), EBUSY);
+	CHECK_EQ(moving(&m), 0);
+	d_leave(&m);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(segment_is_removed_while_readers_leave),
 	T_CASE(segment_that_goes_is_never_writable_for_readers),
+	T_CASE(segment_that_moves_is_told),
 	T_END,
 };
 
