@@ -70,26 +70,20 @@ static void zc_quarantine_end(struct zc_pool *pool)
 	u64 word;
 
 	while (zc_walk_step(v, &walk, &granule, &word)) {
-		struct zc_block_desc *d = zc_desc(v, granule);
-		u32 flags;
-
 		if (!(++runs % ZC_REAP_SLICE)) {
 			mutex_unlock(&pool->lock);
 			cond_resched();
 			mutex_lock(&pool->lock);
 		}
-		flags = READ_ONCE(d->flags);
+		/* It may be another's by now: nothing of it is changed but by its word. */
 		if (zc_word_state(word) != ZC_STATE_CLEAN ||
 		    zc_word_owner(word) != ZC_OWNER_ORPHAN ||
-		    !(flags & ZC_BLOCK_IO) ||
+		    !(READ_ONCE(zc_desc(v, granule)->flags) & ZC_BLOCK_IO) ||
 		    !zc_run_sane(v, granule, word))
 			continue;
-		if (zc_io_goes_on(pool, granule, zc_word_length(word))) {
+		if (zc_io_goes_on(pool, granule, zc_word_length(word)) ||
+		    !zc_orphan_end(v, granule, word))
 			left++;
-			continue;
-		}
-		WRITE_ONCE(d->flags, flags & ~ZC_BLOCK_IO);
-		zc_orphan_finish(v, granule, word);
 	}
 	/*
 	 * A reaper may have added some while the lock was free, behind this walk or ahead

@@ -185,13 +185,18 @@ bool zc_block_reclaim(const struct zc_view *v, u32 w, u64 granule,
 
 bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word)
 {
+	return !(zc_load_relaxed(&zc_desc(v, granule)->flags) & ZC_BLOCK_IO) &&
+	       zc_orphan_end(v, granule, word);
+}
+
+bool zc_orphan_end(const struct zc_view *v, u32 granule, u64 word)
+{
 	struct zc_block_desc *d = zc_desc(v, granule);
 	u32 w = zc_load_relaxed(&d->writer);
 	u64 sequence = zc_load_relaxed(&d->sequence);
 
 	zc_fence_full();	/* [R4] CLEAN before the holds */
 	if (!zc_run_sane(v, granule, word) ||
-	    zc_load_relaxed(&d->flags) & ZC_BLOCK_IO ||
 	    (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence)))
 		return false;
 	zc_run_normalise(v, granule, word);

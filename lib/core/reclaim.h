@@ -131,4 +131,10 @@ bool zc_slot_empty(const struct zc_view *v, u32 w);
 /* A (CLEAN, ORPHAN) block: free it if nobody holds it any more. */
 bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word);
 
+/*
+ * The same, for who knows that I/O in it is over.  Changes nothing but the word, and only
+ * that word: whoever has the block by now has its flags, too, and begins with new ones.
+ */
+bool zc_orphan_end(const struct zc_view *v, u32 granule, u64 word);
+
 #endif /* ZC_CORE_RECLAIM_H */

@@ -53,6 +53,12 @@ Test(reaper, keeps_blocks_while_they_are_pinned)
 	/* The member is gone; who walks by later does not free it. */
 	must_eq(r.told[0], 1);
 	must(!zc_orphan_finish(&p.view, S, unit_word(&p, S)));
+	/* Nor does who knows that its I/O is over, but remembers another word. */
+	must(!zc_orphan_end(&p.view, S, unit_word(&p, S) - (1ULL << 32)));
+	must_eq(p.view.descs[S].flags, ZC_BLOCK_IO);
+	must(zc_orphan_end(&p.view, S, unit_word(&p, S)));
+	must_eq(zc_word_owner(unit_word(&p, S)), ZC_OWNER_NONE);
+	must_ok(unit_hints(&p));
 	unit_pool_fini(&p);
 }
 
