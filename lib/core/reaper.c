@@ -365,13 +365,11 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 	switch (zc_word_state(word)) {
 	case ZC_STATE_FREE:
 		zc_run_normalise(v, granule, word);
-		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO) {
-			if (ops->pinned &&
-			    ops->pinned(ops->ctx, granule, zc_word_length(word))) {
-				reaper->quarantined++;
-				return zc_move_orphan(&d->word, word);
-			}
-			zc_store_relaxed(&d->flags, 0);
+		/* They stay: the block may be another's by now, who has its own. */
+		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO && ops->pinned &&
+		    ops->pinned(ops->ctx, granule, zc_word_length(word))) {
+			reaper->quarantined++;
+			return zc_move_orphan(&d->word, word);
 		}
 		if (!zc_move_reap(&d->word, word))
 			return false;

@@ -440,7 +440,7 @@ static void block_out_of_io_is_free(struct kunit *test)
 	zk_member_dies(w, 0);
 	reap(w, s, 1);
 	must_eq(test, s->asked, 1);
-	must_eq(test, zc_desc(&w->view, AT)->flags, 0);
+	must_eq(test, zc_desc(&w->view, AT)->flags, ZC_BLOCK_IO);
 	must_eq(test, zk_tiling(w).free, ZK_SEGMENT);
 	must_eq(test, w->view.members[0].reaped_blocks, 1);
 	zk_at_rest(w);

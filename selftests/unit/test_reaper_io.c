@@ -74,7 +74,8 @@ Test(reaper, takes_back_what_is_not_pinned)
 	must_eq(asked, 1);
 	must_eq(r.reaper.quarantined, 0);
 	must_eq(zc_word_owner(unit_word(&p, S)), ZC_OWNER_NONE);
-	must_eq(p.view.descs[S].flags, 0);
+	/* Its next owner's to clear. */
+	must_eq(p.view.descs[S].flags, ZC_BLOCK_IO);
 	unit_pool_fini(&p);
 }
 
@@ -232,6 +233,49 @@ Test(reaper, two_make_one_orphan_of_what_is_held)
 	must(zc_move_reclaim(&world.p.view.descs[S].word, &word, W));
 	unit_reader_join(&world.p, 0, 3, 1, ZC_READER_HISTORY);
 	unit_hold(&world.p, 0, 3, 8, s);
+	unit_declare_dead(&world.p, 0, DIED_NS);
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+/* --- a reaper that is late: the block has a new owner ------------------------------------- */
+
+#define GUARDED (2U << 8)	/* some code of a guard */
+
+/* Another reaper ends the death; the next writer takes the block, and commits it. */
+static void rival_commits_it(void *ctx)
+{
+	u64 word;
+
+	reap_it(ctx);
+	word = unit_word(&world.p, S);
+	must(zc_run_claim(&world.p.view, S, &word, ZC_OWNER_WRITER(1)));
+	zc_store_relaxed(&world.p.view.descs[S].flags, GUARDED);
+	zc_move_commit(&world.p.view.descs[S].word, word, ZC_OWNER_WRITER(1));
+}
+
+static void flags_are_its_owners(void *ctx)
+{
+	u64 word = unit_word(&world.p, S);
+
+	(void)ctx;
+	if (zc_word_state(word) == ZC_STATE_USING)
+		must_eq(world.p.view.descs[S].flags, GUARDED);
+	must_ok(unit_tiling(&world.p, NULL));
+}
+
+Test(reaper, that_is_late_leaves_the_flags_of_the_next)
+{
+	const struct step_case c = { .victim = reap_it, .rivals = rival_commits_it,
+				     .check = flags_are_its_owners };
+
+	unit_pool_init(&world.p, 1);
+	unit_member_join(&world.p, 0);
+	unit_member_join(&world.p, 1);
+	unit_writer_join(&world.p, 0, 0);
+	unit_writer_join(&world.p, 1, 1);
+	unit_claim(&world.p, S, 3, W);
+	world.p.view.descs[S].flags = ZC_BLOCK_IO;
 	unit_declare_dead(&world.p, 0, DIED_NS);
 	must(step_every(&c) > 100);
 	unit_pool_fini(&world.p);
