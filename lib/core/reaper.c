@@ -102,12 +102,17 @@ static u32 zc_reap_held(const struct zc_view *v, u32 w, u64 sequence,
 	return zc_run_sane(v, *granule, word) ? zc_word_length(word) : 0;
 }
 
-/* Does I/O go on in what the dead reader declared, where that can be known? */
+/*
+ * Does I/O go on in what the dead reader declared, where that can be known?  Blocks do not
+ * overlap: who holds more than there is holds the same again and again, so that we look
+ * for ever, and nothing waits for its I/O.
+ */
 static bool zc_reap_reader_pinned(const struct zc_view *v, u32 w, u32 r,
 				  const struct zc_reaper_ops *ops)
 {
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
 	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_HOLDS_BUDGET;
+	u64 left = zc_granules(v);
 	u32 i;
 
 	if (!ops->pinned || !zc_load_relaxed(&ra->io_nr))
@@ -120,6 +125,9 @@ static bool zc_reap_reader_pinned(const struct zc_view *v, u32 w, u32 r,
 		if (!sequence)
 			continue;
 		n = zc_reap_held(v, w, sequence, &budget, &granule);
+		if (n > left)
+			return false;
+		left -= n;
 		if (n && ops->pinned(ops->ctx, granule, n))
 			return true;
 	}

@@ -331,6 +331,74 @@ Test(reaper, looks_for_what_a_reader_held_only_so_long)
 	unit_pool_fini(&p);
 }
 
+static u64 asked_granules;
+
+static bool counts_granules(void *ctx, u32 granule, u32 length)
+{
+	(void)ctx;
+	(void)granule;
+	asked_granules += length;
+	return false;
+}
+
+/* The same hold again and again: no more is looked at than there is. */
+Test(reaper, looks_at_what_a_reader_held_once)
+{
+	struct zc_geometry_request request = {
+		.bytes = UNIT_SEGMENT_GRANULES * 64,
+		.segment_bytes = UNIT_SEGMENT_GRANULES * 64,
+		.granule_bytes = 64, .ring_entries = UNIT_RING, .max_holds = 512,
+	};
+	struct unit_reaper r;
+	struct unit_pool p;
+	u32 i;
+	u64 s;
+
+	unit_pool_init_with(&p, &request);
+	unit_member_join(&p, 0);
+	unit_member_join(&p, 1);
+	unit_writer_join(&p, 0, 1);
+	unit_reader_join(&p, 0, 3, 0, 0);
+	s = unit_commit(&p, 0, 0, UNIT_SEGMENT_GRANULES / 2);
+	for (i = 0; i < 512; i++)
+		unit_hold(&p, 0, 3, i, s);
+	zc_reader_area(&p.view, 0, 3)->io_nr = 1;
+	unit_declare_dead(&p, 0, DIED_NS);
+	unit_reaper_init(&r, DIED_NS);
+	r.ops.pinned = counts_granules;
+	asked_granules = 0;
+	unit_reap(&p, &r, 1000);
+	must_eq(asked_granules, UNIT_SEGMENT_GRANULES);
+	must_eq(r.told[0], 1);
+	must_eq(zc_mask_bits(p.view.writer_slots[0].active), 0);
+	unit_pool_fini(&p);
+}
+
+/* All that there is can be held, and what is pinned may be the last of it. */
+Test(reaper, looks_at_all_that_a_reader_held)
+{
+	struct unit_reaper r;
+	struct unit_pool p;
+	u32 i;
+
+	unit_pool_init(&p, 1);
+	unit_member_join(&p, 0);
+	unit_member_join(&p, 1);
+	unit_writer_join(&p, 0, 1);
+	unit_reader_join(&p, 0, 3, 0, 0);
+	for (i = 0; i < 8; i++)
+		unit_hold(&p, 0, 3, i, unit_commit(&p, 0, i * UNIT_SEGMENT_GRANULES / 8,
+						   UNIT_SEGMENT_GRANULES / 8));
+	zc_reader_area(&p.view, 0, 3)->io_nr = 1;
+	unit_declare_dead(&p, 0, DIED_NS);
+	unit_reaper_init(&r, DIED_NS);
+	r.ops.pinned = counts_granules;
+	asked_granules = 0;
+	unit_reap(&p, &r, 1000);
+	must_eq(asked_granules, UNIT_SEGMENT_GRANULES);
+	unit_pool_fini(&p);
+}
+
 /* More than one slice of zc_segment_take(). */
 Test(segment, of_many_granules_is_taken_in_slices)
 {
