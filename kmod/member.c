@@ -437,21 +437,28 @@ void zc_member_reaped(struct zc_pool *pool, u32 index, u32 incarnation)
 
 /* --- eviction -------------------------------------------------------------------------------- */
 
-/* Is it still this process, and not what it has become by exec? */
+/*
+ * Is it still this process, and not what it has become by exec?  Any thread tells: the
+ * first may have ended, and has no memory then.
+ */
 static bool zc_member_here(const struct zc_member *m)
 {
-	struct task_struct *task;
-	bool same;
+	struct task_struct *task, *thread;
+	bool same = false;
 
 	if (m->state != ZC_MEMBER_ALIVE || READ_ONCE(m->lease_over))
 		return false;
-	task = get_pid_task(m->pid, PIDTYPE_TGID);
-	if (!task)
-		return false;
-	task_lock(task);
-	same = task->mm == m->mm;
-	task_unlock(task);
-	put_task_struct(task);
+	rcu_read_lock();
+	task = pid_task(m->pid, PIDTYPE_TGID);
+	if (task)
+		for_each_thread(task, thread) {
+			task_lock(thread);
+			same = thread->mm == m->mm;
+			task_unlock(thread);
+			if (same)
+				break;
+		}
+	rcu_read_unlock();
 	return same;
 }
 

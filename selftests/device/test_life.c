@@ -19,7 +19,7 @@
 static void takes_part(struct d_member *m)
 {
 	t_hear(t_parent(), "go");
-	d_enter(m, ZC_JOIN_WRITE);
+	d_enter(m, ZC_JOIN_WRITE | ZC_JOIN_EVICTABLE);
 	d_writer(m, "victim");
 	d_reader(m, "survivor", 0);
 	t_say_number(t_parent(), "member", m->index);
@@ -194,6 +194,7 @@ static void life_goes_on_without_the_first_thread(void)
 	uint32_t member;
 	struct t_peer *victim =
 		begin(&s, dies_with_its_first_thread_ended, &member);
+	struct zc_ioc_evict evict = { .member = member };
 	struct zc_ioc_stat stat;
 	char path[64], state = 0;
 
@@ -207,7 +208,10 @@ static void life_goes_on_without_the_first_thread(void)
 	} while (state != 'Z');
 	CHECK_CALL(s.m.fd, ZC_IOC_STAT, &stat, 0);
 	CHECK_EQ(stat.members, 2);
-	t_kill(victim);
+	/* Its threads tell that it is still this process. */
+	evict.incarnation = (uint32_t)(d_record(&s.m, member)->life >> 32);
+	CHECK_CALL(s.m.fd, ZC_IOC_EVICT, &evict, 0);
+	t_reap(victim);
 	is_gone(&s, member);
 }
 
