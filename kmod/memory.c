@@ -99,6 +99,12 @@ static int zc_no_memory(int err)
 	return err == -ENOSPC ? -ENOMEM : err;
 }
 
+/* Would so much more leave the rest of the machine too little? */
+static bool zc_memory_low(u64 bytes)
+{
+	return (u64)si_mem_available() << PAGE_SHIFT < bytes + ZC_SPARE_BYTES;
+}
+
 static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
 				  u64 bytes)
 {
@@ -149,10 +155,17 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 		set_page_dirty(page[i]);
 		p->nr = i + 1;
 		if (!(i & 255)) {
+			int err = 0;
+
 			cond_resched();
-			if (fatal_signal_pending(current)) {
+			if (fatal_signal_pending(current))
+				err = -EINTR;
+			/* Not for what a role needs: nobody is kept out for that. */
+			else if (i && zc_memory_low(256 << PAGE_SHIFT))
+				err = -ENOMEM;
+			if (err) {
 				zc_pages_put(p);
-				return -EINTR;
+				return err;
 			}
 		}
 	}
@@ -224,8 +237,7 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 	for (off = 0; off < bytes; off += n) {
 		n = min(bytes - off, ZC_CHUNK_BYTES);
 		/* Reserved huge pages are nobody else's memory. */
-		if (!hugetlb &&
-		    (u64)si_mem_available() << PAGE_SHIFT < n + ZC_SPARE_BYTES)
+		if (!hugetlb && zc_memory_low(n))
 			return -ENOMEM;
 		err = vfs_fallocate(file, 0, off, n);
 		/* hugetlbfs stops for any signal: afterwards all is done anew. */

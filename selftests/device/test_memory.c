@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,50 @@ static void memory_that_is_not_there(void)
 	T_UNTIL(number_in("/proc/meminfo", "MemAvailable:") > available / 10 * 9);
 }
 
+struct watch {
+	long least_kib;
+	bool stop;
+};
+
+/* The least memory that was available meanwhile. */
+static void *watches_memory(void *arg)
+{
+	struct watch *w = arg;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		long now = number_in("/proc/meminfo", "MemAvailable:");
+
+		if (now >= 0 && now < w->least_kib)
+			w->least_kib = now;
+	}
+	return NULL;
+}
+
+/* Of small granules the descriptors are as much as the data, and leave as much. */
+static void memory_of_control_that_is_not_there(void)
+{
+	long available = number_in("/proc/meminfo", "MemAvailable:");
+	struct watch w = { .least_kib = available };
+	struct zc_ioc_create filler = of_pages(ZC_PAGE_WISH_SMALL, 0);
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 256 * MIB);
+	pthread_t thread;
+	int fd;
+
+	CHECK_OP(available, >, 256L << 10);
+	d_name(filler.name, 1);
+	filler.segment_bytes = 16 * MIB;
+	filler.bytes = ((uint64_t)available << 10) - 160 * MIB;
+	fd = d_create_with(&filler);
+	arg.granule_bytes = 64;
+	CHECK(!pthread_create(&thread, NULL, watches_memory, &w));
+	CHECK_CALL(d_open(), ZC_IOC_CREATE, &arg, ENOMEM);
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
+	CHECK(!pthread_join(thread, NULL));
+	CHECK_EQ(d_unlink(0), ENOENT);
+	CHECK_OP(w.least_kib, >, 16L << 10);
+	close(fd);
+}
+
 static void creates_in_a_small_group(void *arg)
 {
 	struct zc_ioc_create create = of_pages(ZC_PAGE_WISH_SMALL, 4 * MIB);
@@ -349,6 +394,7 @@ static const struct t_case cases[] = {
 	T_CASE(pages_small),
 	T_CASE(pages_that_are_not_there),
 	T_CASE(memory_that_is_not_there),
+	T_CASE(memory_of_control_that_is_not_there),
 	T_CASE(memory_is_charged_to_the_creator),
 	T_CASE(memory_of_a_user_is_limited),
 	T_CASE(segments_come_and_go),
