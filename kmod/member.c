@@ -297,7 +297,6 @@ static void zc_member_dies(struct zc_pool *pool, struct zc_member *m)
 	m->state = ZC_MEMBER_DYING;
 	m->died_ns = ktime_get_ns();
 	pool->deaths++;
-	pool->death_last_ns = m->died_ns;
 	zc_member_declare_dead(&pool->view, m->index, m->life, m->died_ns);
 	trace_zerocore_death(pool->name, m->index, pid_nr(m->pid));
 	zc_epoch_bump(pool);

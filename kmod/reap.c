@@ -46,19 +46,27 @@ static bool zc_run_pinned(const struct zc_pool *pool, u32 granule, u32 length)
 				 (u64)length << v->granule_shift);
 }
 
-/* In a block that somebody who is dead declared to be in I/O. */
-static bool zc_io_goes_on(const struct zc_pool *pool, u32 granule, u32 length)
+/* In a block that somebody who is dead since then declared to be in I/O. */
+static bool zc_io_goes_on(const struct zc_pool *pool, u64 since_ns, u32 granule,
+			  u32 length)
 {
 	/* Where not all I/O pins what it reads into: a time, not a proof. */
-	if (ZC_IO_UNSEEN &&
-	    ktime_get_ns() - pool->death_last_ns < ZC_QUARANTINE_NS)
+	if (ZC_IO_UNSEEN && ktime_get_ns() - since_ns < ZC_QUARANTINE_NS)
 		return true;
 	return zc_run_pinned(pool, granule, length);
 }
 
+/* Of those who are being reaped: who died before has nothing to do with it. */
 static bool zc_ops_pinned(void *ctx, u32 granule, u32 length)
 {
-	return zc_io_goes_on(ctx, granule, length);
+	const struct zc_pool *pool = ctx;
+	const struct zc_member *m;
+	u64 since_ns = 0;
+
+	list_for_each_entry(m, &pool->members, list)
+		if (m->state == ZC_MEMBER_DYING && m->died_ns > since_ns)
+			since_ns = m->died_ns;
+	return zc_io_goes_on(pool, since_ns, granule, length);
 }
 
 /* Frees what waited for the end of its I/O. (under pool->lock) */
@@ -81,7 +89,8 @@ static void zc_quarantine_end(struct zc_pool *pool)
 		    !(READ_ONCE(zc_desc(v, granule)->flags) & ZC_BLOCK_IO) ||
 		    !zc_run_sane(v, granule, word))
 			continue;
-		if (zc_io_goes_on(pool, granule, zc_word_length(word)) ||
+		if (zc_io_goes_on(pool, pool->quarantine_ns, granule,
+				  zc_word_length(word)) ||
 		    !zc_orphan_end(v, granule, word))
 			left++;
 	}
@@ -108,6 +117,8 @@ static bool zc_reap_slice(struct zc_pool *pool)
 	zc_members_bury(pool);
 	done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
 	pool->quarantined += pool->reaper.quarantined;
+	if (pool->reaper.quarantined)
+		pool->quarantine_ns = ktime_get_ns();
 	pool->reaper.quarantined = 0;
 	if (done) {
 		memset(&pool->reaper, 0, sizeof(pool->reaper));

@@ -122,7 +122,7 @@ struct zc_pool {
 	struct zc_corrupt corrupt[ZC_CORRUPT_LAST];
 	u32 corrupt_next;		/* (under @lock) */
 	u64 deaths;
-	u64 death_last_ns;		/* (under @lock) */
+	u64 quarantine_ns;		/* (under @lock) when the last block came there */
 	u64 reap_last_ns;
 	u64 reap_max_ns;
 

@@ -435,6 +435,48 @@ static void life_of_a_silent_member_is_doubted(void)
 	CHECK_EQ(d_record(&m, m.index)->alive_ns, 1);
 }
 
+/* What it claimed is in I/O, as it says. */
+static void dies_in_io(void *arg)
+{
+	struct zc_ioc_writer w;
+	struct zc_block_desc *d;
+	struct d_member m;
+
+	(void)arg;
+	d_enter(&m, ZC_JOIN_WRITE);
+	w = d_writer(&m, "in-io");
+	d = d_descs(&m);
+	d->flags = ZC_BLOCK_IO;
+	__atomic_store_n(&d->word, (d->word & ~0xffULL) +
+				   (1ULL << ZC_WORD_GENERATION_SHIFT) +
+				   (ZC_OWNER_WRITER(w.service) << ZC_WORD_OWNER_SHIFT),
+			 __ATOMIC_RELEASE);
+}
+
+static void comes_and_goes(void *arg)
+{
+	struct d_member m;
+
+	(void)arg;
+	d_enter(&m, 0);
+}
+
+/* Before 6.5 a block waits for a time; others that die do not make it longer. */
+static void life_that_ends_keeps_nobody_elses_io(void)
+{
+	struct zc_ioc_stat stat;
+	struct d_member m;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_child(dies_in_io, NULL);
+	d_event(m.fd, ZC_DEVICE_EVENT_MEMBER_DIED);
+	do {
+		d_child(comes_and_goes, NULL);
+		CHECK_CALL(m.fd, ZC_IOC_STAT, &stat, 0);
+	} while (stat.quarantined);
+	CHECK_EQ(d_descs(&m)->word >> ZC_WORD_OWNER_SHIFT & 0x3f, ZC_OWNER_NONE);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(life_ends_by_sigkill),
 	T_CASE(life_ends_with_children_left),
@@ -449,6 +491,7 @@ static const struct t_case cases[] = {
 	T_CASE(life_of_a_role_is_its_members),
 	T_CASE(life_of_an_evictable_member_can_be_ended),
 	T_CASE(life_of_a_silent_member_is_doubted),
+	T_CASE(life_that_ends_keeps_nobody_elses_io),
 	T_END,
 };
 
