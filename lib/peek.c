@@ -40,8 +40,10 @@ bool zc_peek_block(struct zc_peek *p, u32 segment)
 	zc_peek_close(p);
 	if (ops->data_open) {
 		p->fd = ops->data_open(p->pool, segment);
+		/* Who only looks has no data mapped. */
 		if (p->fd < 0 &&
-		    (p->fd != -ENOENT || !zc_peek_stays(&p->pool->view, segment))) {
+		    (p->fd != -ENOENT || !p->pool->data ||
+		     !zc_peek_stays(&p->pool->view, segment))) {
 			p->fd = -1;
 			return false;
 		}

@@ -240,6 +240,8 @@ ZC_API zc_result_t zc_inspect_blocks(
  * @ctx: handed to @visit
  *
  * Reads all payloads of services that are guarded in full. Nothing is told to anybody.
+ * Of a pool on plain shared memory that was removed, who only looks (.observe) cannot
+ * read what is in the blocks any more: .guard is 0 there.
  * Return: as zc_inspect_blocks().
  */
 ZC_API zc_result_t zc_inspect_verified(

@@ -72,6 +72,30 @@ static struct sum sum_of(zc_pool_t *pool)
 	return sum;
 }
 
+struct verified {
+	uint64_t guarded;
+	uint64_t faults;
+};
+
+static int verify(const zc_inspect_block_t *block, void *ctx)
+{
+	struct verified *verified = ctx;
+
+	verified->guarded += block->guard == ZC_GUARD_FULL;
+	verified->faults += !!block->fault;
+	return 0;
+}
+
+/* How many messages are guarded and whole. */
+static uint64_t verified_of(zc_pool_t *pool)
+{
+	struct verified verified = { 0 };
+
+	CHECK_OK(zc_inspect_verified(pool, verify, &verified));
+	CHECK_EQ(verified.faults, 0);
+	return verified.guarded;
+}
+
 /* No line of the process's map is a pool's and writable. */
 static bool maps_nothing_writable(void)
 {
@@ -109,6 +133,7 @@ static void looks(void *arg)
 	w = t_hear_number(t_parent(), "go");
 	pool = observe();
 	CHECK_EQ(sum_of(pool).committed, 7 * 2);
+	CHECK_EQ(verified_of(pool), 7);
 	CHECK_EQ(load_of(pool).writers, 1);
 	CHECK_EQ(load_of(pool).readers, 1);
 	CHECK(!load_of(pool).removed);
@@ -140,18 +165,22 @@ static void looks(void *arg)
 	t_hear(t_parent(), "removed");
 	CHECK(load_of(pool).removed);
 	CHECK_EQ(sum_of(pool).committed, 7 * 2);
+	/* The names of the files are gone, and here nothing of them is mapped. */
+	CHECK_EQ(verified_of(pool), t_backend_is_shm() ? 0 : 7);
 	zc_pool_close(pool);
 }
 
 static void observer_sees_all_and_may_nothing(void)
 {
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
 	struct t_peer *child = t_spawn("observer", looks, NULL);
 	zc_pool_t *pool = t_pool_create(NULL);
 	struct t_writer writer;
 	struct t_reader reader;
 
 	t_reader_open(&reader, pool, SERVICE, NULL);
-	t_writer_open(&writer, pool, SERVICE, NULL);
+	options.guard = ZC_GUARD_FULL;
+	t_writer_open(&writer, pool, SERVICE, &options);
 	t_write_many(&writer, 7, 1000);
 	t_say_number(child, "go", zc_writer_id(writer.role));
 	t_hear(child, "seen");
