@@ -158,6 +158,13 @@ static zc_result_t zc_remover_lost(struct zc_pool *pool)
 		       "grew or shrank pool %s: close it and open it again", pool->name);
 }
 
+/* Nobody would delete the file of a new segment. */
+static zc_result_t zc_segment_unwanted(const struct zc_pool *pool)
+{
+	return zc_fail(ZC_ERROR_NOT_FOUND, "pool %s was removed: what it has it keeps, but "
+		       "it does not grow any more", pool->name);
+}
+
 /* A number that was never used. */
 static zc_result_t zc_segment_append(struct zc_pool *pool, const char *dir)
 {
@@ -178,6 +185,9 @@ static zc_result_t zc_segment_append(struct zc_pool *pool, const char *dir)
 				    (char *)pool->control), descs);
 	if (result == ZC_OK && !zc_remover_is_me(pool))
 		return zc_remover_lost(pool);
+	/* Who removes the pool takes its name first: he sees the file, or we see that. */
+	if (result == ZC_OK && !zc_shm_still_named(pool))
+		result = zc_segment_unwanted(pool);
 	if (result != ZC_OK) {
 		zc_shm_segment_unmake(pool, dir, n);
 		zc_segments_done(pool);
@@ -238,6 +248,8 @@ zc_result_t zc_shm_grow(struct zc_pool *pool)
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s: on plain shared memory only its owner's "
 			       "processes can add segments", pool->name);
+	if (!zc_shm_still_named(pool))
+		return zc_segment_unwanted(pool);
 	result = zc_segments_enter(pool, dir, true);
 	if (result != ZC_OK)
 		return result;

@@ -124,8 +124,8 @@ ZC_API zc_result_t zc_pool_create(const char *name,
  * Return: ZC_OK; ZC_ERROR_NO_MEMORY: it has all that it may have (max_bytes), or the
  * machine is too full; then some may have been added; ZC_ERROR_PERMISSION: it may only
  * be read, or on plain shared memory is another user's; ZC_ERROR_BUSY: somebody else is
- * just growing it; ZC_ERROR_INVALID; ZC_ERROR_SYSTEM; ZC_ERROR_FORKED;
- * ZC_ERROR_EVICTED.
+ * just growing it; ZC_ERROR_NOT_FOUND: on plain shared memory it was removed, and keeps
+ * what it has; ZC_ERROR_INVALID; ZC_ERROR_SYSTEM; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments);
 

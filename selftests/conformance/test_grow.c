@@ -129,6 +129,49 @@ static void limit_of_files_is_told(void)
 	t_pool_close(pool);
 }
 
+/*
+ * Its name is gone, and whoever removed it has deleted its files: what came now would
+ * stay behind, and the harness would find it.
+ */
+static void grow_removed(bool shrunk)
+{
+	zc_pool_t *pool = growing_pool();
+	struct t_writer writer;
+	struct t_reader reader;
+	uint64_t nr;
+
+	t_writer_open(&writer, pool, "grow/removed/main", NULL);
+	t_reader_open(&reader, pool, "grow/removed/main", NULL);
+	CHECK_OK(zc_pool_grow(pool, 2));
+	if (shrunk)
+		CHECK_OK(zc_pool_shrink(pool, 1, t_wait_ns()));
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	if (t_backend_is_shm()) {
+		CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_NOT_FOUND);
+		CHECK(strstr(zc_last_error(), "was removed"));
+		CHECK_EQ(bytes_of(pool), (shrunk ? 3 : 4) * SEGMENT);
+	} else {
+		CHECK_OK(zc_pool_grow(pool, 1));
+	}
+	nr = fill(&writer, 60000);
+	CHECK_OP(nr, >=, 3 * 16);
+	t_read_many(&reader, nr);
+	t_reader_close(&reader);
+	t_writer_close(&writer);
+	t_pool_check_rest(pool);
+	t_pool_close(pool);
+}
+
+static void removed_pool_grows_no_file(void)
+{
+	grow_removed(false);
+}
+
+static void removed_pool_fills_no_file(void)
+{
+	grow_removed(true);
+}
+
 /* --- others ---------------------------------------------------------------------------- */
 
 static void reads_all(void *arg)
@@ -261,6 +304,8 @@ int main(int argc, char **argv)
 		T_CASE(bad_growth_is_refused),
 		T_CASE(growing_pool_has_small_segments),
 		T_CASE(limit_of_files_is_told),
+		T_CASE(removed_pool_grows_no_file),
+		T_CASE(removed_pool_fills_no_file),
 		T_CASE(members_meet_new_segments),
 		T_CASE(rivals_add_a_segment_each),
 		T_CASE(burst_makes_a_pool_grow),

@@ -236,6 +236,38 @@ static void play(enum zc_killpoint point, enum fate fate)
 	CHECK_OK(zc_pool_remove(t_name(0)));
 }
 
+static void grows_a_removed_one(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	zc_killpoint_set(meets_its_fate, NULL);
+	CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_NOT_FOUND);
+	t_pool_check_rest(pool);
+	zc_pool_close(pool);
+}
+
+/* Whoever removes it has looked at all files before this one came: it goes by itself. */
+static void grow_made_while_removed(void)
+{
+	struct t_peer *victim;
+
+	if (!t_backend_is_shm())
+		t_skip("the kernel does it");
+	stage = t_shared(sizeof(*stage));
+	stage->point = ZC_KP_grow_made;
+	stage->fate = STOPS;
+	victim = t_spawn("victim", grows_a_removed_one, NULL);
+	t_join(t_spawn("maker", makes_the_pool, NULL));
+	t_say(victim, "go");
+	CHECK(t_wait_stopped(victim));
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	t_continue(victim);
+	t_join(victim);
+}
+
 #define POINTS(X)                                                              \
 	X(remover_came) X(grow_made) X(grow_formatted) X(grow_published)       \
 	X(segment_claimed) X(segment_given) X(revive_begun) X(revive_filled)   \
@@ -259,7 +291,9 @@ POINTS(CASES_OF)
 	T_CASE(name##_dies), T_CASE(name##_stops), T_CASE(name##_stops_and_dies), \
 	T_CASE(name##_loses_its_lock),
 
-static const struct t_case cases[] = { POINTS(ROWS_OF) T_END };
+static const struct t_case cases[] = {
+	POINTS(ROWS_OF) T_CASE(grow_made_while_removed), T_END
+};
 
 CRASH_MAIN(cases)
 #else
