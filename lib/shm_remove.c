@@ -127,6 +127,14 @@ static void zc_sweep_locked(const char *dir, const u8 id[16], const char *path)
 	close(fd);
 }
 
+/* Not "data.pool": a name that has an id in it may be a pool's. */
+static bool zc_is_swept(const char *suffix)
+{
+	if (strncmp(suffix, "data", 4))
+		return !strcmp(suffix, "new");
+	return suffix[4] && !suffix[4 + strspn(suffix + 4, "0123456789")];
+}
+
 void zc_shm_sweep(const char *dir)
 {
 	DIR *d = opendir(dir);
@@ -144,8 +152,7 @@ void zc_shm_sweep(const char *dir)
 			continue;
 		if (!strcmp(suffix, "lock"))
 			zc_sweep_locked(dir, id, path);
-		else if ((!strncmp(suffix, "data", 4) || !strcmp(suffix, "new")) &&
-			 lstat(path, &st) && errno == ENOENT &&
+		else if (zc_is_swept(suffix) && lstat(path, &st) && errno == ENOENT &&
 			 zc_shm_path(path, "%s/%s", dir, e->d_name) &&
 			 !lstat(path, &st) && !zc_id_named(dir, id, st.st_uid))
 			unlink(path);

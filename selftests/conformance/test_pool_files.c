@@ -280,6 +280,38 @@ static void file_damaged_can_be_removed(void)
 	}
 }
 
+/* Names that look like the files of a pool that is not there: whoever sweeps lets them. */
+static void file_of_a_strange_name_is_kept(void)
+{
+	static const char *const names[] = {
+		"00112233445566778899aabbccddeeff.data",
+		"00112233445566778899aabbccddeeff.data0",
+		"00112233445566778899aabbccddeeff.new",
+		"00112233445566778899aabbccddeeff.lock",
+	};
+	char rubbish[8192];
+	zc_pool_t *pool;
+
+	make_pool();
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		zc_pool_options_t options = t_pool_options();
+
+		CHECK_OK(zc_pool_create(names[i], &options, &pool));
+		zc_pool_close(pool);
+	}
+	snprintf(rubbish, sizeof(rubbish), "%s/zerocore.%s", t_folder(), names[1]);
+	write_file(rubbish, "", 0);
+	/* This sweeps. */
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	CHECK(access(rubbish, F_OK));
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		CHECK_OK(zc_pool_open(names[i], &pool));
+		zc_pool_close(pool);
+		CHECK_OK(zc_pool_remove(names[i]));
+	}
+	free(backup);
+}
+
 /* A folder with room for the small files, but not for the data. */
 static void file_system_too_full_is_refused(void)
 {
@@ -363,6 +395,7 @@ static const struct t_case cases[] = {
 	T_CASE(file_of_another_kind_refused),
 	T_CASE(file_of_data_or_lock_missing_refused),
 	T_CASE(file_damaged_can_be_removed),
+	T_CASE(file_of_a_strange_name_is_kept),
 	T_CASE(file_system_too_full_is_refused),
 	T_CASE(file_with_absurd_geometry_is_survived),
 	T_END,
