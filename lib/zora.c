@@ -382,6 +382,7 @@ static ZC_SLOW zc_result_t zora_no_write(void)
 }
 
 struct zora_block {
+	struct zc_pool *pool;
 	char *data;
 	u64 bytes;
 	zc_result_t result;
@@ -400,7 +401,9 @@ zora_open(zora_id_t id, zc_handle_t handle, bool write)
 		return (struct zora_block){ .result = zora_no_handle(e, handle) };
 	if (write && zc_unlikely(!e->writes))
 		return (struct zora_block){ .result = zora_no_write() };
-	return (struct zora_block){ .data = p->data, .bytes = p->bytes };
+	return (struct zora_block){
+		.pool = e->pool, .data = p->data, .bytes = p->bytes
+	};
 }
 
 static inline __attribute__((always_inline)) struct zora_block
@@ -490,7 +493,7 @@ zc_result_t zora_load_typed(zora_id_t id, zc_handle_t handle, const zc_type_t *t
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL", type ? "to" : "type");
 	b = zora_open(id, handle, false);
 	if (b.result == ZC_OK)
-		b.result = zc_block_is_of(zora_mine(id)->pool, b.data, b.bytes, type);
+		b.result = zc_block_is_of(b.pool, b.data, b.bytes, type);
 	if (b.result == ZC_OK)
 		memmove(to, b.data, type->bytes);
 	return b.result;
@@ -505,7 +508,7 @@ zc_result_t zora_store_typed(zora_id_t id, zc_handle_t handle, const zc_type_t *
 		return zc_fail(ZC_ERROR_INVALID, "%s is NULL", type ? "from" : "type");
 	b = zora_open(id, handle, true);
 	if (b.result == ZC_OK)
-		b.result = zc_block_is_of(zora_mine(id)->pool, b.data, b.bytes, type);
+		b.result = zc_block_is_of(b.pool, b.data, b.bytes, type);
 	if (b.result == ZC_OK)
 		memmove(b.data, from, type->bytes);
 	return b.result;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * test_lib_zora.c - bound roles when the peers took their process for dead; keys that
- * change more often than anybody looks.
+ * test_lib_zora.c - bound roles when the peers took their process for dead, also while
+ * they look; keys that change more often than anybody looks.
  */
+#include <stdio.h>
+#include <sys/mman.h>
 #include <zerocore/zora.h>
 
 #include "lib.h"
+#include "step.h"
 
 #define SMALL (64 << 10)
 
@@ -62,6 +65,75 @@ Test(zora, of_an_evicted_member_opens_nothing)
 	refused(rid, held, ZC_ERROR_CLOSED);
 	zc_writer_unregister(w);
 	lib_close(&l);
+}
+
+static struct {
+	struct lib l;
+	zora_id_t id;
+	zc_handle_t handle;
+	u64 value;
+	zc_result_t result;
+} typed;
+
+static void stores_and_loads(void *ctx)
+{
+	const zc_type_t *type = zc_type_basic(ZC_TYPE_U64);
+	const u64 value = 42;
+
+	(void)ctx;
+	typed.result = zora_store_typed(typed.id, typed.handle, type, &value);
+	if (typed.result == ZC_OK)
+		typed.result = zora_load_typed(typed.id, typed.handle, type, &typed.value);
+}
+
+static void is_evicted(void *ctx)
+{
+	(void)ctx;
+	zc_roles_evict(typed.l.pool);
+}
+
+static void done_or_evicted(void *ctx)
+{
+	(void)ctx;
+	must(typed.result == ZC_ERROR_EVICTED ||
+	     (typed.result == ZC_OK && typed.value == 42));
+}
+
+/* The table of bound roles, which a forked child is not to have, the children of step.h
+ * need. */
+static void keep_all_in_children(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	char line[512];
+
+	must(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2)
+			madvise((void *)from, to - from, MADV_KEEPONFORK);
+	fclose(f);
+}
+
+/* The background thread finds that out at any time. */
+Test(zora, evicted_while_it_looks_is_told_or_done)
+{
+	const struct step_case c = { .victim = stores_and_loads, .rivals = is_evicted,
+				     .check = done_or_evicted };
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	zc_writer_t *w;
+
+	lib_open(&typed.l, SMALL);
+	options.type = zc_type_basic(ZC_TYPE_U64);
+	w = lib_writer(&typed.l, &options);
+	must_zc(zc_writer_acquire_block(w, 8, &typed.handle, 0));
+	lib_make_private(&typed.l);
+	must_zc(zora_register_writer(w, &typed.id));
+	keep_all_in_children();
+	must(step_every(&c) > 50);
+	must_zc(zora_unregister(typed.id));
+	must_zc(zc_writer_cancel_block(w, typed.handle));
+	zc_writer_unregister(w);
+	lib_close(&typed.l);
 }
 
 static u32 epoch_of_next(zc_writer_t *w)
