@@ -81,17 +81,11 @@ zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 	return ZC_OK;
 }
 
-zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size)
+zc_result_t zc_info_copy(void *to, size_t sz, const void *from, size_t size)
 {
-	if (sz < sizeof(size_t))
-		return zc_fail(ZC_ERROR_INVALID,
-			       "the output's sz is %zu: set it to the sizeof its type",
-			       sz);
-	if (sz < size)
-		size = sz;
-	memcpy(from, &sz, sizeof(sz));
-	memcpy(to, from, size);
-	return ZC_OK;
+	return zc_copy_out(to, from, size) ? ZC_OK :
+		zc_fail(ZC_ERROR_INVALID,
+			"the output's sz is %zu: set it to the sizeof its type", sz);
 }
 
 void zc_roles_close(struct zc_pool *pool)

@@ -257,8 +257,8 @@ zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive);
 /* A caller's growable options: unknown fields must be zero. */
 zc_result_t zc_options_copy(void *to, size_t size, const void *from, size_t sz,
 			    const char *what);
-/* A growable output of @sz bytes at the caller's. */
-zc_result_t zc_info_copy(void *to, size_t sz, void *from, size_t size);
+/* zc_copy_out() to a caller who set @sz, with a sentence. */
+zc_result_t zc_info_copy(void *to, size_t sz, const void *from, size_t size);
 /* --- writer_pool.c: memory ---------------------------------------------- */
 
 /* Up to here a block has just the granules that it needs. */

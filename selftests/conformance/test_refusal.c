@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1
 /*
- * test_refusal.c - each call with nothing, from a forked child, by who only looks.
+ * test_refusal.c - each call with nothing, from a forked child, by who only looks; and
+ * what a program gets that is newer than the library.
  */
 #include <string.h>
 #include <sys/wait.h>
@@ -271,6 +272,52 @@ static void size_of_nothing_refused(void)
 	NOTHING(zc_reader_get_stats(reader, &reader_stats));
 	NOTHING(zc_reader_block_info(reader, held, &block));
 	NOTHING(zc_reader_block_type(reader, held, &block_type));
+	close_all();
+}
+
+/* What this library does not know of an output is 0, and what is behind it the caller's. */
+#define LONGER(known, call)                                                    \
+	do {                                                                   \
+		memset(&longer, 0xff, sizeof(longer));                         \
+		longer.known.sz = sizeof(longer.known) + 16;                   \
+		CHECK_OK(call);                                                \
+		CHECK_EQ(longer.known.sz, sizeof(longer.known) + 16);          \
+		for (size_t i_ = sizeof(longer.known); i_ < sizeof(longer); i_++) \
+			CHECK_EQ(longer.bytes[i_],                             \
+				 i_ < sizeof(longer.known) + 16 ? 0 : 0xff);   \
+	} while (0)
+
+static void size_of_a_later_header_is_filled(void)
+{
+	union {
+		zc_pool_info_t info;
+		zc_pool_load_t load;
+		zc_check_report_t report;
+		zc_member_info_t member;
+		zc_service_info_t service;
+		zc_reader_info_t reader;
+		zc_cleaner_info_t cleaner;
+		zc_cleaner_stats_t cleaner_stats;
+		zc_writer_stats_t writer_stats;
+		zc_reader_stats_t reader_stats;
+		zc_block_info_t block;
+		zc_block_type_t type;
+		unsigned char bytes[1024];
+	} longer;
+
+	open_all();
+	LONGER(info, zc_pool_get_info(pool, &longer.info));
+	LONGER(load, zc_pool_get_load(pool, &longer.load));
+	LONGER(report, zc_pool_check(pool, &longer.report));
+	LONGER(member, zc_inspect_member(pool, 0, &longer.member));
+	LONGER(service, zc_inspect_service(pool, 0, &longer.service));
+	LONGER(reader, zc_inspect_reader(pool, 0, 0, &longer.reader));
+	LONGER(cleaner, zc_inspect_cleaner(pool, 0, &longer.cleaner));
+	LONGER(cleaner_stats, zc_cleaner_get_stats(cleaner, &longer.cleaner_stats));
+	LONGER(writer_stats, zc_writer_get_stats(writer, &longer.writer_stats));
+	LONGER(reader_stats, zc_reader_get_stats(reader, &longer.reader_stats));
+	LONGER(block, zc_reader_block_info(reader, held, &longer.block));
+	LONGER(type, zc_reader_block_type(reader, held, &longer.type));
 	close_all();
 }
 
@@ -566,6 +613,7 @@ static const struct t_case cases[] = {
 	T_CASE(nothing_is_no_pool),
 	T_CASE(nothing_is_no_role),
 	T_CASE(size_of_nothing_refused),
+	T_CASE(size_of_a_later_header_is_filled),
 	T_CASE(inherited_by_a_child_refused),
 	T_CASE(observer_may_only_look),
 	T_CASE(option_past_its_limit_refused),
