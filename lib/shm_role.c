@@ -318,7 +318,8 @@ static zc_result_t zc_cleaner_take_slot(struct zc_pool *pool, u32 *id,
 
 		if (zc_life_state(life) != ZC_LIFE_IDLE)
 			continue;
-		result = zc_node_area_make(pool, i);
+		/* Who was there before had one, and it stays. */
+		result = zc_life_incarnation(life) ? ZC_OK : zc_node_area_make(pool, i);
 		if (result)
 			return result;
 		if (zc_cas64(word, &life,

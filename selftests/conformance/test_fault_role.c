@@ -496,6 +496,23 @@ static void fault_of_maps_hides_no_death(void)
 	dies_seen(NULL, 0, 0, "/proc/self/maps", "7f00-8f00 not what maps say\n");
 }
 
+/* --- a full machine --------------------------------------------------------------- */
+
+static void start_again_needs_no_room(void)
+{
+	zc_cleaner_t *another;
+
+	make();
+	CHECK_OK(zc_cleaner_start(pool, NULL, &cleaner));
+	zc_cleaner_stop(cleaner);
+	t_fault_file("/proc/meminfo", "MemAvailable:  1000 kB\nSwapFree: 0 kB\n");
+	CHECK_OK(zc_cleaner_start(pool, NULL, &cleaner));
+	CHECK_RESULT(zc_cleaner_start(pool, NULL, &another), ZC_ERROR_NO_MEMORY);
+	t_fault_files_end();
+	zc_cleaner_stop(cleaner);
+	unmake();
+}
+
 static const struct t_case cases[] = {
 	T_CASE(fault_while_a_writer_registers),
 	T_CASE(fault_while_a_reader_registers),
@@ -511,6 +528,7 @@ static const struct t_case cases[] = {
 	T_CASE(fault_of_proc_hides_no_death),
 	T_CASE(fault_of_namespaces_hides_no_death),
 	T_CASE(fault_of_maps_hides_no_death),
+	T_CASE(start_again_needs_no_room),
 	T_END
 };
 
