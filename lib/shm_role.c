@@ -150,10 +150,15 @@ static void zc_shm_writer_leave(struct zc_writer *w)
 
 /* --- readers -------------------------------------------------------------------- */
 
-static bool zc_reader_take_slot(struct zc_reader *r, u32 w)
+/*
+ * ZC_ERROR_SLOTS: without a sentence.  The region is there before the reader is: its
+ * writer, who looks at the readers that live, allocates nothing.
+ */
+static zc_result_t zc_reader_take_slot(struct zc_reader *r, u32 w)
 {
 	struct zc_pool *pool = r->pool;
 	struct zc_view *v = &pool->view;
+	zc_result_t result;
 	u32 i;
 
 	for (i = 0; i < ZC_MAX_READERS_PER; i++) {
@@ -166,16 +171,22 @@ static bool zc_reader_take_slot(struct zc_reader *r, u32 w)
 			inc = 1;
 		if (zc_life_state(life) != ZC_LIFE_IDLE)
 			continue;
+		result = zc_shm_control_allocate(
+			pool,
+			(u64)((char *)zc_reader_area(v, w, i) - (char *)pool->control),
+			v->reader_area_bytes);
+		if (result)
+			return result;
 		if (zc_cas64(word, &life,
 			     zc_life(inc, pool->member, ZC_LIFE_LIVE))) {
 			r->id = i;
 			r->writer = w;
 			r->incarnation = inc;
 			ZC_KILLPOINT(reader_slot);
-			return true;
+			return ZC_OK;
 		}
 	}
-	return false;
+	return ZC_ERROR_SLOTS;
 }
 
 /* The slot is mine: its masks are clear, nobody else writes its region. */
@@ -220,7 +231,8 @@ static zc_result_t zc_reader_enter(struct zc_reader *r,
 		result = zc_service_enter(pool, name, &idx, &word);
 		if (result)
 			return result;
-		if (!zc_reader_take_slot(r, idx)) {
+		result = zc_reader_take_slot(r, idx);
+		if (result == ZC_ERROR_SLOTS) {
 			if (!reaped) {
 				reaped = true;
 				zc_live_scan(pool);
@@ -231,22 +243,19 @@ static zc_result_t zc_reader_enter(struct zc_reader *r,
 				       "service %s has %u readers, which is all it can",
 				       service, ZC_MAX_READERS_PER);
 		}
+		if (result)
+			return result;
 		i = r->id;
 		r->writer_area = zc_writer_area(v, idx);
 		r->ring = zc_ring(v, idx);
 		r->floor = &r->writer_area->floor[i];
 		r->area = zc_reader_area(v, idx, i);
-		result = zc_shm_control_allocate(
-			pool, (u64)((char *)r->area - (char *)pool->control),
-			v->reader_area_bytes);
-		if (!result && zc_service_unchanged(v, idx, word))
+		if (zc_service_unchanged(v, idx, word))
 			return ZC_OK;
-		/* No memory, or the entry changed its name under us. */
+		/* The entry changed its name under us. */
 		word = zc_life(r->incarnation, pool->member, ZC_LIFE_LIVE);
 		zc_cas64(&zc_reader_slot(v, idx, i)->life, &word,
 			 zc_life(r->incarnation, 0, ZC_LIFE_IDLE));
-		if (result)
-			return result;
 	}
 }
 

@@ -293,11 +293,14 @@ static void zc_team_welcome(struct zc_cleaner *c, u64 now)
 	u32 i;
 
 	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
-		u32 incarnation = zc_load_relaxed(&zc_node_area(v, i)->incarnation);
+		u32 incarnation;
 		u64 offset;
 
-		if (i == c->id || c->team.known[i] == incarnation ||
-		    !zc_cleaner_there(v, i, now))
+		/* Else its region may not be there. */
+		if (i == c->id || !zc_cleaner_there(v, i, now))
+			continue;
+		incarnation = zc_load_relaxed(&zc_node_area(v, i)->incarnation);
+		if (c->team.known[i] == incarnation)
 			continue;
 		offset = zc_team_gap(v, i, now);
 		if (zc_messagering_send(&c->ring, i, ZC_MSG_OFFSET, &offset,

@@ -306,13 +306,22 @@ static u64 zc_slot_reclaim_said(const struct zc_view *v, u32 w, u32 owner,
 	return freed;
 }
 
+/* Else there may be no memory behind its region, and a look would allocate some. */
+static bool zc_writer_ever(const struct zc_view *v, u32 w)
+{
+	return zc_life_incarnation(zc_load_acquire(&v->writer_slots[w].life));
+}
+
 u64 zc_slot_reclaim(const struct zc_view *v, u32 w, u32 owner,
 		    bool (*may_fence)(void), u32 budget, u64 *cursor)
 {
 	const struct zc_writer_area *wa = zc_writer_area(v, w);
-	u64 freed, *mask, head = zc_load_acquire(&wa->head);
+	u64 freed, *mask, head;
 	u32 bit;
 
+	if (!zc_writer_ever(v, w))
+		return 0;
+	head = zc_load_acquire(&wa->head);
 	/* Nothing was ever there, or its writer has seen to all: not worth a word. */
 	if (head <= 1 || (zc_load_acquire(&wa->tail) == head &&
 			  !zc_load_relaxed(&wa->deferred_nr)))
@@ -338,13 +347,13 @@ bool zc_slot_empty(const struct zc_view *v, u32 w)
 	struct zc_writer_area *wa = zc_writer_area(v, w);
 	struct zc_ring_entry *ring = zc_ring(v, w);
 	struct zc_deferred_entry *deferred = zc_deferred(v, w);
-	u64 head = zc_load_acquire(&wa->head);
-	u32 entries = v->ring_mask + 1;
-	u64 s = head > entries ? head - entries : 1;
-	u32 i, nr;
-	u64 word;
+	u32 i, nr, entries = v->ring_mask + 1;
+	u64 head, s, word;
 
-	for (; s < head; s++) {
+	if (!zc_writer_ever(v, w))
+		return true;
+	head = zc_load_acquire(&wa->head);
+	for (s = head > entries ? head - entries : 1; s < head; s++) {
 		struct zc_entry e;
 
 		zc_relax();

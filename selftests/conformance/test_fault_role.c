@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -513,6 +514,39 @@ static void start_again_needs_no_room(void)
 	unmake();
 }
 
+static long long blocks_of_control(void)
+{
+	char path[4096];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/zerocore.%s.pool", t_folder(), t_name(0));
+	CHECK(!stat(path, &st));
+	return st.st_blocks;
+}
+
+/* There are names of services whose first writer got no region; then one is taken back. */
+static void service_without_a_region_is_not_looked_at(void)
+{
+	zc_writer_options_t options = ZC_WRITER_OPTIONS_INIT;
+	long long before;
+	char name[40];
+
+	make();
+	before = blocks_of_control();
+	t_fault_each("posix_fallocate", 0, ENOSPC);
+	for (unsigned int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "fault/role/%u", i);
+		options.service = name;
+		CHECK_RESULT(zc_writer_register(pool, &options, &writer),
+			     ZC_ERROR_NO_MEMORY);
+	}
+	CHECK(t_fault_end());
+	CHECK_EQ(blocks_of_control(), before);
+	CHECK_OK(zc_writer_register(pool, &options, &writer));
+	write_end();
+	unmake();
+}
+
 static const struct t_case cases[] = {
 	T_CASE(fault_while_a_writer_registers),
 	T_CASE(fault_while_a_reader_registers),
@@ -529,6 +563,7 @@ static const struct t_case cases[] = {
 	T_CASE(fault_of_namespaces_hides_no_death),
 	T_CASE(fault_of_maps_hides_no_death),
 	T_CASE(start_again_needs_no_room),
+	T_CASE(service_without_a_region_is_not_looked_at),
 	T_END
 };
 
