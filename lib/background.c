@@ -518,6 +518,8 @@ zc_result_t zc_background_start(struct zc_pool *pool)
 		free(b);
 		return zc_fail_errno("cannot make a pipe");
 	}
+	b->pipe[0] = zc_fd_keep(b->pipe[0]);
+	b->pipe[1] = zc_fd_keep(b->pipe[1]);
 	if (fstat(b->pipe[0], &st)) {
 		error = errno;
 		close(b->pipe[0]);

@@ -160,7 +160,12 @@ static void zc_device_detach(struct zc_pool *pool)
 
 void zc_device_after_fork(struct zc_pool *pool)
 {
-	if (pool->device->fd >= 0)
+	struct zc_ioc_stat stat;
+
+	/* No member in here, so that zc_device_fd_good() would not know it. */
+	if (!pool->device->fd_lost &&
+	    !zc_device_call(pool->device->fd, ZC_IOC_STAT, &stat) &&
+	    !memcmp(stat.creation_id, pool->creation_id, sizeof(stat.creation_id)))
 		close(pool->device->fd);
 	pool->device->fd = -1;
 }
@@ -259,7 +264,7 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 		zc_device_detach(pool);
 		return result;
 	}
-	pool->device->fd = arg.fd;
+	pool->device->fd = zc_fd_keep(arg.fd);
 	memcpy(pool->creation_id, arg.creation_id, sizeof(pool->creation_id));
 	return ZC_OK;
 }
@@ -284,7 +289,7 @@ static zc_result_t zc_device_open_pool(struct zc_pool *pool, const char *name)
 		zc_device_detach(pool);
 		return zc_device_fail(error, "read it", name);
 	}
-	pool->device->fd = arg.fd;
+	pool->device->fd = zc_fd_keep(arg.fd);
 	memcpy(pool->creation_id, arg.creation_id, sizeof(pool->creation_id));
 	if (zc_pool_find(pool->creation_id)) {
 		zc_device_detach(pool);

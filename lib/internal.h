@@ -151,6 +151,14 @@ int zc_futex_wake_bits(const u32 *word, u32 bits);
 /* GLOBAL_EXPEDITED registration and call; false: refused here. */
 bool zc_membarrier_register(void);
 bool zc_membarrier(void);
+/*
+ * What a program prints goes to descriptors 1 and 2, whatever they are: a pool's file must
+ * not be one of these where the program has closed them.  Another descriptor of it, above
+ * them; the same one if there is none.
+ */
+int zc_fd_keep(int fd);
+/* open() so. */
+int zc_open(const char *path, int flags, unsigned int mode);
 /* now + timeout, saturating: UINT64_MAX stays for ever. */
 u64 zc_deadline(u64 timeout_ns);
 

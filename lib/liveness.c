@@ -42,7 +42,7 @@ static int zc_live_fd(struct zc_pool *pool)
 		return fd;
 	if (!zc_shm_id_path(path, pool->dir, pool->creation_id, "lock"))
 		return -1;
-	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 	if (fd < 0)
 		return -1;
 	if (!zc_fd_is(fd, pool->lock_dev, pool->lock_ino)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR LGPL-2.1
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -70,4 +71,22 @@ bool zc_membarrier_register(void)
 bool zc_membarrier(void)
 {
 	return !syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+}
+
+int zc_fd_keep(int fd)
+{
+	int error = errno, other;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (other >= 0)
+		close(fd);
+	errno = error;
+	return other >= 0 ? other : fd;
+}
+
+int zc_open(const char *path, int flags, unsigned int mode)
+{
+	return zc_fd_keep(open(path, flags, mode));
 }

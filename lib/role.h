@@ -225,6 +225,7 @@ struct zc_reader {
 	u64 changed;		/* corrupt when they were let go */
 	u64 sleeps;
 	int event_fd;
+	u64 event_dev, event_ino, event_id;	/* of that; all eventfds share the inode */
 	pthread_t fd_thread;
 	u32 fd_stop;
 	struct zc_reader *next;	/* in pool->readers */

@@ -112,7 +112,7 @@ static int zc_shm_control_fd(struct zc_pool *pool)
 		return pool->control_fd;
 	if (!zc_shm_control_path(path, pool->dir, pool->name))
 		return -1;
-	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 	if (fd < 0 || zc_fd_is(fd, pool->control_dev, pool->control_ino))
 		return fd;
 	close(fd);
@@ -183,7 +183,7 @@ static zc_result_t zc_shm_lock_make(struct zc_pool *pool)
 		if (!zc_shm_id_path(path, pool->dir, pool->creation_id, "lock"))
 			return zc_fail(ZC_ERROR_INVALID, "%s is too long",
 				       pool->dir);
-		pool->lock_fd = open(path, O_RDWR | O_CREAT | O_EXCL |
+		pool->lock_fd = zc_open(path, O_RDWR | O_CREAT | O_EXCL |
 				     ZC_SHM_OPEN, 0600);
 		if (pool->lock_fd < 0 && errno == EEXIST)
 			continue;
@@ -226,7 +226,7 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 
 	if (!zc_shm_id_path(path, pool->dir, pool->creation_id, "new"))
 		return zc_fail(ZC_ERROR_INVALID, "%s is too long", pool->dir);
-	pool->control_fd = open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN,
+	pool->control_fd = zc_open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN,
 				0600);
 	if (pool->control_fd < 0)
 		return zc_fail_errno("cannot create %s", path);
@@ -412,7 +412,7 @@ static zc_result_t zc_corrupt(const char *name, const char *what)
 
 static zc_result_t zc_shm_open_control(struct zc_pool *pool, const char *path)
 {
-	int fd = open(path, (pool->observer ? O_RDONLY : O_RDWR) | ZC_SHM_OPEN);
+	int fd = zc_open(path, (pool->observer ? O_RDONLY : O_RDWR) | ZC_SHM_OPEN, 0);
 
 	if (fd >= 0) {
 		pool->control_fd = fd;
@@ -490,7 +490,7 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 
 	if (!zc_shm_id_path(path, pool->dir, pool->creation_id, "lock"))
 		return zc_corrupt(pool->name, "the name of its lock file is too long");
-	pool->lock_fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	pool->lock_fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 	if (pool->lock_fd < 0 && errno == ENOENT)
 		return zc_corrupt(pool->name, "its lock file is missing");
 	if (pool->lock_fd < 0 && zc_no_file(errno))

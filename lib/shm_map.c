@@ -124,7 +124,7 @@ static zc_result_t zc_segments_make(struct zc_pool *pool,
 		if (!zc_shm_data_path(path, wish->dir, pool->creation_id, s))
 			return zc_fail(ZC_ERROR_INVALID, "%s is too long",
 				       wish->dir);
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
+		fd = zc_open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
 		if (fd < 0)
 			return zc_fail_errno("cannot create data file %s", path);
 		error = zc_segment_make(fd, wish, &kind);
@@ -223,7 +223,7 @@ static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
 	if (flags & O_CREAT)
 		unlink(path);
-	*fd = open(path, O_RDWR | flags | ZC_SHM_OPEN, 0600);
+	*fd = zc_open(path, O_RDWR | flags | ZC_SHM_OPEN, 0600);
 	if (*fd < 0)
 		return zc_fail_errno("cannot %s data file %s",
 				     flags & O_CREAT ? "create" : "open", path);
@@ -286,7 +286,7 @@ void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n)
 	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
 		return;
 	/* Whoever may not delete it empties it. */
-	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 	if (fd >= 0) {
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			  (off_t)zc_segment_bytes(pool));
@@ -352,7 +352,7 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 	if (!zc_shm_data_path(path, dir, pool->creation_id, s))
 		return zc_fail(ZC_ERROR_CORRUPT_POOL,
 			       "the name of its data folder is too long");
-	fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 	if (fd < 0 && errno == EACCES) {
 		fd = open(path, O_RDONLY | ZC_SHM_OPEN);
 		if (fd >= 0)

@@ -113,7 +113,7 @@ static void zc_sweep_locked(const char *dir, const u8 id[16], const char *path)
 {
 	char data_dir[ZC_PATH_BYTES] = "";
 	struct stat st;
-	int fd = open(path, O_RDWR | ZC_SHM_OPEN);
+	int fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 
 	if (fd < 0)
 		return;
@@ -226,7 +226,7 @@ static zc_result_t zc_remove_opened(const char *dir, const char *name,
 		lock_fd = attached->lock_fd;
 	else if (!attached && known &&
 		 zc_shm_id_path(lock_path, dir, h.creation_id, "lock"))
-		lock_fd = open(lock_path, O_RDWR | ZC_SHM_OPEN);
+		lock_fd = zc_open(lock_path, O_RDWR | ZC_SHM_OPEN, 0);
 	result = zc_control_unlink(name, path, control, lock_fd);
 	if (result == ZC_OK && known &&
 	    !zc_id_named(dir, h.creation_id, control->st_uid))

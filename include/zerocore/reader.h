@@ -156,7 +156,8 @@ ZC_API zc_result_t zc_wait_any(zc_reader_t *const *readers, uint32_t nr,
  *
  * Fed by a background thread of this process, which sleeps on the writer's
  * futex; its signals are blocked.
- * Return: ZC_OK; ZC_ERROR_SYSTEM.
+ * Return: ZC_OK; ZC_ERROR_SYSTEM: also when the program has closed it; ZC_ERROR_INVALID;
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_reader_get_fd(zc_reader_t *reader, int *out_fd);
 

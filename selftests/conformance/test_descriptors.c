@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_descriptors.c - programs that close descriptors which they do not know, and get
+ * their numbers again; and programs that have closed what they print to.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/zerocore_layout.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define SERVICE "descriptors/test/main"
+
+/* --- of a reader ------------------------------------------------------------------ */
+
+/* Until the thread that feeds the reader's descriptor has seen what is before @head. */
+static void until_fed(uint32_t writer, uint64_t head)
+{
+	const struct zc_pool_header *h;
+	const struct zc_reader_area *area;
+	char path[8192];
+	struct stat st;
+	void *control;
+	int fd;
+
+	if (!t_backend_is_shm())
+		return;
+	snprintf(path, sizeof(path), "%s/zerocore.%s.pool", t_folder(), t_name(0));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && !fstat(fd, &st));
+	control = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(control != MAP_FAILED);
+	close(fd);
+	h = control;
+	area = (void *)((char *)control + h->geometry.off_reader_areas +
+			(uint64_t)writer * ZC_MAX_READERS_PER *
+				h->geometry.reader_area_bytes);
+	T_UNTIL(__atomic_load_n(&area->feed_ticket, __ATOMIC_ACQUIRE) == head);
+	munmap(control, (size_t)st.st_size);
+}
+
+/* @mine gets the number of the reader's descriptor, and must stay as it is. */
+static void takes_the_number(int mine)
+{
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_writer writer;
+	struct t_reader reader;
+	int fd, again = -1;
+
+	t_writer_open(&writer, pool, SERVICE, NULL);
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	CHECK_OK(zc_reader_get_fd(reader.role, &fd));
+	CHECK(!close(fd));
+	CHECK_EQ(dup2(mine, fd), fd);
+	t_write(&writer, 100);
+	until_fed(zc_writer_id(writer.role), 2);
+	CHECK_RESULT(zc_reader_get_fd(reader.role, &again), ZC_ERROR_SYSTEM);
+	CHECK_EQ(again, -1);
+	t_read_many(&reader, 1);
+	t_reader_close(&reader);
+	CHECK(fcntl(fd, F_GETFD) >= 0);
+	t_writer_close(&writer);
+	t_pool_close(pool);
+}
+
+static void file_in_place_of_an_event_is_left_alone(void)
+{
+	char path[8192];
+	struct stat st;
+	int file;
+
+	snprintf(path, sizeof(path), "%s/mine", t_folder());
+	file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	CHECK(file >= 0 && !unlink(path));
+	takes_the_number(file);
+	CHECK(!fstat(file, &st));
+	CHECK_EQ(st.st_size, 0);
+}
+
+static void event_in_place_of_another_is_left_open(void)
+{
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	CHECK(event >= 0);
+	takes_the_number(event);
+}
+
+/* --- 0, 1 and 2 ------------------------------------------------------------------- */
+
+static void prints_to_nobody(void)
+{
+	static const char text[] = "what a program has to say, which is more than a header";
+
+	for (int fd = 0; fd < 3; fd++)
+		CHECK(write(fd, text, sizeof(text)) < 0);
+}
+
+static void has_no_output(void *arg)
+{
+	zc_pool_t *mine, *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	CHECK(!setenv("ZEROCORE_LOG", "debug", 1));
+	pool = t_pool_open();
+	prints_to_nobody();
+	mine = t_pool_create_at(1, NULL);
+	prints_to_nobody();
+	t_say(t_parent(), "opened");
+	t_hear(t_parent(), "end");
+	zc_pool_close(mine);
+	zc_pool_close(pool);
+}
+
+static void opens_both(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	for (unsigned int i = 0; i < 2; i++) {
+		CHECK_OK(zc_pool_open(t_name(i), &pool));
+		t_pool_check(pool);
+		zc_pool_close(pool);
+	}
+}
+
+static void pool_is_no_output(void)
+{
+	struct t_peer *silent = t_spawn("silent", has_no_output, NULL);
+	struct t_peer *other = t_spawn("other", opens_both, NULL);
+
+	t_pool_create(NULL);
+	t_say(silent, "open");
+	t_hear(silent, "opened");
+	t_say(other, "open");
+	t_join(other);
+	t_say(silent, "end");
+	t_join(silent);
+}
+
+static const struct t_case cases[] = {
+	T_CASE(file_in_place_of_an_event_is_left_alone),
+	T_CASE(event_in_place_of_another_is_left_open),
+	T_CASE(pool_is_no_output),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
