@@ -221,7 +221,8 @@ zc_result_t zc_pool_meet(struct zc_pool *pool, u64 granule);
 
 /* --- liveness.c: who is alive ----------------------------------------------- */
 
-/* Locks my byte for (member, incarnation) in the lock file; false: taken. */
+/* Locks my byte for (member, incarnation) in the lock file; false: taken (EAGAIN,
+ * EACCES), or it cannot be had (errno). */
 bool zc_live_lock(struct zc_pool *pool, u32 member, u32 incarnation);
 void zc_live_unlock(struct zc_pool *pool, u32 member, u32 incarnation);
 /* Is that byte locked by anybody (me included)? F_OFD_GETLK. */

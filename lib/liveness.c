@@ -67,6 +67,9 @@ static bool zc_lock_change(struct zc_pool *pool, u32 member, u32 incarnation,
 			      .l_len = 1 };
 	int fd = zc_live_fd(pool);
 
+	/* Nor EACCES, which says that another has it. */
+	if (fd < 0)
+		errno = EBADF;
 	return fd >= 0 && !fcntl(fd, F_SETLK, &lock);
 }
 

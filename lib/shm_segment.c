@@ -124,8 +124,13 @@ static zc_result_t zc_segments_enter(struct zc_pool *pool, char dir[ZC_PATH_BYTE
 		pthread_mutex_lock(&pool->segment_lock);
 	result = zc_fail(ZC_ERROR_BUSY, "somebody else is growing or shrinking pool %s",
 			 pool->name);
-	if (!zc_live_lock(pool, ZC_LOCK_SEGMENTS, 0))
+	if (!zc_live_lock(pool, ZC_LOCK_SEGMENTS, 0)) {
+		/* Who waits for somebody else would wait for ever. */
+		if (errno != EAGAIN && errno != EACCES)
+			result = zc_fail_errno("cannot lock the segments of pool %s",
+					       pool->name);
 		goto out_mutex;
+	}
 	who = zc_load_acquire(remover);
 	/* [G3] after all that the last one did. */
 	if ((who != zc_remover_me(pool) && !zc_remover_gone(pool, who, true)) ||
@@ -158,9 +163,14 @@ static zc_result_t zc_remover_lost(struct zc_pool *pool)
 		       "grew or shrank pool %s: close it and open it again", pool->name);
 }
 
-/* Nobody would delete the file of a new segment. */
-static zc_result_t zc_segment_unwanted(const struct zc_pool *pool)
+/* Else nobody would delete the file of a new segment. */
+static zc_result_t zc_segment_wanted(const struct zc_pool *pool)
 {
+	errno = 0;
+	if (zc_shm_still_named(pool))
+		return ZC_OK;
+	if (errno && errno != ENOENT)
+		return zc_fail_errno("cannot see whether pool %s was removed", pool->name);
 	return zc_fail(ZC_ERROR_NOT_FOUND, "pool %s was removed: what it has it keeps, but "
 		       "it does not grow any more", pool->name);
 }
@@ -186,8 +196,8 @@ static zc_result_t zc_segment_append(struct zc_pool *pool, const char *dir)
 	if (result == ZC_OK && !zc_remover_is_me(pool))
 		return zc_remover_lost(pool);
 	/* Who removes the pool takes its name first: he sees the file, or we see that. */
-	if (result == ZC_OK && !zc_shm_still_named(pool))
-		result = zc_segment_unwanted(pool);
+	if (result == ZC_OK)
+		result = zc_segment_wanted(pool);
 	if (result != ZC_OK) {
 		zc_shm_segment_unmake(pool, dir, n);
 		zc_segments_done(pool);
@@ -248,9 +258,9 @@ zc_result_t zc_shm_grow(struct zc_pool *pool)
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s: on plain shared memory only its owner's "
 			       "processes can add segments", pool->name);
-	if (!zc_shm_still_named(pool))
-		return zc_segment_unwanted(pool);
-	result = zc_segments_enter(pool, dir, true);
+	result = zc_segment_wanted(pool);
+	if (result == ZC_OK)
+		result = zc_segments_enter(pool, dir, true);
 	if (result != ZC_OK)
 		return result;
 	nr = zc_segments(v);
