@@ -36,6 +36,8 @@ struct zc_backend_ops {
 	/* Unmaps and closes everything; also after a failed create, open, join. */
 	void (*detach)(struct zc_pool *pool);
 	zc_result_t (*remove)(const char *name);
+	/* The same, if the name still is @pool's. */
+	zc_result_t (*unname)(struct zc_pool *pool);
 	/* All that this user owns; adds how many. */
 	zc_result_t (*remove_all)(u32 *removed);
 	/* Kills a member that agreed to it. */

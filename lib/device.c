@@ -323,6 +323,12 @@ static zc_result_t zc_device_remove(const char *name)
 	return error ? zc_device_fail(error, "remove it", name) : ZC_OK;
 }
 
+static zc_result_t zc_device_unname(struct zc_pool *pool)
+{
+	return zc_device_still_named(pool) ? zc_device_remove(pool->name) :
+		zc_fail(ZC_ERROR_NOT_FOUND, "pool %s is another by now", pool->name);
+}
+
 static zc_result_t zc_device_remove_all(u32 *removed)
 {
 	struct zc_ioc_unlink arg = { .flags = ZC_UNLINK_ALL };
@@ -481,6 +487,7 @@ const struct zc_backend_ops zc_device_backend = {
 	.still_named = zc_device_still_named,
 	.detach = zc_device_detach,
 	.remove = zc_device_remove,
+	.unname = zc_device_unname,
 	.remove_all = zc_device_remove_all,
 	.evict = zc_device_evict,
 	.list = zc_device_list,

@@ -241,8 +241,9 @@ static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 				 (u32)options->numa | options->numa_node << 8);
 		return ZC_OK;
 	}
+	/* Somebody may have removed it, and made another. */
+	pool->backend->unname(pool);
 	pool->backend->detach(pool);
-	pool->backend->remove(name);
 	return result;
 }
 

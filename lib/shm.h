@@ -116,6 +116,7 @@ void zc_shm_segments_bury(struct zc_pool *pool);
 
 /* Deletes what killed creators and removers left behind. (under zc_pools_lock) */
 void zc_shm_sweep(const char *dir);
+zc_result_t zc_shm_unname(struct zc_pool *pool);
 zc_result_t zc_shm_remove_all(u32 *removed);
 /* Leaves; the last one removes a transient pool. */
 void zc_shm_leave(struct zc_pool *pool);

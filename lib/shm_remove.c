@@ -287,6 +287,11 @@ zc_result_t zc_shm_remove(const char *name)
 	return result;
 }
 
+zc_result_t zc_shm_unname(struct zc_pool *pool)
+{
+	return zc_name_remove(pool->dir, pool->name, pool);
+}
+
 zc_result_t zc_shm_remove_all(u32 *removed)
 {
 	struct zc_names names = { NULL, 0, 0 };
@@ -341,7 +346,7 @@ void zc_shm_leave(struct zc_pool *pool)
 		pool->backend->bury(pool);
 	zc_member_leave(pool);
 	if (transient && !zc_shm_attached(pool))
-		zc_name_remove(pool->dir, pool->name, pool);
+		zc_shm_unname(pool);
 }
 
 zc_result_t zc_shm_evict(struct zc_pool *pool, u32 member, u32 incarnation)

@@ -393,6 +393,7 @@ const struct zc_backend_ops zc_shm_backend = {
 	.still_named = zc_shm_still_named,
 	.detach = zc_shm_detach,
 	.remove = zc_shm_remove,
+	.unname = zc_shm_unname,
 	.remove_all = zc_shm_remove_all,
 	.evict = zc_shm_evict,
 	.list = zc_shm_list,

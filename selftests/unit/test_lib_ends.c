@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * test_lib_ends.c - the lines that a writer takes back before it needs them.
+ * test_lib_ends.c - the lines that a writer takes back before it needs them; the name that
+ * a creation takes back.
  */
+#include "backend.h"
 #include "lib.h"
 
 #define BYTES 200
@@ -100,5 +102,30 @@ Test(ends, of_a_record_that_lies_are_not_believed)
 	}
 	lib_verify(r, held);
 	must_zc(zc_reader_release_block(r, held));
+	lib_close(&l);
+}
+
+/* Whoever could not attach to what it made takes back that, and not what is there now. */
+Test(ends, of_a_creation_take_no_other_pool_s_name)
+{
+	zc_pool_options_t o = ZC_POOL_OPTIONS_INIT;
+	char name[ZC_NAME_BYTES];
+	zc_pool_t *other, *again;
+	struct lib l;
+
+	lib_open(&l, 1 << 20);
+	strcpy(name, l.pool->name);
+	must_zc(zc_pool_remove(name));
+	o.bytes = 1 << 20;
+	must_zc(zc_pool_create(name, &o, &other));
+	must_fail(l.pool->backend->unname(l.pool), ZC_ERROR_NOT_FOUND);
+	must_zc(zc_pool_open(name, &again));
+	must(again == other);
+	must_zc(other->backend->unname(other));
+	must_fail(zc_pool_open(name, &again), ZC_ERROR_NOT_FOUND);
+	zc_pool_close(again);
+	zc_pool_close(other);
+	must_zc(zc_pool_create(name, &o, &other));
+	zc_pool_close(other);
 	lib_close(&l);
 }
