@@ -273,7 +273,10 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 		most = ZC_RESTLESS_NS;
 	if (c->waited && most > ZC_WAITED_NS)
 		most = ZC_WAITED_NS;
-	*sleep_ns = c->busy ? c->period_ns : 2 * *sleep_ns;
+	if (c->busy)
+		*sleep_ns = c->period_ns;
+	else
+		*sleep_ns = *sleep_ns > UINT64_MAX / 2 ? UINT64_MAX : 2 * *sleep_ns;
 	if (*sleep_ns > most)
 		*sleep_ns = most > c->period_ns ? most : c->period_ns;
 	stats = zc_clean_stats(c, *sleep_ns);
@@ -335,6 +338,7 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 {
 	struct zc_cleaner *c = calloc(1, sizeof(*c));
 	zc_result_t result;
+	u32 id;
 
 	if (!c)
 		return zc_fail(ZC_ERROR_NO_MEMORY, "no memory for a cleaner");
@@ -372,11 +376,15 @@ zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 		zc_cleaner_free(c);
 		return result;
 	}
+	id = c->id;
+	*out = c;
+	/* One of the team is freed by whoever closes the pool, who finds it from here on. */
 	pthread_mutex_lock(&pool->lock);
 	c->next = pool->cleaners;
 	pool->cleaners = c;
 	pthread_mutex_unlock(&pool->lock);
-	*out = c;
+	if (kind == ZC_CLEANER_HOT)
+		zc_log(ZC_LOG_INFO, "pool %s: one more cleaner, %u", pool->name, id);
 	return ZC_OK;
 }
 

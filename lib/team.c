@@ -137,10 +137,8 @@ static void zc_team_start(struct zc_cleaner *c)
 	struct zc_cleaner *more;
 
 	zc_cleaners_sweep(c->pool, false);
-	if (zc_cleaner_new(c->pool, &o, ZC_CLEANER_HOT, &more) != ZC_OK)
-		return;		/* no place, no memory: it goes on with less */
-	zc_log(ZC_LOG_INFO, "pool %s: one more cleaner, %u", c->pool->name,
-	       more->id);
+	/* No place, no memory: it goes on with less. */
+	zc_cleaner_new(c->pool, &o, ZC_CLEANER_HOT, &more);
 }
 
 static void zc_team_stop(struct zc_cleaner *c, u64 now)

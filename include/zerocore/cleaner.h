@@ -117,7 +117,7 @@ ZC_API zc_result_t zc_cleaner_get_stats(zc_cleaner_t *cleaner,
  *	this returns, unless it is called from there
  * @ctx: for the handler
  *
- * Threads: any. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * Threads: any. Return: ZC_OK; ZC_ERROR_INVALID; ZC_ERROR_FORKED.
  */
 ZC_API zc_result_t zc_cleaner_handle(zc_cleaner_t *cleaner, uint32_t type,
 				     zc_message_handler_t handler, void *ctx);

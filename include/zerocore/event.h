@@ -66,7 +66,7 @@ typedef struct zc_event {
  * @timeout_ns: how long to wait
  *
  * Threads: one at a time for one pool.
- * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_FORKED.
+ * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_INVALID; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_pool_next_event(zc_pool_t *pool, zc_event_t *event,
 				      uint64_t timeout_ns);
