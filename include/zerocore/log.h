@@ -22,8 +22,11 @@ typedef enum zc_log_level {
  * @message: no newline at its end; valid during the call only
  * @ctx: as given to zc_set_log()
  *
- * Called from any thread, the library's background thread included, never from
- * acquire, commit, poll or release. It must not call the library.
+ * Called from the library's own threads, and from the program's in any call that has
+ * something to say: at ZC_LOG_DEBUG each refusal, with its sentence, so that acquire, commit,
+ * poll and release call it, too, when they fail; at ZC_LOG_WARN a message that poll, release
+ * or commit finds corrupt. What does well per message is silent. A lock of the library may
+ * be held: it must not call the library, nor wait for a thread that does.
  */
 typedef void (*zc_log_fn)(zc_log_level_t level, const char *message, void *ctx);
 
