@@ -463,6 +463,7 @@ static void *zc_background_main(void *arg)
 {
 	struct zc_pool *pool = arg;
 
+	zc_thread_of = pool;
 	pthread_setname_np(pthread_self(), "zc-bg");
 	zc_outrank();
 	pool->backend->watch(pool);
@@ -553,12 +554,11 @@ bool zc_background_is(const struct zc_pool *pool)
 	return b && pthread_equal(b->thread, pthread_self());
 }
 
-void zc_background_stop(struct zc_pool *pool)
+void zc_background_join(struct zc_pool *pool)
 {
 	struct zc_background *b = pool->background;
-	u32 m;
 
-	if (!b)
+	if (!b || b->stop)
 		return;
 	zc_store_release(&b->stop, 1);
 	/* If the program has closed the pipe, the end of the tick stops it. */
@@ -566,6 +566,16 @@ void zc_background_stop(struct zc_pool *pool)
 	    write(b->pipe[1], "", 1) < 0)
 		zc_log(ZC_LOG_DEBUG, "background thread: pipe is full");
 	pthread_join(b->thread, NULL);
+}
+
+void zc_background_stop(struct zc_pool *pool)
+{
+	struct zc_background *b = pool->background;
+	u32 m;
+
+	if (!b)
+		return;
+	zc_background_join(pool);
 	for (m = 0; m < ZC_MAX_MEMBERS; m++)
 		zc_watch_end(b, &b->watch[m]);
 	zc_fd_close(&b->pipe[0], b->pipe_dev, b->pipe_ino);

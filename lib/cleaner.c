@@ -297,6 +297,7 @@ static void *zc_cleaner_main(void *arg)
 	struct zc_cleaner *c = arg;
 	u64 sleep_ns = c->period_ns;
 
+	zc_thread_of = c->pool;
 	pthread_setname_np(pthread_self(), "zc-clean");
 	while (!zc_load_acquire(&c->stop) && !zc_load_relaxed(&c->pool->evicted))
 		if (!zc_cleaner_turn(c, &sleep_ns))

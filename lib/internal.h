@@ -3,7 +3,8 @@
  * internal.h - what the files of the library know of each other.
  *
  * Locks: zc_pools_lock (the list of attached pools) > pool->lock (its roles)
- * > leaf locks.  Nothing that happens per message takes one.
+ * > leaf locks.  Nothing that happens per message takes one.  Nobody waits for a thread
+ * that may be in a hook or handler with one of the first two: those may open pools.
  */
 #ifndef ZC_LIB_INTERNAL_H
 #define ZC_LIB_INTERNAL_H
@@ -64,7 +65,7 @@ struct zc_pool {
 	u32 member;			/* my index; ZC_MAX_MEMBERS: none */
 	u64 life;			/* my life word while LIVE */
 	u32 caps;			/* ZC_CAP_* */
-	u32 refs;			/* (under zc_pools_lock) */
+	u32 refs;			/* (under zc_pools_lock) 0: it is being closed */
 	bool evictable;			/* (invariant) asked for at attach */
 	/* Set by the background thread; roles look at it at each verb. */
 	u32 evicted;
@@ -272,6 +273,7 @@ u32 zc_numa_here(void);
 
 /* Stamps, watches peers (pidfd, else probing), reaps, feeds eventfds. */
 zc_result_t zc_background_start(struct zc_pool *pool);
+void zc_background_join(struct zc_pool *pool);	/* its end is waited for */
 void zc_background_stop(struct zc_pool *pool);
 /* Is that the calling one? */
 bool zc_background_is(const struct zc_pool *pool);
@@ -338,6 +340,8 @@ zc_result_t zc_pool_joined(const struct zc_pool *pool);
 /* The pool of that creation id that this process is a member of, or NULL.
  * (under zc_pools_lock) */
 struct zc_pool *zc_pool_find(const u8 creation_id[16]);
+/* Whose cleaner or background thread this is, or NULL. */
+extern _Thread_local const struct zc_pool *zc_thread_of;
 /* In a forked child, before anything else: drop what was inherited. */
 void zc_pools_after_fork(void);
 

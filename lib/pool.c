@@ -19,7 +19,10 @@
 
 #define ZC_OPEN_TRIES 16
 
+_Thread_local const struct zc_pool *zc_thread_of;
+
 static pthread_mutex_t zc_pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t zc_pools_closed = PTHREAD_COND_INITIALIZER;
 static struct zc_pool *zc_pools;	/* (under zc_pools_lock) */
 static struct zc_pool *zc_pools_inherited;	/* a forked child's, closed never */
 
@@ -65,6 +68,7 @@ void zc_pools_after_fork(void)
 	struct zc_pool *pool, *next;
 
 	pthread_mutex_init(&zc_pools_lock, NULL);
+	pthread_cond_init(&zc_pools_closed, NULL);
 	zora_after_fork();
 	for (pool = zc_pools; pool; pool = next) {
 		next = pool->next;
@@ -337,6 +341,16 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 		attached = result == ZC_ERROR_BUSY ?
 				   zc_pool_find(pool->creation_id) : NULL;
 		zc_pool_free(pool);
+		if (attached && !attached->refs) {
+			/* Its end waits for this thread. */
+			if (zc_thread_of == attached)
+				return zc_fail(ZC_ERROR_BUSY, "pool %s is being closed by "
+					       "this process", name);
+			pthread_cond_wait(&zc_pools_closed, &zc_pools_lock);
+			again = true;
+			i = 0;
+			continue;
+		}
 		if (attached) {
 			result = zc_pool_usable(attached);
 			if (result != ZC_OK)
@@ -399,6 +413,7 @@ zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member, uint32_t incarnation
 void zc_pool_close(zc_pool_t *pool)
 {
 	struct zc_pool **at;
+	bool last;
 
 	if (!pool)
 		return;
@@ -411,15 +426,22 @@ void zc_pool_close(zc_pool_t *pool)
 		return;
 	}
 	pthread_mutex_lock(&zc_pools_lock);
-	if (--pool->refs == 0) {
-		for (at = &zc_pools; *at && *at != pool; at = &(*at)->next)
-			;
-		if (*at)
-			*at = pool->next;
-		zc_roles_close(pool);
-		zc_pool_leave(pool);
-		zc_pool_free(pool);
-	}
+	last = --pool->refs == 0;
+	pthread_mutex_unlock(&zc_pools_lock);
+	if (!last)
+		return;
+	/* Threads end that may be in a hook or handler, which may open another pool. */
+	zc_roles_close(pool);
+	zc_background_join(pool);
+	/* Until here it is in the list: nobody opens its lock file and drops our locks. */
+	pthread_mutex_lock(&zc_pools_lock);
+	for (at = &zc_pools; *at && *at != pool; at = &(*at)->next)
+		;
+	if (*at)
+		*at = pool->next;
+	zc_pool_leave(pool);
+	zc_pool_free(pool);
+	pthread_cond_broadcast(&zc_pools_closed);
 	pthread_mutex_unlock(&zc_pools_lock);
 }
 

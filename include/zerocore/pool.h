@@ -160,7 +160,9 @@ ZC_API zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments,
  *
  * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_VERSION for another layout;
  * ZC_ERROR_CORRUPT_POOL for a truncated, foreign or half-created file;
- * ZC_ERROR_PERMISSION; ZC_ERROR_SLOTS when too many processes are attached.
+ * ZC_ERROR_PERMISSION; ZC_ERROR_SLOTS when too many processes are attached; ZC_ERROR_BUSY
+ * in a hook or handler of that very pool, in a thread of the library's, while this process
+ * closes it. Other threads wait until it is closed.
  */
 ZC_API zc_result_t zc_pool_open(const char *name, zc_pool_t **out);
 
@@ -220,7 +222,9 @@ ZC_API zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member,
  * @pool: NULL: nothing happens
  *
  * Roles of this process that are still registered are unregistered. Pointers
- * into blocks are invalid afterwards. Threads: no other may use the pool.
+ * into blocks are invalid afterwards. Waits for hooks and handlers that run in threads of
+ * the library's; they may open and close other pools meanwhile. Threads: no other may use
+ * the pool.
  */
 ZC_API void zc_pool_close(zc_pool_t *pool);
 

@@ -5,8 +5,10 @@
  * They may: when they return, nothing is taken for granted that was so before.  What
  * they may not do is to end that role.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/zerocore_layout.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -321,6 +323,72 @@ static void node_does_not_end_in_its_handler(void)
 	finish();
 }
 
+/* --- a pool that is being closed ------------------------------------------------------ */
+
+static struct {
+	uint64_t called, closing;
+	pid_t closer;
+	pthread_t opener;
+	zc_pool_t *again;	/* by another thread, when it is closed */
+} end;
+
+static void *opens_it_again(void *arg)
+{
+	(void)arg;
+	CHECK_OK(zc_pool_open(t_name(0), &end.again));
+	return NULL;
+}
+
+static bool closer_sleeps(void)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)end.closer);
+	f = fopen(path, "re");
+	CHECK(f && fscanf(f, "%*d %*s %c", &state) == 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static void opens_another(const zc_message_t *message, void *ctx)
+{
+	zc_pool_t *pool;
+
+	(void)message;
+	(void)ctx;
+	__atomic_store_n(&end.called, 1, __ATOMIC_SEQ_CST);
+	/* It waits for this very call to return. */
+	T_UNTIL(__atomic_load_n(&end.closing, __ATOMIC_SEQ_CST) && closer_sleeps());
+	CHECK_OK(zc_pool_open(t_name(1), &pool));
+	zc_pool_close(pool);
+	CHECK_RESULT(zc_pool_open(t_name(0), &pool), ZC_ERROR_BUSY);
+	CHECK(!pthread_create(&end.opener, NULL, opens_it_again, NULL));
+}
+
+static void handler_opens_pools_while_its_own_is_closed(void)
+{
+	zc_pool_t *pool = t_pool_create(NULL), *kept;
+	zc_cleaner_t *cleaner;
+	zc_messagering_t *node;
+
+	t_pool_close(t_pool_create_at(1, NULL));
+	end.closer = gettid();
+	CHECK_OK(zc_cleaner_start(pool, NULL, &cleaner));
+	CHECK_OK(zc_messagering_register(pool, &node));
+	CHECK_OK(zc_cleaner_handle(cleaner, ZC_MSG_USER, opens_another, NULL));
+	CHECK_OK(zc_messagering_post(node, 0, ZC_MSG_USER, NULL, 0, 0));
+	T_UNTIL(__atomic_load_n(&end.called, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&end.closing, 1, __ATOMIC_SEQ_CST);
+	t_pool_close(pool);
+	CHECK(!pthread_join(end.opener, NULL));
+	CHECK_OK(zc_pool_open(t_name(0), &kept));
+	CHECK(kept == end.again);
+	t_pool_check_rest(kept);
+	zc_pool_close(kept);
+	zc_pool_close(kept);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct t_case cases[] = {
@@ -330,6 +398,7 @@ int main(int argc, char **argv)
 		T_CASE(poll_and_release_in_a_hook_of_poll),
 		T_CASE(role_does_not_end_in_its_handler),
 		T_CASE(node_does_not_end_in_its_handler),
+		T_CASE(handler_opens_pools_while_its_own_is_closed),
 		T_END
 	};
 
