@@ -188,6 +188,23 @@ run pool list >/dev/null
 [ $? = 1 ] && grep -q 'cannot write to stdout' "$tmp/err"
 point full_stdout_is_an_error $?
 
+# What is closed is not filled with a pool, over which the next sentence would go.
+good=0
+for closed in 'clean closed --once 2>&-' 'clean closed --once >&- 2>&-' \
+	'events closed --count 1 --timeout 50ms >&- 2>&-' 'pool info closed >&- 2>&- <&-'; do
+	run pool create closed --bytes 1M --huge never
+	[ $rc = 0 ] || good=1
+	# shellcheck disable=SC2016 # for the inner shell
+	timeout 60 bash -c '"$0" '"$closed" "$zc" >"$tmp/out" </dev/null
+	run pool check closed
+	[ $rc = 0 ] && grep -q 'clean$' "$tmp/out" || { echo "# zerocore $closed"; good=1; }
+	"$zc" pool info closed >&- 2>"$tmp/err"
+	[ $? = 1 ] && grep -q 'cannot write to stdout' "$tmp/err" || good=1
+	run pool remove closed
+	[ $rc = 0 ] || good=1
+done
+point closed_streams_stay_closed $good
+
 # Each option that --help shows is in the manual.
 good=0
 for verb in "${list[@]}" bench; do

@@ -4,9 +4,11 @@
  * everything.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "cli.h"
@@ -118,6 +120,22 @@ static int run_noun(int argc, char **argv)
 	return CLI_USAGE;
 }
 
+/*
+ * Who closed stdout or stderr must not get a pool's memory in its place: what is
+ * said would go over it.  What stands in is open the wrong way round, so that it
+ * fails as what is closed does.
+ */
+static bool fill_closed_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = { .parser = parse,
@@ -128,6 +146,8 @@ int main(int argc, char **argv)
 	int noun = 0;
 	int status;
 
+	if (!fill_closed_streams())
+		return CLI_FAILED;
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = CLI_USAGE;
 	if (argc)
