@@ -438,6 +438,29 @@ wait "$p"
 [ $? = 1 ] && grep -q 'stopped by a signal' "$tmp/p.err" && wait "$a"
 point interrupt_ends_the_stream $?
 
+# Input that does not end, and input that does not come: one signal ends both.
+good=0
+ended() { ! kill -0 "$1" 2>/dev/null; }
+live_writer() { timeout 60 "$zc" service list $pool | grep -qE "test/cli/endless +live"; }
+mkfifo "$tmp/endless"
+exec 8<>"$tmp/endless"
+printf half >&8
+exec 9< <(exec yes)
+for feed in "$tmp/endless" /dev/fd/9; do
+	"$zc" pub $pool test/cli/endless --stdin --overwrite --history 3 \
+		<"$feed" >"$tmp/out" 2>"$tmp/err" &
+	p=$!
+	children+=("$p")
+	until_true live_writer || good=1
+	kill -TERM "$p"
+	until_true ended "$p" || kill -KILL "$p"
+	wait "$p"
+	[ $? = 1 ] && grep -q 'stopped by a signal' "$tmp/err" &&
+		grep -q '^published' "$tmp/out" || good=1
+done
+exec 8>&- 9<&-
+point interrupt_ends_the_lines $good
+
 # --- permission -------------------------------------------------------------------
 
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "line_source.h"
 #include "pub.h"
 
 enum { OPT_END = 1000, OPT_FILES_FROM, OPT_FOOTPRINT, OPT_GUARD, OPT_HISTORY, OPT_LAG,
@@ -290,25 +291,20 @@ static int publish_files(struct pub *pub)
 
 static int publish_lines(struct pub *pub)
 {
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t got;
+	struct line_source source = { 0 };
+	const char *line = NULL;
 	int status = CLI_OK;
+	ssize_t got;
 
-	while (status == CLI_OK) {
-		errno = 0;
-		got = getline(&line, &room, stdin);
-		if (got > 0) {
+	while (status == CLI_OK && (got = line_source_get(&source, &line))) {
+		if (got > 0)
 			status = pub_line(pub, line, (size_t)got);
-			continue;
-		}
-		if (cli_stopped())
+		else if (cli_stopped())
 			status = cli_error("stopped by a signal");
-		else if (ferror(stdin))
+		else
 			status = cli_error("stdin: %s", strerror(errno));
-		break;
 	}
-	free(line);
+	line_source_free(&source);
 	return status;
 }
 
