@@ -223,12 +223,13 @@ static void segments_come_and_go_under_load(void)
 	t_hear(reader, "there");
 	t_say(writer, "open");
 	t_hear(writer, "there");
-	t_say(reader, "go");
 	t_say(writer, "go");
 	while (!t_can_hear(reader)) {
 		if (t_rand_below(2) && bytes_of(pool) < 8 * SEGMENT) {
 			CHECK_OK(zc_pool_grow(pool, 1));
-			grown++;
+			/* It waits for the first: they are not done before. */
+			if (!grown++)
+				t_say(reader, "go");
 		} else if (bytes_of(pool) > SEGMENT) {
 			zc_result_t result = zc_pool_shrink(pool, 1, 1000000);
 
@@ -242,7 +243,6 @@ static void segments_come_and_go_under_load(void)
 	t_join(writer);
 	t_note("%llu segments came, %llu went", (unsigned long long)grown,
 	       (unsigned long long)shrunk);
-	CHECK_OP(grown, >, 0);
 	t_pool_check_rest(pool);
 	t_pool_acquire_all(pool, "shrink/all/main");
 	t_pool_close(pool);
