@@ -201,6 +201,9 @@ zc_pool_t *t_pool_create_at(unsigned int index,
 /* Opens pool 0. */
 zc_pool_t *t_pool_open(void);
 void t_pool_close(zc_pool_t *pool);
+/* For who counts what one cleaner does: on a slow machine a pass takes long, and the
+ * team would begin another one. */
+void t_no_more_cleaners(zc_pool_t *pool);
 uint64_t t_segment_bytes(zc_pool_t *pool);
 /* Checks that each granule is accounted for and nothing is damaged. */
 void t_pool_check(zc_pool_t *pool);

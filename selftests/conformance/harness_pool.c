@@ -71,6 +71,22 @@ void t_pool_close(zc_pool_t *pool)
 	zc_pool_close(pool);
 }
 
+static bool t_never(const zc_stats_t *stats, int current, void *ctx)
+{
+	(void)stats;
+	(void)current;
+	(void)ctx;
+	return false;
+}
+
+void t_no_more_cleaners(zc_pool_t *pool)
+{
+	zc_scaling_policy_t policy = ZC_SCALING_POLICY_INIT;
+
+	policy.should_scale_up = t_never;
+	CHECK_OK(zc_set_scaling_policy(pool, &policy));
+}
+
 uint64_t t_segment_bytes(zc_pool_t *pool)
 {
 	zc_pool_info_t info = { .sz = sizeof(info) };

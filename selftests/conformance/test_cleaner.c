@@ -50,9 +50,12 @@ static bool whole(zc_pool_t *pool, zc_cleaner_t *cleaner)
 static zc_pool_t *pool_create(void)
 {
 	zc_pool_options_t geometry = t_pool_options();
+	zc_pool_t *pool;
 
 	geometry.ring_entries = 1024;
-	return t_pool_create(&geometry);
+	pool = t_pool_create(&geometry);
+	t_no_more_cleaners(pool);
+	return pool;
 }
 
 /* Takes all of the pool in pieces of random sizes and gives it back, piece by piece. */

@@ -64,6 +64,7 @@ static void cleaners_find_it_once(void)
 	for (unsigned int i = 0; i < 20; i++)
 		data[i] = t_guard_send(PAYLOAD);
 	data[6][123] ^= 4;
+	t_no_more_cleaners(t_guard.pool);
 	CHECK_OK(zc_cleaner_start(t_guard.pool, &options, &cleaner));
 	T_UNTIL(cleaner_stats(cleaner).corrupt == 1);
 	CHECK_EQ(__atomic_load_n(&t_guard.hooked, __ATOMIC_ACQUIRE), 1);

@@ -269,6 +269,7 @@ static void topics_are_taken_back_when_the_table_says(void)
 	table.should_reclaim = says_reclaim;
 	table.ctx = &says;
 	CHECK_OK(zc_set_clean_strategy(pool, &table));
+	t_no_more_cleaners(pool);
 	cleaner = cleaner_of(pool);
 	t_writer_open(&writer, pool, "strategy/clean/main", NULL);
 	t_reader_open(&reader, pool, "strategy/clean/main", NULL);
@@ -306,6 +307,7 @@ static void passes_slices_and_pauses_are_the_tables(void)
 	table.should_scan = says_scan;
 	table.ctx = &scan;
 	CHECK_OK(zc_set_clean_strategy(pool, &table));
+	t_no_more_cleaners(pool);
 	cleaner = cleaner_of(pool);
 	t_writer_open(&writer, pool, "strategy/pass/main", NULL);
 	t_write_many(&writer, 10, 1000);
