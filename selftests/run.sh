@@ -98,9 +98,10 @@ name_of()
 	name=${name/#tests\//}
 	name=${name/\/tests\///}
 	name=${name%.sh}
-	# One program, many tests: 'vm/check.sh 6.1'.
-	word=${2:--}
-	[[ $word == -* || $word == */* ]] || name+=-$word
+	# One program, many tests: 'vm/check.sh 6.1', 'vm/check.sh 6.1 kill'.
+	for word in "${@:2}"; do
+		[[ $word == -* || $word == */* ]] || name+=-$word
+	done
 	echo "$name"
 }
 
@@ -136,17 +137,20 @@ add()
 	[ -z "$1" ] || text+=$'\n'$1
 }
 
-# run_one INDEX COMMAND...: run it, judge it, leave the counts in INDEX.count
+# Names of logs that were given: two at a time must not write into one.
+declare -A given
+
+# run_one INDEX COMMAND...: run it, judge it, leave the counts in INDEX.count;
+# its log is $log
 run_one()
 {
-	local index=$1 name log dir pid rc began_s took_s why='' text verdict
+	local index=$1 name dir pid rc began_s took_s why='' text verdict
 	local passed failed skipped points plan bailed
 	local slow=1 limit=$limit_s own
 	local -a prefix=()
 
 	shift
 	name=$(name_of "$@")
-	log=$logs/${name//\//-}.log
 	case $name in
 	asan/*) slow=4 ;;
 	tsan/*) slow=8 prefix=("${fixed_addresses[@]}") ;;
@@ -229,6 +233,10 @@ for program in "$@"; do
 	case $name in *"$only"*) ;; *) continue ;; esac
 	case ${command[0]} in */*) ;; *) command[0]=./${command[0]} ;; esac
 	index=$((index + 1))
+	log=${name//\//-}
+	[ -z "${given[$log]:-}" ] || log+=-$index
+	given[$log]=1
+	log=$logs/$log.log
 	if { [ -n "$alone" ] && [[ $name == *"$alone" ]]; } ||
 	   head -c 4096 "${command[0]}" 2>/dev/null | grep -aqx '# run\.sh: alone'; then
 		wait

@@ -63,6 +63,8 @@ program makeflags <<<'echo 1..1; [ -z "${MAKEFLAGS:-}" ] && echo ok 1'
 # shellcheck disable=SC2016 # for the program to expand
 program pools <<<'echo 1..1; touch "$ZEROCORE_DIR/pool" && echo ok 1; echo "$ZEROCORE_DIR" >folder'
 program args <<<'echo 1..1; [ "$*" = "-a b" ] && echo ok 1'
+# shellcheck disable=SC2016 # for the program to expand
+program say <<<'echo 1..1; echo "ok 1 - $*"'
 program hang <<<'mkfifo "f$$"; read -r x <"f$$"'
 program stopped <<<'kill -STOP $$'
 # The child outlives its parent, in the same process group, and says who it is.
@@ -168,6 +170,9 @@ dead_soon()
 }
 
 check pool_folder_is_removed gone "$(cat folder)"
+"$run" -l "$tmp/log" 'say a' 'say a b' 'say -a' 'say -b' >out 2>&1
+check each_has_a_log_of_its_own \
+	[ "$(sed -n 's/^ok 1 - //p' log/say{-a,-a-b,,-4}.log | tr '\n' ,)" = 'a,a b,-a,-b,' ]
 check output_is_kept grep -q 'b_breaks' log/fail.log
 "$run" -l "$tmp/log" straggler >out 2>&1
 check straggler_passes grep -q '^1 passed, 0 failed$' out
