@@ -158,7 +158,8 @@ bool t_can_hear(struct t_peer *peer);
 
 /* Waits until a child has ended well. */
 void t_join(struct t_peer *child);
-/* Kills a child with -9; the second form leaves the zombie for t_reap(). */
+/* Kills a child with -9; the second form leaves the zombie for t_reap().  One that
+ * failed, or died of another signal, before that fails the case. */
 void t_kill(struct t_peer *child);
 void t_kill_only(struct t_peer *child);
 void t_reap(struct t_peer *child);
@@ -168,7 +169,7 @@ bool t_asleep(struct t_peer *child);
 void t_stop(struct t_peer *child);
 /* Has it ended, though nobody waited for it yet? */
 bool t_ended(struct t_peer *child);
-/* Waits until a child has stopped (true) or ended (false) by itself. */
+/* Waits until a child has stopped (true) or ended, well or by SIGKILL (false), by itself. */
 bool t_wait_stopped(struct t_peer *child);
 void t_continue(struct t_peer *child);
 

@@ -230,6 +230,22 @@ static void t_forget(struct t_peer *child)
 	child->in = child->out = -1;
 }
 
+__attribute__((noreturn))
+static void t_ended_by_signal(const struct t_peer *child)
+{
+	T_FAIL("%s was ended by signal %d (%s)", child->name,
+	       WTERMSIG(child->status), strsignal(WTERMSIG(child->status)));
+}
+
+/* A child whose check failed, or that crashed, before the kill must not go unnoticed. */
+static void t_look_at_death(const struct t_peer *child)
+{
+	if (WIFSIGNALED(child->status) && WTERMSIG(child->status) != SIGKILL)
+		t_ended_by_signal(child);
+	if (WIFEXITED(child->status) && WEXITSTATUS(child->status))
+		T_FAIL("%s failed", child->name);
+}
+
 void t_join(struct t_peer *child)
 {
 	CHECK(!child->gone);
@@ -238,11 +254,8 @@ void t_join(struct t_peer *child)
 	t_forget(child);
 	t_look_for_skip(child);
 	if (WIFSIGNALED(child->status))
-		T_FAIL("%s was ended by signal %d (%s)", child->name,
-		       WTERMSIG(child->status),
-		       strsignal(WTERMSIG(child->status)));
-	if (WEXITSTATUS(child->status))
-		T_FAIL("%s failed", child->name);
+		t_ended_by_signal(child);
+	t_look_at_death(child);
 }
 
 void t_kill_only(struct t_peer *child)
@@ -258,9 +271,7 @@ void t_reap(struct t_peer *child)
 	if (!t_wait(child, 0))
 		T_FAIL("%s did not die", child->name);
 	t_forget(child);
-	/* A child whose check failed before the kill must not go unnoticed. */
-	if (WIFEXITED(child->status) && WEXITSTATUS(child->status))
-		T_FAIL("%s failed", child->name);
+	t_look_at_death(child);
 }
 
 void t_kill(struct t_peer *child)
@@ -315,8 +326,7 @@ bool t_wait_stopped(struct t_peer *child)
 	if (WIFSTOPPED(child->status))
 		return true;
 	t_forget(child);
-	if (WIFEXITED(child->status) && WEXITSTATUS(child->status))
-		T_FAIL("%s failed", child->name);
+	t_look_at_death(child);
 	return false;
 }
 
@@ -336,6 +346,9 @@ void t_proc_end(void)
 			kill(child->pid, SIGKILL);
 			waitpid(child->pid, &child->status, 0);
 			t_forget(child);
+			if (WIFSIGNALED(child->status) &&
+			    WTERMSIG(child->status) != SIGKILL)
+				t_ended_by_signal(child);
 		}
 	}
 }

@@ -446,6 +446,57 @@ static void signals_are_left_to_the_program(void)
 	t_join(child);
 }
 
+static void crashes(void *arg)
+{
+	(void)arg;
+	t_hear(t_parent(), "crash");
+	abort();
+}
+
+/* How a case ends whose child crashed before it was killed, or looked for. */
+static void crash_before(void (*end)(struct t_peer *child))
+{
+	pid_t pid = t_fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		struct t_peer *child;
+
+		/* What it says is not this case's. */
+		if (dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO) < 0)
+			_exit(0);
+		child = t_spawn("crash", crashes, NULL);
+		t_say(child, "crash");
+		T_UNTIL(t_ended(child));
+		end(child);
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		CHECK(errno == EINTR);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 1);
+}
+
+static void stops_or_ends(struct t_peer *child)
+{
+	t_wait_stopped(child);
+}
+
+static void is_left(struct t_peer *child)
+{
+	(void)child;
+	t_proc_end();
+}
+
+static void crash_is_no_kill(void)
+{
+	crash_before(t_kill);
+	crash_before(t_reap);
+	crash_before(stops_or_ends);
+	crash_before(is_left);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(fork_child_may_not_use_the_pool),
 	T_CASE(fork_child_may_open_it_anew),
@@ -456,6 +507,7 @@ static const struct t_case cases[] = {
 	T_CASE(log_is_silent_unless_asked_for),
 	T_CASE(log_is_asked_for_by_the_environment),
 	T_CASE(signals_are_left_to_the_program),
+	T_CASE(crash_is_no_kill),
 	T_END,
 };
 
