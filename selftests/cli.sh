@@ -238,6 +238,8 @@ point pool_list $?
 run pool info $pool
 [ $rc = 0 ] && grep -q 'in 4 segments of 4 MiB' "$tmp/out"
 point pool_info $?
+on_shm=0
+grep -q '^backend  *shm' "$tmp/out" && on_shm=1
 run pool check $pool
 [ $rc = 0 ] && grep -q 'clean$' "$tmp/out"
 point pool_check_of_a_new_pool_is_clean $?
@@ -626,11 +628,19 @@ point pools_are_placed $good
 run pool remove $pool
 good=$rc
 says 1 . pool info $pool || good=1
-run pool remove --all --json
-[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
-run pool remove --all
-[ $rc = 0 ] && grep -q '^0 pools removed' "$tmp/out" || good=1
-[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+if [ $on_shm = 1 ]; then
+	run pool remove --all --json
+	[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
+	run pool remove --all
+	[ $rc = 0 ] && grep -q '^0 pools removed' "$tmp/out" || good=1
+	[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+else
+	# The device has pools of others, too.
+	for name in placed spread; do
+		run pool remove $name
+		[ $rc = 0 ] || good=1
+	done
+fi
 point pool_remove_leaves_nothing $good
 
 echo "1..$number"

@@ -74,6 +74,8 @@ trap 'exit 143' TERM
 
 # A make that calls us must not hand its job server to a make that a test calls.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# The device's pools are the machine's: whoever wants to test there says so.
+export ZEROCORE_BACKEND=${ZEROCORE_BACKEND:-shm}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-die_after_fork=0:second_deadlock_stack=1}

@@ -62,6 +62,8 @@ program stdin <<<'echo 1..1; read -r line || echo "ok 1 - nothing there"'
 program makeflags <<<'echo 1..1; [ -z "${MAKEFLAGS:-}" ] && echo ok 1'
 # shellcheck disable=SC2016 # for the program to expand
 program pools <<<'echo 1..1; touch "$ZEROCORE_DIR/pool" && echo ok 1; echo "$ZEROCORE_DIR" >folder'
+# shellcheck disable=SC2016 # for the program to expand
+program backend <<<'echo 1..1; echo "ok 1 - on $ZEROCORE_BACKEND"'
 program args <<<'echo 1..1; [ "$*" = "-a b" ] && echo ok 1'
 # shellcheck disable=SC2016 # for the program to expand
 program say <<<'echo 1..1; echo "ok 1 - $*"'
@@ -173,6 +175,11 @@ check pool_folder_is_removed gone "$(cat folder)"
 "$run" -l "$tmp/log" 'say a' 'say a b' 'say -a' 'say -b' >out 2>&1
 check each_has_a_log_of_its_own \
 	[ "$(sed -n 's/^ok 1 - //p' log/say{-a,-a-b,,-4}.log | tr '\n' ,)" = 'a,a b,-a,-b,' ]
+unset ZEROCORE_BACKEND
+"$run" -l "$tmp/log" backend >out 2>&1
+check pools_are_not_the_devices grep -qx 'ok 1 - on shm' log/backend.log
+ZEROCORE_BACKEND=device "$run" -l "$tmp/log" backend >out 2>&1
+check pools_are_the_devices_when_asked grep -qx 'ok 1 - on device' log/backend.log
 check output_is_kept grep -q 'b_breaks' log/fail.log
 "$run" -l "$tmp/log" straggler >out 2>&1
 check straggler_passes grep -q '^1 passed, 0 failed$' out
