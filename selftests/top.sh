@@ -132,6 +132,27 @@ run top $pool --once --interval 10ms
 	grep -q '56.89 KiB each\|14.22 KiB each' "$tmp/out"
 point map_shows_the_memory $?
 
+# A pool of its second segment only, half of which is in use: the first is gone.
+"$zc" pool create holes --bytes 1M --segment 1M --max 2M --ring 256 --huge never >/dev/null
+head -c 14000 /dev/zero >"$tmp/file"
+good=0
+for name in first second; do
+	start $name sub holes test/top/$name --hold 64 --print none
+	until_true reading $name || good=1
+	run pub holes test/top/$name --files "$tmp/file" --repeat 64 --timeout 0 --no-end
+	[ $rc = 0 ] || good=1
+	[ $name = second ] || run pool grow holes
+done
+{ kill -KILL "${children[-2]}" && wait "${children[-2]}"; } 2>/dev/null
+run pool shrink holes
+[ $rc = 0 ] && grep -q 'in 1 segments' "$tmp/out" || good=1
+run top holes --once --interval 10ms
+[ "$(grep -cE '^[.:c#~!?]{72}$' "$tmp/out")" = 4 ] &&
+	[ "$(grep -cE '^[.:c#~!?]*#{3}[.:c#~!?]*$' "$tmp/out")" = 4 ] || good=1
+{ kill -KILL "$child" && wait "$child"; } 2>/dev/null
+run pool remove holes
+point map_leaves_out_what_is_gone $good
+
 # --- JSON -------------------------------------------------------------------------
 
 if command -v python3 >/dev/null; then

@@ -258,11 +258,26 @@ zc_result_t snapshot_read(struct snapshot *s, zc_pool_t *pool)
 
 /* --- the walk ------------------------------------------------------------------- */
 
+/*
+ * Where a run lies when those segments are left out that are not there: they keep
+ * their numbers.  The walk goes from one segment to the next.
+ */
+static uint64_t place_of(struct snapshot *s, const zc_inspect_block_t *run)
+{
+	uint64_t size = s->pool.segment_bytes / s->pool.granule_bytes;
+
+	if (!s->runs || run->granule / size != s->segment) {
+		s->segment = run->granule / size;
+		s->before = s->runs ? s->before + size : 0;
+	}
+	return s->before + run->granule % size;
+}
+
 /* Spreads a run over the cells that it lies in. */
 static void spread(struct snapshot *s, const zc_inspect_block_t *run,
 		   enum memory_state state)
 {
-	uint64_t at = run->granule, end = run->granule + run->granules;
+	uint64_t at = place_of(s, run), end = at + run->granules;
 
 	while (at < end) {
 		uint64_t cell = at * s->cells_nr / s->granules;
@@ -284,12 +299,12 @@ static int visit(const zc_inspect_block_t *run, void *ctx)
 	enum memory_state state = memory_state_of(run);
 	struct snapshot *s = ctx;
 
-	s->runs++;
 	s->memory.granules[state] += run->granules;
 	if (state == MEMORY_FREE && run->granules > s->largest_free)
 		s->largest_free = run->granules;
 	if (s->cells_nr)
 		spread(s, run, state);
+	s->runs++;
 	return 0;
 }
 

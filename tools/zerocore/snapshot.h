@@ -74,6 +74,8 @@ struct snapshot {
 	uint64_t runs;
 	uint64_t largest_free;		/* granules */
 	uint64_t granules;		/* of the pool then */
+	uint64_t segment;		/* that the walk is in */
+	uint64_t before;		/* granules of those before it */
 	struct memory_cell memory;
 	struct memory_cell *cells;	/* slices of the pool, @cells_nr of them */
 	uint32_t cells_nr;
