@@ -14,6 +14,9 @@ if [ -z "${ZEROCORE_DIR:-}" ]; then
 	own_dir=$(mktemp -d /dev/shm/zc-cli.XXXXXX) || exit 1
 	export ZEROCORE_DIR=$own_dir
 fi
+# Of what must end, and of what must come; what only lives until it is killed has none.
+limit_s=$((60 * ${ZC_TEST_SLOW:-1}))
+wait_s=$((20 * ${ZC_TEST_SLOW:-1}))
 children=()
 cleanup()
 {
@@ -49,7 +52,7 @@ skip() { number=$((number + 1)); echo "ok $number - cli_$1 # SKIP $2"; }
 # run ARG...: the command; output to $tmp/out and $tmp/err, exit status to $rc
 run()
 {
-	timeout 60 "$zc" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	timeout $limit_s "$zc" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
 	rc=$?
 }
 
@@ -65,10 +68,10 @@ says()
 	return 1
 }
 
-# until_true COMMAND...: look again until it holds, at most 20 s
+# until_true COMMAND...: look again until it holds, at most $wait_s
 until_true()
 {
-	local end=$((SECONDS + 20))
+	local end=$((SECONDS + wait_s))
 
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
@@ -195,7 +198,7 @@ for closed in 'clean closed --once 2>&-' 'clean closed --once >&- 2>&-' \
 	run pool create closed --bytes 1M --huge never
 	[ $rc = 0 ] || good=1
 	# shellcheck disable=SC2016 # for the inner shell
-	timeout 60 bash -c '"$0" '"$closed" "$zc" >"$tmp/out" </dev/null
+	timeout $limit_s bash -c '"$0" '"$closed" "$zc" >"$tmp/out" </dev/null
 	run pool check closed
 	[ $rc = 0 ] && grep -q 'clean$' "$tmp/out" || { echo "# zerocore $closed"; good=1; }
 	"$zc" pool info closed >&- 2>"$tmp/err"
@@ -260,11 +263,11 @@ find "$tmp/in" -maxdepth 1 -type f -print0 | LC_ALL=C sort -z >"$tmp/names"
 xargs -0 sha256sum <"$tmp/names" >"$tmp/expected"
 files=$(tr -cd '\0' <"$tmp/names" | wc -c)
 
-start a sub $pool $svc --sha256 --timeout 20
+start a sub $pool $svc --sha256 --timeout $wait_s
 a=$child
-start b sub $pool $svc --output "$tmp/copy" --json --timeout 20
+start b sub $pool $svc --output "$tmp/copy" --json --timeout $wait_s
 b=$child
-run pub $pool $svc --files "$tmp/in" --wait-readers 2 --timeout 20 --json
+run pub $pool $svc --files "$tmp/in" --wait-readers 2 --timeout $wait_s --json
 good=$rc
 cp "$tmp/out" "$tmp/pub.json"
 wait "$a" || good=1
@@ -282,10 +285,10 @@ grep -q "\"files\":$files,.*\"copies\":0,\"skipped\":0," "$tmp/pub.json" &&
 	tail -n 1 "$tmp/b.out" | grep -q '"type":"summary".*"copies":0,.*"whole":true'
 point files_are_not_copied $?
 
-start a sub $pool $svc --sha256 --timeout 20
+start a sub $pool $svc --sha256 --timeout $wait_s
 a=$child
 until_true reading a
-timeout 60 "$zc" pub $pool $svc --files-from - --null --repeat 3 --timeout 20 \
+timeout $limit_s "$zc" pub $pool $svc --files-from - --null --repeat 3 --timeout $wait_s \
 	--rate 1000 --progress <"$tmp/names" >"$tmp/out" 2>"$tmp/err"
 good=$?
 wait "$a" || good=1
@@ -295,10 +298,10 @@ grep -q 'messages/s.*GiB/s.*blocks in use' "$tmp/err" || good=1
 point files_from_a_list_repeated $good
 
 head -c 5M /dev/zero >"$tmp/large"
-start a sub $pool $svc --sha256 --timeout 20
+start a sub $pool $svc --sha256 --timeout $wait_s
 a=$child
 until_true reading a
-run pub $pool $svc --files "$tmp/large" /dev/null "$tmp/in/file-1" --timeout 20
+run pub $pool $svc --files "$tmp/large" /dev/null "$tmp/in/file-1" --timeout $wait_s
 good=1
 wait "$a" && [ $rc = 1 ] && grep -q '^zerocore: .*large skipped: ' "$tmp/err" &&
 	grep -q '/dev/null skipped: not a regular file' "$tmp/err" &&
@@ -308,24 +311,24 @@ point unfit_files_are_skipped $good
 # --- lines, history, topics ------------------------------------------------------
 
 printf 'one\n\nthree\nno newline' >"$tmp/lines"
-timeout 60 "$zc" pub $pool test/cli/lines --stdin --end --history 10 <"$tmp/lines" >"$tmp/out"
+timeout $limit_s "$zc" pub $pool test/cli/lines --stdin --end --history 10 <"$tmp/lines" >"$tmp/out"
 good=$?
 grep -q 'copies made in user space: 4' "$tmp/out" || good=1
-run sub $pool test/cli/lines --history 10 --print text --timeout 20 --quiet
+run sub $pool test/cli/lines --history 10 --print text --timeout $wait_s --quiet
 [ $rc = 0 ] && [ ! -s "$tmp/err" ] || good=1
 { cat "$tmp/lines"; echo; } | cmp -s - "$tmp/out" || good=1
 point lines_reach_a_late_joiner $good
 
-run sub $pool test/cli/lines --history 10 --count 2 --print sequence,size --timeout 20
+run sub $pool test/cli/lines --history 10 --count 2 --print sequence,size --timeout $wait_s
 [ $rc = 0 ] && [ "$(wc -l <"$tmp/out")" = 2 ] && grep -qE '^[0-9]+ [0-9]+$' "$tmp/out"
 point count_ends_it $?
 says 1 'no message within' sub $pool test/cli/nobody --timeout 50ms
 point timeout_is_a_failure $?
 
-timeout 60 "$zc" pub $pool test/cli/last --stdin --overwrite --history 3 \
+timeout $limit_s "$zc" pub $pool test/cli/last --stdin --overwrite --history 3 \
 	< <(seq 1 5000) >"$tmp/out" 2>"$tmp/err"
 good=$?
-run sub $pool test/cli/last --history 3 --count 3 --print text --timeout 20
+run sub $pool test/cli/last --history 3 --count 3 --print text --timeout $wait_s
 [ $rc = 0 ] && [ "$(cat "$tmp/out")" = $'4998\n4999\n5000' ] || good=1
 point overwrite_keeps_the_last $good
 
@@ -334,16 +337,17 @@ point overwrite_keeps_the_last $good
 start events events $pool --json
 events=$child
 until_true grep -qs watching "$tmp/events.err"
-start holder sub $pool test/cli/held --hold 5 --print none --timeout 60
+start holder sub $pool test/cli/held --hold 5 --print none
 holder=$child
 until_true reading holder
 mkfifo "$tmp/feed"
-timeout 60 "$zc" pub $pool test/cli/held --stdin <"$tmp/feed" >"$tmp/pub.out" 2>"$tmp/pub.err" &
+"$zc" pub $pool test/cli/held --stdin <"$tmp/feed" >"$tmp/pub.out" 2>"$tmp/pub.err" &
 pub=$!
+children+=("$pub")
 exec 7>"$tmp/feed"
 seq 1 9 >&7
 until_true grep -qs 'holding 5 blocks' "$tmp/holder.err"
-held_by() { [ "$(timeout 60 "$zc" blocks $pool --json | grep -c '"held_by":[^]]*"pid":'"$1"'}')" = "$2" ]; }
+held_by() { [ "$(timeout $limit_s "$zc" blocks $pool --json | grep -c '"held_by":[^]]*"pid":'"$1"'}')" = "$2" ]; }
 until_true held_by "$holder" 5
 point blocks_show_who_holds_them $?
 run blocks $pool
@@ -358,7 +362,7 @@ grep -qE "test/cli/held +[0-9]+ +$holder +reliable" "$tmp/out" && run member lis
 	grep -qE 'test/cli/held +live' "$tmp/out"
 point lists_show_the_processes $?
 
-says 1 . pub $pool test/cli/held --files "$tmp/in/file-1" --timeout 20
+says 1 . pub $pool test/cli/held --files "$tmp/in/file-1" --timeout $wait_s
 point second_writer_is_refused $?
 
 if command -v python3 >/dev/null; then
@@ -392,7 +396,7 @@ point death_is_told_and_gives_back $good
 
 # --- a full pool ---------------------------------------------------------------
 
-start slow sub $pool test/cli/full --print none --timeout 60
+start slow sub $pool test/cli/full --print none
 slow=$child
 until_true reading slow
 kill -STOP "$slow"
@@ -401,26 +405,26 @@ point full_pool_is_told $?
 says 1 "no block of .* for" pub $pool test/cli/full --files "$tmp/in" --timeout 0 --repeat 0
 point full_pool_at_once $?
 { kill -KILL "$slow" && wait "$slow"; } 2>/dev/null
-run pub $pool test/cli/full --files "$tmp/in" --timeout 20
+run pub $pool test/cli/full --files "$tmp/in" --timeout $wait_s
 point death_makes_room $rc
 
 # What a slow reader gets: --lag below what is published while it is stopped.
-start a sub $pool test/cli/slow --print none --json --timeout 20
+start a sub $pool test/cli/slow --print none --json --timeout $wait_s
 a=$child
 until_true reading a
 kill -STOP "$a"
-run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow drop --timeout 20 --json
+run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow drop --timeout $wait_s --json
 good=$rc
 grep -q '"dropped":[1-9]' "$tmp/out" || good=1
 kill -CONT "$a"
 wait "$a" || good=1
 grep -q '"type":"summary".*"gaps":0,"lost":[1-9].*"ended":true' "$tmp/a.out" || good=1
 point slow_reader_loses_its_oldest $good
-start a sub $pool test/cli/slow --print none --timeout 20
+start a sub $pool test/cli/slow --print none --timeout $wait_s
 a=$child
 until_true reading a
 kill -STOP "$a"
-run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow disconnect --timeout 20 --json
+run pub $pool test/cli/slow --files "$tmp/in" --lag 4 --on-slow disconnect --timeout $wait_s --json
 good=$rc
 grep -q '"disconnected":1' "$tmp/out" || good=1
 kill -CONT "$a"
@@ -428,12 +432,12 @@ wait "$a"
 [ $? = 1 ] && grep -q '^zerocore: test/cli/slow: .' "$tmp/a.err" || good=1
 point slow_reader_is_cut_off $good
 
-start a sub $pool $svc --print none --timeout 20
+start a sub $pool $svc --print none --timeout $wait_s
 a=$child
 start p pub $pool $svc --files "$tmp/in" --repeat 0 --wait-readers 1 --json
 p=$child
 until_true grep -qs 'reading' "$tmp/a.err"
-moving() { timeout 60 "$zc" reader list $pool --json | grep "\"pid\":$a," | grep -qv '"received":0,'; }
+moving() { timeout $limit_s "$zc" reader list $pool --json | grep "\"pid\":$a," | grep -qv '"received":0,'; }
 until_true moving
 kill -INT "$p"
 wait "$p"
@@ -443,7 +447,7 @@ point interrupt_ends_the_stream $?
 # Input that does not end, and input that does not come: one signal ends both.
 good=0
 ended() { ! kill -0 "$1" 2>/dev/null; }
-live_writer() { timeout 60 "$zc" service list $pool | grep -qE "test/cli/endless +live"; }
+live_writer() { timeout $limit_s "$zc" service list $pool | grep -qE "test/cli/endless +live"; }
 mkfifo "$tmp/endless"
 exec 8<>"$tmp/endless"
 printf half >&8
@@ -469,11 +473,11 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	cp "$zc" "$tmp/zerocore"
 	chmod 755 "$tmp" "$ZEROCORE_DIR"
 	setpriv --reuid 65534 --regid 65534 --clear-groups \
-		timeout 60 "$tmp/zerocore" pool info $pool >"$tmp/out" 2>"$tmp/err"
+		timeout $limit_s "$tmp/zerocore" pool info $pool >"$tmp/out" 2>"$tmp/err"
 	[ $? = 1 ] && grep -qi '^zerocore: .*permi' "$tmp/err"
 	point foreign_pool_is_refused $?
 	setpriv --reuid 65534 --regid 65534 --clear-groups \
-		timeout 60 "$tmp/zerocore" pool create other >"$tmp/out" 2>"$tmp/err"
+		timeout $limit_s "$tmp/zerocore" pool create other >"$tmp/out" 2>"$tmp/err"
 	[ $? = 1 ] && grep -qi '^zerocore: .*permi' "$tmp/err"
 	point foreign_folder_is_refused $?
 else
@@ -484,10 +488,10 @@ fi
 # --- examples, completion ------------------------------------------------------------
 
 good=0
-timeout 60 "$examples/publisher" $pool hello world >"$tmp/out" 2>"$tmp/err" || good=1
-timeout 60 "$examples/subscriber" $pool >"$tmp/out" 2>"$tmp/err" || good=1
+timeout $limit_s "$examples/publisher" $pool hello world >"$tmp/out" 2>"$tmp/err" || good=1
+timeout $limit_s "$examples/subscriber" $pool >"$tmp/out" 2>"$tmp/err" || good=1
 [ "$(tr -d '\0' <"$tmp/out")" = $'hello\nworld' ] || good=1
-timeout 60 "$examples/publisher" nowhere x 2>"$tmp/err" && good=1
+timeout $limit_s "$examples/publisher" nowhere x 2>"$tmp/err" && good=1
 grep -q '^publisher: .' "$tmp/err" || good=1
 point examples_work $good
 
@@ -577,7 +581,7 @@ run pool create guarded --bytes 1M --huge never --guard magic
 [ $rc = 0 ] && grep -q '^guard  *magic' "$tmp/out"
 good=$?
 says 2 "none of off, magic, header, full" pool create never --guard some || good=1
-seq 1 5 | timeout 60 "$zc" pub guarded test/cli/guard --stdin --history 5 --guard full >/dev/null 2>&1 || good=1
+seq 1 5 | timeout $limit_s "$zc" pub guarded test/cli/guard --stdin --history 5 --guard full >/dev/null 2>&1 || good=1
 run service list guarded --json
 grep -q '"guard": *"full"' "$tmp/out" || good=1
 run blocks guarded --verify --json
