@@ -169,8 +169,8 @@ point bad_values_are_usage $good
 
 good=0
 for name in .hidden -x a/b ../x 'a b' '' "$(printf 'x%.0s' {1..49})"; do
-	says 1 . pool create -- "$name" || good=1
-	says 1 . pool info -- "$name" || good=1
+	says 1 "a pool's name has" pool create -- "$name" || good=1
+	says 1 "a pool's name has" pool info -- "$name" || good=1
 done
 [ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
 point bad_pool_name_is_refused $good
@@ -218,13 +218,15 @@ for verb in "${list[@]}" bench; do
 	*) page=zerocore ;;
 	esac
 	run "${words[@]}" --help
+	options=$(grep -oE '^ +(-., )?--[a-z0-9-]+' "$tmp/out" | grep -oE -- '--.*')
+	grep -qx -- --json <<<"$options" || { echo "# $verb: no options"; good=1; }
 	while IFS= read -r option; do
 		case $option in --help | --usage | --version | --json) continue ;; esac
 		grep -q -- "Fl .*-${option#--}\>" "Documentation/man/$page.1" || {
 			echo "# $page.1 lacks $option"
 			good=1
 		}
-	done < <(grep -oE '^ +(-., )?--[a-z0-9-]+' "$tmp/out" | grep -oE -- '--.*')
+	done <<<"$options"
 done
 point manual_has_each_option $good
 
@@ -233,7 +235,7 @@ point manual_has_each_option $good
 run pool create $pool --bytes 16M --segment 4M --json
 [ $rc = 0 ] && grep -q '"bytes":16777216,' "$tmp/out" && grep -q '"segments":4,' "$tmp/out"
 point pool_create $?
-says 1 . pool create $pool
+says 1 'exists' pool create $pool
 point pool_exists_is_refused $?
 run pool list
 [ $rc = 0 ] && grep -q "^$pool  *16 MiB" "$tmp/out" && run pool list -q && [ "$(cat "$tmp/out")" = $pool ]
@@ -347,7 +349,12 @@ children+=("$pub")
 exec 7>"$tmp/feed"
 seq 1 9 >&7
 until_true grep -qs 'holding 5 blocks' "$tmp/holder.err"
-held_by() { [ "$(timeout $limit_s "$zc" blocks $pool --json | grep -c '"held_by":[^]]*"pid":'"$1"'}')" = "$2" ]; }
+# held_by PID NR: it holds so many blocks
+held_by()
+{
+	run blocks $pool --json
+	[ $rc = 0 ] && [ "$(grep -c '"held_by":[^]]*"pid":'"$1"'}' "$tmp/out")" = "$2" ]
+}
 until_true held_by "$holder" 5
 point blocks_show_who_holds_them $?
 run blocks $pool
@@ -362,7 +369,7 @@ grep -qE "test/cli/held +[0-9]+ +$holder +reliable" "$tmp/out" && run member lis
 	grep -qE 'test/cli/held +live' "$tmp/out"
 point lists_show_the_processes $?
 
-says 1 . pub $pool test/cli/held --files "$tmp/in/file-1" --timeout $wait_s
+says 1 'has a live writer' pub $pool test/cli/held --files "$tmp/in/file-1" --timeout $wait_s
 point second_writer_is_refused $?
 
 if command -v python3 >/dev/null; then
@@ -631,7 +638,7 @@ point pools_are_placed $good
 
 run pool remove $pool
 good=$rc
-says 1 . pool info $pool || good=1
+says 1 "there is no pool $pool" pool info $pool || good=1
 if [ $on_shm = 1 ]; then
 	run pool remove --all --json
 	[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
