@@ -3,105 +3,13 @@
 #
 # cli.sh - the command zerocore: arguments, exit codes, JSON, real files there
 # and back
+# shellcheck disable=SC1091,SC2154,SC2086 # common.sh is there; rc and others come from it
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-zc=${ZEROCORE:-$PWD/build/bin/zerocore}
-examples=${ZEROCORE_EXAMPLES:-$PWD/build/examples}
-tmp=$(mktemp -d) || exit 1
-own_dir=
-if [ -z "${ZEROCORE_DIR:-}" ]; then
-	own_dir=$(mktemp -d /dev/shm/zc-cli.XXXXXX) || exit 1
-	export ZEROCORE_DIR=$own_dir
-fi
-# Of what must end, and of what must come; what only lives until it is killed has none.
-limit_s=$((60 * ${ZC_TEST_SLOW:-1}))
-wait_s=$((20 * ${ZC_TEST_SLOW:-1}))
-children=()
-cleanup()
-{
-	local pid
-
-	for pid in "${children[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	rm -rf -- "$tmp" ${own_dir:+"$own_dir"}
-}
-trap cleanup EXIT
-
-number=0
-failures=0
+. selftests/cli/common.sh
 svc=test/cli/data
 pool=cli
-
-# point NAME STATUS: 0 is good
-point()
-{
-	number=$((number + 1))
-	if [ "$2" = 0 ]; then
-		echo "ok $number - cli_$1"
-	else
-		echo "not ok $number - cli_$1"
-		sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5
-		sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
-		failures=$((failures + 1))
-	fi
-}
-skip() { number=$((number + 1)); echo "ok $number - cli_$1 # SKIP $2"; }
-
-# run ARG...: the command; output to $tmp/out and $tmp/err, exit status to $rc
-run()
-{
-	timeout $limit_s "$zc" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
-	rc=$?
-}
-
-# says STATUS WORDS ARG...: it ends with STATUS and WORDS on stderr
-says()
-{
-	local status=$1 words=$2
-
-	shift 2
-	run "$@"
-	[ $rc = "$status" ] && grep -qe "^zerocore.*$words" "$tmp/err" && return 0
-	echo "# zerocore $*: exit status $rc, wanted $status and '$words'"
-	return 1
-}
-
-# until_true COMMAND...: look again until it holds, at most $wait_s
-until_true()
-{
-	local end=$((SECONDS + wait_s))
-
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.01
-	done
-}
-
-# start NAME ARG...: in the background; pid in $child, output in $tmp/NAME.*
-start()
-{
-	local name=$1
-
-	shift
-	# What an earlier one of that name said must not be taken for its own.
-	: >"$tmp/$name.err"
-	"$zc" "$@" >"$tmp/$name.out" 2>"$tmp/$name.err" </dev/null &
-	child=$!
-	children+=("$child")
-}
-reading() { grep -qs 'reading .* as reader' "$tmp/$1.err"; }
-
-# lines_are_json FILE: each line is an object
-lines_are_json()
-{
-	[ -s "$1" ] && python3 -c '
-import json, sys
-for line in open(sys.argv[1]):
-    assert isinstance(json.loads(line), dict), line
-' "$1"
-}
 
 # --- words -------------------------------------------------------------------
 
@@ -243,8 +151,6 @@ point pool_list $?
 run pool info $pool
 [ $rc = 0 ] && grep -q 'in 4 segments of 4 MiB' "$tmp/out"
 point pool_info $?
-on_shm=0
-grep -q '^backend  *shm' "$tmp/out" && on_shm=1
 run pool check $pool
 [ $rc = 0 ] && grep -q 'clean$' "$tmp/out"
 point pool_check_of_a_new_pool_is_clean $?
@@ -520,32 +426,6 @@ good=0
 [ "$(completes top $pool --sort me)" = memory ] || good=1
 point completion $good
 
-# --- a damaged pool -------------------------------------------------------------------
-
-# The last bytes of the control file are the descriptors, 64 bytes a granule.  The
-# last run is made longer than what is left: length - 1 is in bytes 1 to 3.
-run pool create damaged --bytes 4M --segment 4M
-control=$ZEROCORE_DIR/zerocore.damaged.pool
-if [ -e "$control" ]; then
-	last=$(($(stat -c %s "$control") - (4 << 20) / 512 / 64 * 64))
-	printf '\0\xff\x03\0\1\0\0\0' |
-		dd "of=$control" bs=1 seek=$last conv=notrunc status=none
-	run pool check damaged
-	[ $rc = 3 ] && grep -q 'DEFECTS$' "$tmp/out" && grep -q 'defects, the first: ' "$tmp/out"
-	point defects_have_their_exit_status $?
-	truncate -s 100 "$control"
-	good=0
-	says 1 'pool damaged .*truncated' pool info damaged || good=1
-	run pool list
-	[ $rc = 0 ] && grep -q '^damaged .*truncated' "$tmp/out" || good=1
-	point truncated_pool_is_named $good
-else
-	skip defects_have_their_exit_status "not on plain shared memory"
-	skip truncated_pool_is_named "not on plain shared memory"
-fi
-run pool remove damaged
-point damaged_pool_can_be_removed $rc
-
 # --- the end ------------------------------------------------------------------------
 
 run pool check $pool
@@ -584,74 +464,10 @@ says 1 "/dev/zerocore" pool evict $pool 0 || good=1
 says 1 "0 to 1151" pool evict $pool 4000 || good=1
 point eviction_needs_the_device $good
 
-run pool create guarded --bytes 1M --huge never --guard magic
-[ $rc = 0 ] && grep -q '^guard  *magic' "$tmp/out"
-good=$?
-says 2 "none of off, magic, header, full" pool create never --guard some || good=1
-seq 1 5 | timeout $limit_s "$zc" pub guarded test/cli/guard --stdin --history 5 --guard full >/dev/null 2>&1 || good=1
-run service list guarded --json
-grep -q '"guard": *"full"' "$tmp/out" || good=1
-run blocks guarded --verify --json
-[ $rc = 0 ] && grep -q '"guard": *"full", *"fault": *"none"' "$tmp/out" || good=1
-run blocks guarded --corrupt --json
-[ $rc = 0 ] && [ ! -s "$tmp/out" ] || good=1
-run pool remove guarded
-point guards_are_chosen_and_shown $good
-
-run pool create bursts --bytes 1M --max 2M --huge never
-good=$rc
-run pool grow bursts 3
-[ $rc = 0 ] && grep -q 'in 7 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
-says 1 "max_bytes" pool grow bursts 2 || good=1
-says 2 "NAME" pool grow || good=1
-says 2 "no number" pool grow bursts some || good=1
-says 1 "less than it begins with" pool create never --bytes 2M --max 1M || good=1
-point pools_grow $good
-
-run pool shrink bursts 6
-good=$rc
-grep -q 'in 2 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
-says 1 "which it keeps" pool shrink bursts 2 || good=1
-says 2 "NAME" pool shrink || good=1
-says 2 "no number" pool shrink bursts some || good=1
-says 2 "timeout" pool shrink bursts --timeout soon || good=1
-run pool check bursts
-[ $rc = 0 ] || good=1
-run pool grow bursts
-[ $rc = 0 ] && grep -q 'in 2 segments' "$tmp/out" || good=1
-run pool remove bursts
-point pools_shrink $good
-
-run pool create placed --bytes 2M --numa 0 --huge never
-good=$rc
-says 1 "node 1022" pool create nowhere --numa 1022 || good=1
-run pool create spread --bytes 2M --numa interleave --huge never
-[ $rc = 0 ] || good=1
-# Few machines have such pages.
-run pool create large --huge gigantic --bytes 1G
-if [ $rc = 0 ]; then
-	run pool remove large
-else
-	grep -q '1 GiB' "$tmp/err" || good=1
-fi
-point pools_are_placed $good
-
 run pool remove $pool
 good=$rc
 says 1 "there is no pool $pool" pool info $pool || good=1
-if [ $on_shm = 1 ]; then
-	run pool remove --all --json
-	[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
-	run pool remove --all
-	[ $rc = 0 ] && grep -q '^0 pools removed' "$tmp/out" || good=1
-	[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
-else
-	# The device has pools of others, too.
-	for name in placed spread; do
-		run pool remove $name
-		[ $rc = 0 ] || good=1
-	done
-fi
+[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
 point pool_remove_leaves_nothing $good
 
 echo "1..$number"

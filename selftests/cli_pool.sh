@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1
+#
+# cli_pool.sh - the command zerocore: pools that are damaged, guarded, that grow, shrink,
+# are placed, and are removed all at once
+# shellcheck disable=SC1091,SC2154,SC2086 # common.sh is there; rc and others come from it
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+. selftests/cli/common.sh
+
+# --- a damaged pool -------------------------------------------------------------------
+
+# The last bytes of the control file are the descriptors, 64 bytes a granule.  The
+# last run is made longer than what is left: length - 1 is in bytes 1 to 3.
+run pool create damaged --bytes 4M --segment 4M
+control=$ZEROCORE_DIR/zerocore.damaged.pool
+if [ -e "$control" ]; then
+	last=$(($(stat -c %s "$control") - (4 << 20) / 512 / 64 * 64))
+	printf '\0\xff\x03\0\1\0\0\0' |
+		dd "of=$control" bs=1 seek=$last conv=notrunc status=none
+	run pool check damaged
+	[ $rc = 3 ] && grep -q 'DEFECTS$' "$tmp/out" && grep -q 'defects, the first: ' "$tmp/out"
+	point defects_have_their_exit_status $?
+	truncate -s 100 "$control"
+	good=0
+	says 1 'pool damaged .*truncated' pool info damaged || good=1
+	run pool list
+	[ $rc = 0 ] && grep -q '^damaged .*truncated' "$tmp/out" || good=1
+	point truncated_pool_is_named $good
+else
+	skip defects_have_their_exit_status "not on plain shared memory"
+	skip truncated_pool_is_named "not on plain shared memory"
+fi
+run pool remove damaged
+point damaged_pool_can_be_removed $rc
+
+# --- guards, sizes, places ------------------------------------------------------------
+
+run pool create guarded --bytes 1M --huge never --guard magic
+[ $rc = 0 ] && grep -q '^guard  *magic' "$tmp/out"
+good=$?
+says 2 "none of off, magic, header, full" pool create never --guard some || good=1
+seq 1 5 | timeout $limit_s "$zc" pub guarded test/cli/guard --stdin --history 5 --guard full >/dev/null 2>&1 || good=1
+run service list guarded --json
+grep -q '"guard": *"full"' "$tmp/out" || good=1
+run blocks guarded --verify --json
+[ $rc = 0 ] && grep -q '"guard": *"full", *"fault": *"none"' "$tmp/out" || good=1
+run blocks guarded --corrupt --json
+[ $rc = 0 ] && [ ! -s "$tmp/out" ] || good=1
+run pool remove guarded
+point guards_are_chosen_and_shown $good
+
+run pool create bursts --bytes 1M --max 2M --huge never
+good=$rc
+run pool grow bursts 3
+[ $rc = 0 ] && grep -q 'in 7 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
+says 1 "max_bytes" pool grow bursts 2 || good=1
+says 2 "NAME" pool grow || good=1
+says 2 "no number" pool grow bursts some || good=1
+says 1 "less than it begins with" pool create never --bytes 2M --max 1M || good=1
+point pools_grow $good
+
+run pool shrink bursts 6
+good=$rc
+grep -q 'in 2 segments' "$tmp/out" && grep -q 'grow to 8' "$tmp/out" || good=1
+says 1 "which it keeps" pool shrink bursts 2 || good=1
+says 2 "NAME" pool shrink || good=1
+says 2 "no number" pool shrink bursts some || good=1
+says 2 "timeout" pool shrink bursts --timeout soon || good=1
+run pool check bursts
+[ $rc = 0 ] || good=1
+run pool grow bursts
+[ $rc = 0 ] && grep -q 'in 2 segments' "$tmp/out" || good=1
+run pool remove bursts
+point pools_shrink $good
+
+run pool create placed --bytes 2M --numa 0 --huge never
+good=$rc
+says 1 "node 1022" pool create nowhere --numa 1022 || good=1
+run pool create spread --bytes 2M --numa interleave --huge never
+[ $rc = 0 ] || good=1
+# Few machines have such pages.
+run pool create large --huge gigantic --bytes 1G
+if [ $rc = 0 ]; then
+	run pool remove large
+else
+	grep -q '1 GiB' "$tmp/err" || good=1
+fi
+point pools_are_placed $good
+
+# --- the end ------------------------------------------------------------------------
+
+run pool info placed
+good=$rc
+if grep -q '^backend  *shm' "$tmp/out"; then
+	run pool remove --all --json
+	[ $rc = 0 ] && grep -q '"removed":2' "$tmp/out" || good=1
+	run pool remove --all
+	[ $rc = 0 ] && grep -q '^0 pools removed' "$tmp/out" || good=1
+	[ -z "$(ls -A "$ZEROCORE_DIR")" ] || good=1
+else
+	# The device has pools of others, too.
+	for name in placed spread; do
+		run pool remove $name
+		[ $rc = 0 ] || good=1
+	done
+fi
+point pool_remove_all_leaves_nothing $good
+
+echo "1..$number"
+[ "$failures" = 0 ]
