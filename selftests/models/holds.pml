@@ -40,7 +40,7 @@
  * @variant head_before_active quick fail:data -DREQ -DNM=3 -DMUT_HEAD_BEFORE_ACTIVE
  * @variant unpublished        quick fail:data -DREQ -DCLEANER -DNM=2 -DMUT_UNPUBLISHED
  * @variant full2              long  pass -DREQ -DHAZ -DCLEANER -DNM=2 opt=2 hash=24 mem=8000
- * @variant full               long  pass -DREQ -DHAZ -DCLEANER -DNM=3 opt=2 hash=26 mem=8000 collapse=1
+ * @variant full               long  pass -DREQ -DHAZ -DCLEANER -DNM=3 opt=2 hash=26 mem=8000 collapse=1 bounded=1
  */
 #define NB	2		/* blocks */
 #ifndef NM
