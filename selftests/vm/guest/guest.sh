@@ -42,20 +42,26 @@ check()
 prove()
 {
 	echo "# $*"
-	{ "$@" 2>&1; echo "guest: status $?"; } |
+	# What it printed last may lack its line end.
+	{ "$@" 2>&1; printf '\nguest: status %s\n' "$?"; } |
 	awk -v counts="$scratch/counts" -v at="$points" -v name="${1##*/}" '
 		function say(text) { print text; fflush() }
 		/^guest: status [0-9]+$/ { status = $3; next }
 		/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1
-			if (!plan) say("ok " (++at) " - " name " # SKIP" substr($0, index($0 " # SKIP", "# SKIP") + 6))
+			at_skip = index(toupper($0), "# SKIP")
+			if (plan) next
+			if (at_skip) say("ok " (++at) " - " name " # SKIP" substr($0, at_skip + 6))
+			else why = "planned nothing, and says no # SKIP"
 			next }
 		/^(not )?ok($|[ \t])/ { seen++
 			bad += /^not/
 			sub(/ok[ \t]*[0-9]*[ \t]*-?[ \t]*/, "ok " (++at) " - ")
 			say($0); next }
+		/^$/ { next }
 		{ say(/^#/ ? $0 : "# " $0) }
 		END {
-			if (!planned) why = "printed no plan"
+			if (why) ;
+			else if (!planned) why = "printed no plan"
 			else if (plan != seen) why = "planned " plan ", reported " seen + 0
 			else if (status && !bad) why = "ended"
 			if (why) { say("not ok " (++at) " - " name " " why " (exit status " status ")"); bad++ }
