@@ -13,12 +13,14 @@ pool=types
 number=0
 failures=0
 writer=
+reader=
 mkdir "$tmp/pools"
 export ZEROCORE_DIR=$tmp/pools LD_LIBRARY_PATH=${ZC_BUILD:-build}/lib
 
 finish()
 {
 	[ -z "$writer" ] || kill "$writer" 2>/dev/null
+	[ -z "$reader" ] || kill "$reader" 2>/dev/null
 	rm -rf -- "$tmp"
 }
 trap finish EXIT
@@ -167,8 +169,9 @@ for ((i = 0; i < 400; i++)); do
 done
 point later_writer_is_refused_with_both_shapes $refused "$tmp/late"
 write clang++ types/by/later 3
-wait $reader
+wait "$reader"
 point right_writer_serves_it $? "$tmp/err"
+reader=
 written
 point right_writer_ends $?
 

@@ -21,7 +21,7 @@
 /* What is called through a loaded copy. */
 struct copy {
 	void *so;
-	char path[64];
+	char path[4300];
 	__typeof__(zc_pool_create) *pool_create;
 	__typeof__(zc_pool_open) *pool_open;
 	__typeof__(zc_pool_close) *pool_close;
@@ -111,13 +111,20 @@ static void load_copy(struct copy *copy)
 {
 	const char *from = library();
 	char buffer[65536];
+	const char *slash = strrchr(from, '/');
 	int in, out;
 	ssize_t nr;
 
-	snprintf(copy->path, sizeof(copy->path), "/tmp/zerocore-copy-XXXXXX");
+	/* Beside the other one, if that may be: in /tmp nothing may be run, perhaps. */
+	snprintf(copy->path, sizeof(copy->path), "%.*szerocore-copy-XXXXXX",
+		 slash ? (int)(slash + 1 - from) : 0, from);
 	in = open(from, O_RDONLY | O_CLOEXEC);
 	CHECK(in >= 0);
 	out = mkstemp(copy->path);
+	if (out < 0) {
+		strcpy(copy->path, "/tmp/zerocore-copy-XXXXXX");
+		out = mkstemp(copy->path);
+	}
 	CHECK(out >= 0);
 	while ((nr = read(in, buffer, sizeof(buffer))) > 0)
 		CHECK(write(out, buffer, (size_t)nr) == nr);
