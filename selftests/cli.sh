@@ -205,6 +205,20 @@ grep -q 'copies made in user space: 0' "$tmp/out" || good=1
 grep -q 'messages/s.*GiB/s.*blocks in use' "$tmp/err" || good=1
 point files_from_a_list_repeated $good
 
+# Two paths that end alike, one of which comes again.
+mkdir "$tmp/one" "$tmp/two" "$tmp/alike"
+echo one >"$tmp/one/x"
+echo two >"$tmp/two/x"
+start a sub $pool $svc --output "$tmp/alike" --timeout $wait_s
+a=$child
+until_true reading a
+run pub $pool $svc --files "$tmp/one/x" "$tmp/two/x" --repeat 2 --timeout $wait_s
+good=$rc
+wait "$a" || good=1
+[ "$(ls "$tmp/alike")" = $'x\nx.2' ] && cmp -s "$tmp/one/x" "$tmp/alike/x" &&
+	cmp -s "$tmp/two/x" "$tmp/alike/x.2" || good=1
+point files_do_not_replace_each_other $good
+
 head -c 5M /dev/zero >"$tmp/large"
 start a sub $pool $svc --sha256 --timeout $wait_s
 a=$child

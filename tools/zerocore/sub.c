@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,49 @@ static bool save_name(const struct sub_message *message, char *out,
 	return (size_t)snprintf(out, out_bytes, "%s", base) < out_bytes;
 }
 
+/* A name in the folder, and whose file it is: the path that a message came with. */
+struct saved {
+	char *name;
+	char *path;
+};
+
+static int by_saved_name(const void *a, const void *b)
+{
+	return strcmp(((const struct saved *)a)->name, ((const struct saved *)b)->name);
+}
+
+/* false: it is another one's, in this run.  A path that comes again is its newer version. */
+static bool take_name(const char *name, const char *path)
+{
+	static void *names;
+	struct saved *mine = malloc(sizeof(*mine)), **found;
+
+	if (!mine)
+		return true;
+	mine->name = strdup(name);
+	mine->path = strdup(path);
+	found = mine->name && mine->path ? tsearch(mine, &names, by_saved_name) : NULL;
+	if (found && *found == mine)
+		return true;
+	free(mine->name);
+	free(mine->path);
+	free(mine);
+	return !found || !strcmp((*found)->path, path);
+}
+
+/* Of two paths that end alike, the second is saved as NAME.2. */
+static bool unused_name(const struct sub_message *message, char *name, size_t name_bytes)
+{
+	size_t end = strlen(name);
+	unsigned int n;
+
+	for (n = 2; !take_name(name, message->name); n++)
+		if ((size_t)snprintf(name + end, name_bytes - end, ".%u", n) >=
+		    name_bytes - end)
+			return false;
+	return true;
+}
+
 /* write(2) from the block: the kernel reads pool memory. */
 static int write_whole(int fd, const unsigned char *at, size_t bytes)
 {
@@ -224,7 +268,8 @@ bool sub_save(struct sub *sub, const struct sub_message *message)
 	int err = 0;
 	int fd;
 
-	if (!save_name(message, name, sizeof(name))) {
+	if (!save_name(message, name, sizeof(name)) ||
+	    !unused_name(message, name, sizeof(name))) {
 		cli_error("message %llu: its name is no file name; not saved",
 			  (unsigned long long)message->info.sequence);
 		return false;
