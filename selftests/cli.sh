@@ -57,7 +57,7 @@ good=0
 for size in 64X -1 1.5M '' K 99999999999T 18446744073709551616 '1 M' 0x10; do
 	says 2 "no size" pool create $pool "--bytes=$size" || good=1
 done
-for time in 5x -1 '' s 1e400 'for ever'; do
+for time in 5x -1 '' s 1e400 0x10 'for ever'; do
 	says 2 "no duration" sub $pool a/b/c "--timeout=$time" || good=1
 done
 says 2 "none of index" top $pool --sort size || good=1
@@ -89,6 +89,11 @@ for verb in "pool info" "pool check" "pool remove" blocks top events clean "serv
 	read -r -a words <<<"$verb"
 	says 1 "nowhere" "${words[@]}" nowhere || good=1
 	[ ! -s "$tmp/out" ] || good=1
+done
+# A letter is in any sentence.
+for verb in "pool info" "pool check" top; do
+	read -r -a words <<<"$verb"
+	says 1 "pool n\>" "${words[@]}" n || good=1
 done
 says 1 nowhere sub nowhere a/b/c || good=1
 says 1 nowhere pub nowhere a/b/c --files /etc/passwd || good=1
@@ -229,6 +234,10 @@ wait "$a" && [ $rc = 1 ] && grep -q '^zerocore: .*large skipped: ' "$tmp/err" &&
 	grep -q '/dev/null skipped: not a regular file' "$tmp/err" &&
 	[ "$(wc -l <"$tmp/a.out")" = 1 ] && good=0
 point unfit_files_are_skipped $good
+
+# What has vanished does not come again by being asked for for ever.
+says 1 'none of the files could be published' pub $pool $svc --files /dev/null --repeat 0
+point nothing_is_not_repeated $?
 
 # --- lines, history, topics ------------------------------------------------------
 

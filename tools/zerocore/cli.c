@@ -131,8 +131,13 @@ int cli_fail(zc_result_t result, const char *fmt, ...)
 int cli_fail_pool(zc_result_t result, const char *name)
 {
 	const char *sentence = zc_last_error();
+	char named[512];
+	const char *at;
 
-	if (name[0] && strstr(sentence, name))
+	/* "pool a": an "a" alone is in many a sentence. */
+	snprintf(named, sizeof(named), "pool %s", name);
+	at = strstr(sentence, named);
+	if (name[0] && at && !isalnum((unsigned char)at[strlen(named)]))
 		return cli_error("%s", sentence);
 	return cli_fail(result, "pool %s", name);
 }
@@ -203,7 +208,8 @@ bool cli_parse_duration(const char *text, uint64_t *ns)
 		*ns = ZC_TIMEOUT_FOREVER;
 		return true;
 	}
-	if (!isdigit((unsigned char)text[0]))
+	/* strtod() takes blanks, a minus sign, and hexadecimal numbers. */
+	if (!isdigit((unsigned char)text[0]) || strpbrk(text, "xX"))
 		return false;
 	errno = 0;
 	value = strtod(text, &end);

@@ -266,11 +266,15 @@ static int publish_files(struct pub *pub)
 {
 	const char *path;
 	bool failed = false;
-	uint64_t round;
+	uint64_t round, before = 0;
 	int status;
 	size_t i;
 
 	for (round = 0; !pub->repeat || round < pub->repeat; round++) {
+		/* They have vanished: the next round would be as this one. */
+		if (round && pub->files == before)
+			return cli_error("none of the files could be published");
+		before = pub->files;
 		for (i = 0; (path = path_source_get(&pub->source, i, &failed));
 		     i++) {
 			if (cli_stopped())

@@ -30,6 +30,12 @@ static void wait_for_turn(struct pub *pub)
 	due.tv_sec = (time_t)(pub->due_ns / 1000000000ULL);
 	due.tv_nsec = (long)(pub->due_ns % 1000000000ULL);
 	pub->due_ns += 1000000000ULL / pub->rate;
+	/* What is left of a nanosecond counts, too. */
+	pub->due_rest += 1000000000ULL % pub->rate;
+	if (pub->due_rest >= pub->rate) {
+		pub->due_rest -= pub->rate;
+		pub->due_ns++;
+	}
 	while (!cli_stopped() &&
 	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) ==
 		       EINTR)

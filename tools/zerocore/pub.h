@@ -27,6 +27,7 @@ struct pub {
 	zc_writer_t *writer;
 	struct progress line;
 	uint64_t due_ns;	/* --rate: when the next message may go */
+	uint64_t due_rest;	/* and how many parts of @rate of a nanosecond later */
 
 	/* done */
 	uint64_t messages;
