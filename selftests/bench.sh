@@ -3,6 +3,9 @@
 #
 # bench.sh - zerocore bench: arguments, JSON, verified content, nothing left
 # behind.  No figure is judged: that is what the benchmarks are for.
+#
+# One of them at a time has the machine (bench_guard.c), so this one waits for nobody:
+# run.sh: alone
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -29,6 +32,11 @@ point()
 		echo "ok $number - bench_$1"
 		return
 	fi
+	# Nothing could be measured, and it says so.
+	if grep -q 'the host moved the processors in each of' "$tmp/err" 2>/dev/null; then
+		echo "ok $number - bench_$1 # SKIP the host moved the processors"
+		return
+	fi
 	echo "not ok $number - bench_$1"
 	sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5
 	sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
@@ -53,7 +61,7 @@ two_processors()
 
 run()
 {
-	timeout 240 "$zc" bench "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	timeout $((240 * ${ZC_TEST_SLOW:-1})) "$zc" bench "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
 	rc=$?
 }
 
@@ -104,6 +112,8 @@ timed()
 	[ $rc = 0 ] || good=1
 	while read -r line; do
 		lines=$((lines + 1))
+		# Too little memory for a part of it.
+		[ -z "$(field skipped "$line")" ] || continue
 		# shellcheck disable=SC2086
 		has "$line" bench size readers payload $times $probes &&
 			[ "$(field bench "$line")" = "\"$bench\"" ] &&
@@ -291,7 +301,13 @@ timed readers readers "${small[@]}" --readers 5 --count 512
 timed acquire acquire "${few[@]}" --pool-bytes 32M --held 500 --count 640
 [ "$(wc -l <"$tmp/out")" = 2 ] && compare "$(tail -n 1 "$tmp/out")" \
 	"ratio_to_base > 0 && base_p50_ns > 0 && held == 500"
-point acquire_compares $?
+good=$?
+if grep -q '"skipped":' "$tmp/out"; then
+	number=$((number + 1))
+	echo "ok $number - bench_acquire_compares # SKIP too little memory"
+else
+	point acquire_compares $good
+fi
 run slow --json --pin "$pin" --pool-bytes 16M --count 5000
 good=$rc
 while read -r line; do

@@ -3,6 +3,9 @@
 #
 # compare.sh - zerocore bench compare: every peer that is installed takes part, every
 # message is checked, and the report is one page.  No figure is judged.
+#
+# One of them at a time has the machine (bench_guard.c), so this one waits for nobody:
+# run.sh: alone
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -29,6 +32,11 @@ point()
 		echo "ok $number - compare_$1"
 		return
 	fi
+	# Nothing could be measured, and it says so.
+	if grep -q 'the host moved the processors in each of' "$tmp/err" 2>/dev/null; then
+		echo "ok $number - compare_$1 # SKIP the host moved the processors"
+		return
+	fi
 	echo "not ok $number - compare_$1"
 	sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5 | cut -c1-300
 	sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
@@ -37,7 +45,7 @@ point()
 
 run()
 {
-	timeout 240 "$zc" bench compare "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	timeout $((240 * ${ZC_TEST_SLOW:-1})) "$zc" bench compare "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
 	rc=$?
 }
 
