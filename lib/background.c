@@ -547,13 +547,6 @@ zc_result_t zc_background_start(struct zc_pool *pool)
 	return zc_fail_errno("cannot start a thread");
 }
 
-bool zc_background_is(const struct zc_pool *pool)
-{
-	const struct zc_background *b = pool->background;
-
-	return b && pthread_equal(b->thread, pthread_self());
-}
-
 void zc_background_join(struct zc_pool *pool)
 {
 	struct zc_background *b = pool->background;

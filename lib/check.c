@@ -236,6 +236,8 @@ static void zc_check_run(struct zc_check_pass *p, u32 granule, u64 word)
 	u32 pos = granule & (v->segment_granules - 1);
 	u32 in_stripe = pos % v->stripe_granules;
 	bool role = owner != ZC_OWNER_NONE && owner < ZC_OWNER_ORPHAN;
+	/* Before the segment's state: a remover that ends in between was there. */
+	u32 removing = zc_load_acquire(&v->hints->removing);
 
 	if (zc_check_retired(p, granule, word))
 		return;
@@ -253,8 +255,7 @@ static void zc_check_run(struct zc_check_pass *p, u32 granule, u64 word)
 		r->claimed += length;
 		/* Whoever died at that was cleared away before. */
 		if (owner == ZC_OWNER_REMOVER &&
-		    zc_load_relaxed(&v->hints->removing) ==
-			    (granule >> v->segment_shift) + 1)
+		    removing == (granule >> v->segment_shift) + 1)
 			return;
 		if (!role)
 			zc_defect(p, ZC_DEFECT_OWNER, granule, word);

@@ -275,8 +275,6 @@ u32 zc_numa_here(void);
 zc_result_t zc_background_start(struct zc_pool *pool);
 void zc_background_join(struct zc_pool *pool);	/* its end is waited for */
 void zc_background_stop(struct zc_pool *pool);
-/* Is that the calling one? */
-bool zc_background_is(const struct zc_pool *pool);
 /* Reaps to the end, now, in the calling thread (up to quarantine). */
 void zc_reap_all(struct zc_pool *pool);
 extern const struct zc_reaper_ops zc_lib_reaper_ops;	/* .ctx is set per call */

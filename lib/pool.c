@@ -69,6 +69,7 @@ void zc_pools_after_fork(void)
 
 	pthread_mutex_init(&zc_pools_lock, NULL);
 	pthread_cond_init(&zc_pools_closed, NULL);
+	zc_thread_of = NULL;
 	zora_after_fork();
 	for (pool = zc_pools; pool; pool = next) {
 		next = pool->next;

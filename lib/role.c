@@ -102,10 +102,10 @@ void zc_roles_close(struct zc_pool *pool)
 bool zc_roles_in(struct zc_pool *pool)
 {
 	const struct zc_messagering *m;
-	const struct zc_cleaner *c;
 	const struct zc_writer *w;
 	const struct zc_reader *r;
-	bool run = zc_background_is(pool);
+	/* A cleaner that is being stopped is in no list any more. */
+	bool run = zc_thread_of == pool;
 
 	pthread_mutex_lock(&pool->lock);
 	for (w = pool->writers; w && !run; w = w->next)
@@ -114,8 +114,6 @@ bool zc_roles_in(struct zc_pool *pool)
 		run = zc_handlers_in(&r->mail->handlers);
 	for (m = pool->rings; m && !run; m = m->next)
 		run = zc_handlers_in(&m->handlers);
-	for (c = pool->cleaners; c && !run; c = c->next)
-		run = zc_handlers_in(&c->ring.handlers);
 	pthread_mutex_unlock(&pool->lock);
 	return run;
 }
