@@ -149,8 +149,10 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		    !zc_service_move(&slot->service, &w, old, member,
 				     ZC_SERVICE_RETIRING))
 			continue;
-		/* [V3] RETIRING before the lives; pairs with [V3] in
-		 * zc_service_unchanged(). */
+		/*
+		 * [V3] RETIRING before the lives; pairs with [V3] in
+		 * zc_service_unchanged().
+		 */
 		zc_fence_after_cas();
 		ZC_KILLPOINT(service_retiring);
 		for (r = 0; r < ZC_MAX_READERS_PER; r++)
