@@ -144,11 +144,9 @@ static void next_adopts(void *ctx)
 	lib_all_free(&world.l);
 }
 
-Test(adoption, by_one_who_dies_can_be_done_again)
+/* The reader holds a message; so many others have come and gone since. */
+static void world_with_one_held(u32 others)
 {
-	const struct step_case c = { .victim = adopt, .dies = true,
-				     .allocates = true,
-				     .rivals = reap_me, .check = next_adopts };
 	zc_handle_t h;
 	u32 i;
 
@@ -158,20 +156,35 @@ Test(adoption, by_one_who_dies_can_be_done_again)
 	world.w = lib_plain_writer(&world.l);
 	must_zc(lib_send(world.w, 300, 0));
 	must_zc(lib_receive(world.r, &world.held, NULL));
-	for (i = 0; i < 70; i++) {
+	for (i = 0; i < others; i++) {
 		must_zc(lib_send(world.w, 64, 0));
 		must_zc(lib_receive(world.r, &h, NULL));
 		must_zc(zc_reader_release_block(world.r, h));
 	}
-	must_zc(lib_send(world.w, 128, 0));
-	must_zc(lib_send(world.w, 128, 0));
-	world.committed = world.w->head - 1;
+}
+
+/* The writer leaves; whoever adopts dies at each instruction. */
+static void adopters_die(void (*check)(void *))
+{
+	const struct step_case c = { .victim = adopt, .dies = true,
+				     .allocates = true,
+				     .rivals = reap_me, .check = check };
+
 	zc_writer_unregister(world.w);
 	lib_make_private(&world.l);
 	belong_to_peer(&zc_reader_slot(&world.l.pool->view, world.r->writer,
 				       world.r->id)->life);
 	must(step_every(&c) > 300);
 	lib_close(&world.l);
+}
+
+Test(adoption, by_one_who_dies_can_be_done_again)
+{
+	world_with_one_held(70);
+	must_zc(lib_send(world.w, 128, 0));
+	must_zc(lib_send(world.w, 128, 0));
+	world.committed = world.w->head - 1;
+	adopters_die(next_adopts);
 }
 
 /* Nobody has to adopt again: another topic's writer finds all that was left. */
@@ -194,32 +207,11 @@ static void others_take_it_back(void *ctx)
 
 Test(adoption, by_one_who_dies_leaves_all_to_others)
 {
-	const struct step_case c = { .victim = adopt, .dies = true,
-				     .allocates = true,
-				     .rivals = reap_me, .check = others_take_it_back };
-	zc_handle_t h;
-	u32 i;
-
-	memset(&world, 0, sizeof(world));
-	lib_open(&world.l, SMALL);
-	world.r = lib_plain_reader(&world.l);
-	world.w = lib_plain_writer(&world.l);
-	must_zc(lib_send(world.w, 300, 0));
-	must_zc(lib_receive(world.r, &world.held, NULL));
 	/* The ring still has the one that is held, and was deferred. */
-	for (i = 0; i < 20; i++) {
-		must_zc(lib_send(world.w, 64, 0));
-		must_zc(lib_receive(world.r, &h, NULL));
-		must_zc(zc_reader_release_block(world.r, h));
-	}
+	world_with_one_held(20);
 	zc_writer_reclaim(world.w, true);
 	must_eq(world.w->deferred_used, 1);
-	zc_writer_unregister(world.w);
-	lib_make_private(&world.l);
-	belong_to_peer(&zc_reader_slot(&world.l.pool->view, world.r->writer,
-				       world.r->id)->life);
-	must(step_every(&c) > 300);
-	lib_close(&world.l);
+	adopters_die(others_take_it_back);
 }
 
 /* --- a process leaves, or dies on the way -------------------------------------------------- */
