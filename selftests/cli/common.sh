@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1
 #
 # common.sh - what the tests of the command share; read by `. selftests/cli/common.sh` at
-# the top of the tree
+# the top of the tree; $suite: what their points begin with (cli)
 # shellcheck disable=SC2034 # for whoever reads it
 
+suite=${suite:-cli}
 zc=${ZEROCORE:-$PWD/build/bin/zerocore}
 examples=${ZEROCORE_EXAMPLES:-$PWD/build/examples}
 tmp=$(mktemp -d) || exit 1
 own_dir=
 if [ -z "${ZEROCORE_DIR:-}" ]; then
-	own_dir=$(mktemp -d /dev/shm/zc-cli.XXXXXX) || exit 1
+	own_dir=$(mktemp -d "/dev/shm/zc-$suite.XXXXXX") || exit 1
 	export ZEROCORE_DIR=$own_dir
 fi
 # Of what must end, and of what must come; what only lives until it is killed has none.
@@ -36,15 +37,15 @@ point()
 {
 	number=$((number + 1))
 	if [ "$2" = 0 ]; then
-		echo "ok $number - cli_$1"
+		echo "ok $number - ${suite}_$1"
 	else
-		echo "not ok $number - cli_$1"
-		sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5
+		echo "not ok $number - ${suite}_$1"
+		sed 's/^/# out: /' "$tmp/out" 2>/dev/null | cut -c1-200 | tail -n 20
 		sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
 		failures=$((failures + 1))
 	fi
 }
-skip() { number=$((number + 1)); echo "ok $number - cli_$1 # SKIP $2"; }
+skip() { number=$((number + 1)); echo "ok $number - ${suite}_$1 # SKIP $2"; }
 
 # run ARG...: the command; output to $tmp/out and $tmp/err, exit status to $rc
 run()
@@ -83,7 +84,7 @@ start()
 
 	shift
 	# What an earlier one of that name said must not be taken for its own.
-	: >"$tmp/$name.err"
+	rm -f "$tmp/$name.out" "$tmp/$name.err"
 	"$zc" "$@" >"$tmp/$name.out" 2>"$tmp/$name.err" </dev/null &
 	child=$!
 	children+=("$child")
