@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1
 #
 # top.sh - zerocore top: as text, as JSON, and on a terminal that script(1) makes
-# shellcheck disable=SC1091,SC2154 # common.sh is there; rc and others come from it
+# shellcheck disable=SC1091,SC2034,SC2154,SC2086 # common.sh is there; rc and others come
+# from it, and suite goes there
 set -u
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
