@@ -494,6 +494,11 @@ void zc_shm_watch(struct zc_pool *pool)
 		zc_hook_tick(pool, true);
 		declared |= zc_watch_scan(pool, now, &reaping);
 		declared |= zc_watch_probe(pool);
+		/* Who removes the pool takes away the names of its files: as long as they
+		 * are there, what it grew by is mapped, whoever may need it. */
+		if (zc_segments(&pool->view) >
+		    zc_load_acquire(&pool->view.segments_mapped))
+			zc_shm_data_map_more(pool);
 		/*
 		 * Whoever declared a death reaps it now.  The others give him a
 		 * tick, so that not all of them walk through the pool at once.

@@ -205,7 +205,8 @@ static ZC_SLOW u64 zc_bytes_of(const struct zc_reader *r, u32 granule)
 }
 
 /*
- * A granule past what was there when it last looked: the pool may have grown.  A
+ * A granule past what was there when it last looked: the pool may have grown.  Where
+ * that cannot be mapped now the message stays, and the next poll tries again.  A
  * place that is none is for whoever checks it to complain about.
  */
 static ZC_SLOW zc_result_t zc_reader_meet(struct zc_reader *r, u32 granule)
@@ -215,7 +216,7 @@ static ZC_SLOW zc_result_t zc_reader_meet(struct zc_reader *r, u32 granule)
 
 	if (granule < zc_granules(v))
 		result = zc_pool_meet(r->pool, granule);
-	if (result == ZC_ERROR_CORRUPT_POOL || result == ZC_ERROR_CORRUPT_BLOCK)
+	if (result == ZC_ERROR_CORRUPT_BLOCK)
 		result = ZC_OK;
 	r->granules = (u64)zc_load_acquire(&v->segments_mapped) << v->segment_shift;
 	return result;

@@ -358,6 +358,11 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 		if (fd >= 0)
 			pool->may_write = false;
 	}
+	if (fd < 0 && errno == ENOENT && !zc_shm_still_named(pool))
+		return zc_fail(ZC_ERROR_NOT_FOUND,
+			       "pool %s was removed before this process had mapped segment "
+			       "%u: what is there can be read no more, close the pool",
+			       pool->name, s);
 	if (fd < 0 && zc_no_file(errno))
 		return zc_fail(ZC_ERROR_CORRUPT_POOL,
 			       "data file %s is missing, or no regular file: remove pool %s "

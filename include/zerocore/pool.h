@@ -232,8 +232,9 @@ ZC_API void zc_pool_close(zc_pool_t *pool);
  * zc_pool_remove() - take a pool's name away and free its memory
  * @name: as above
  *
- * Members that are attached go on until they close it. Also sweeps what a
- * creator that was killed left behind.
+ * Members that are attached go on until they close it. (What it grew by in the
+ * last seconds a member may not have mapped yet; a reader is told then.) Also sweeps
+ * what a creator that was killed left behind.
  * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_PERMISSION.
  */
 ZC_API zc_result_t zc_pool_remove(const char *name);

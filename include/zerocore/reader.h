@@ -77,7 +77,9 @@ ZC_API void zc_reader_unregister(zc_reader_t *reader);
  * memory: no read-modify-write, no system call unless it sleeps.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_HOLDS: all holds are in use, the
  * message stays; ZC_ERROR_DISCONNECTED; ZC_ERROR_CORRUPT_BLOCK: the entry made
- * no sense, or the message failed its guard, and was skipped; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * no sense, or the message failed its guard, and was skipped; ZC_ERROR_NOT_FOUND,
+ * ZC_ERROR_CORRUPT_POOL, ZC_ERROR_SYSTEM: the message is in a segment that came after
+ * this process and cannot be mapped, it stays; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
  */
 ZC_API zc_result_t zc_reader_poll_block(zc_reader_t *reader, size_t hint_size,
 					zc_handle_t *out_handle,

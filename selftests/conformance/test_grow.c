@@ -2,6 +2,7 @@
 /*
  * test_grow.c - a pool grows by segments, and its members go on.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -220,6 +221,66 @@ static void members_meet_new_segments(void)
 	t_pool_close(pool);
 }
 
+static bool is_mapped(const char *what)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[4096];
+	bool found = false;
+
+	CHECK(maps);
+	while (!found && fgets(line, sizeof(line), maps))
+		found = strstr(line, what) != NULL;
+	fclose(maps);
+	return found;
+}
+
+static void reads_what_was_removed(void *arg)
+{
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, "grow/gone/main", NULL);
+	t_say(t_parent(), "there");
+	t_hear(t_parent(), "grown");
+	CHECK(!is_mapped(".data4"));
+	/* It asks for nothing. */
+	T_UNTIL(is_mapped(".data3"));
+	t_say(t_parent(), "mapped");
+	t_read_many(&reader, t_hear_number(t_parent(), "read"));
+	t_reader_close(&reader);
+	t_pool_close(pool);
+}
+
+/* What was committed to a new segment is there for who had not come there yet. */
+static void members_map_what_is_new_while_it_has_a_name(void)
+{
+	struct t_peer *old = t_spawn("old", reads_what_was_removed, NULL);
+	struct t_writer writer;
+	zc_pool_t *pool;
+	uint64_t nr;
+
+	if (!t_backend_is_shm())
+		t_skip("segments of the device need no name");
+	pool = growing_pool();
+	t_writer_open(&writer, pool, "grow/gone/main", NULL);
+	t_say(old, "open");
+	t_hear(old, "there");
+	CHECK_OK(zc_pool_grow(pool, 2));
+	t_say(old, "grown");
+	t_hear(old, "mapped");
+	nr = fill(&writer, 60000);
+	CHECK_OP(nr, >=, 3 * 16);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	t_say_number(old, "read", nr);
+	t_join(old);
+	t_writer_close(&writer);
+	t_pool_check_rest(pool);
+	t_pool_close(pool);
+}
+
 static void grows_by_one(void *arg)
 {
 	zc_pool_t *pool;
@@ -307,6 +368,7 @@ int main(int argc, char **argv)
 		T_CASE(removed_pool_grows_no_file),
 		T_CASE(removed_pool_fills_no_file),
 		T_CASE(members_meet_new_segments),
+		T_CASE(members_map_what_is_new_while_it_has_a_name),
 		T_CASE(rivals_add_a_segment_each),
 		T_CASE(burst_makes_a_pool_grow),
 		T_END
