@@ -116,6 +116,9 @@ zc_result_t zc_device_shrink(struct zc_pool *pool, u32 segment)
 	struct zc_ioc_segment arg = { .segment = segment };
 	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_REMOVE, &arg);
 
+	/* Somebody else removed it just now, as who was stopped for long may find. */
+	if (error == ENXIO)
+		error = EBUSY;
 	return error ? zc_device_fail(error, "remove a segment", pool->name) : ZC_OK;
 }
 

@@ -159,6 +159,7 @@ enum zc_drained zc_drain_step(struct zc_pool *pool, struct zc_drain *d, u64 now)
 	if (zc_segment_free(v, segment) == v->segment_granules ||
 	    now - d->tried_ns > ZC_DRAIN_TRY_NS) {
 		d->tried_ns = now;
+		ZC_KILLPOINT(drain_asked);
 		result = pool->backend->shrink(pool, segment);
 		if (result == ZC_OK) {
 			zc_drain_end(pool, d);

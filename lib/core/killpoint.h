@@ -80,6 +80,7 @@
 	X(revive_filled)                                                      \
 	X(revive_ready)                                                       \
 	X(revive_done)                                                        \
+	X(drain_asked)                                                        \
 	X(shrink_taken)                                                       \
 	X(shrink_marked)                                                      \
 	X(shrink_emptied)                                                     \

@@ -538,6 +538,7 @@ const struct scenario *const *scenarios_for(const char *point)
 		{ "grow_", cleaner_first },	{ "segment_", cleaner_first },
 		{ "remover_", cleaner_first },
 		{ "revive_", cleaner_first },	{ "shrink_", cleaner_first },
+		{ "drain_", cleaner_first },
 		{ "keys_", cleaner_first },	{ "guard_looked", cleaner_first },
 	};
 

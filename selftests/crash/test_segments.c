@@ -268,6 +268,47 @@ static void grow_made_while_removed(void)
 	t_join(victim);
 }
 
+static void is_late(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	pool = t_pool_open();
+	zc_killpoint_set(meets_its_fate, NULL);
+	/* It is told that this one did not go, not that anything is broken. */
+	CHECK_RESULT(zc_pool_shrink(pool, 1, 0), ZC_ERROR_TIMEOUT);
+	t_say(t_parent(), "told");
+	CHECK_OK(zc_pool_shrink(pool, 1, t_wait_ns()));
+	t_pool_check(pool);
+	zc_pool_close(pool);
+}
+
+/* Stopped for longer than its lease: somebody else removes the segment that it drains. */
+static void drainer_comes_late(void)
+{
+	zc_pool_options_t options = t_pool_options();
+	struct t_peer *late;
+	zc_pool_t *pool;
+
+	stage = t_shared(sizeof(*stage));
+	stage->point = ZC_KP_drain_asked;
+	stage->fate = STOPS;
+	late = t_spawn("late", is_late, NULL);
+	options.bytes = 3 * SEGMENT;
+	options.segment_bytes = SEGMENT;
+	pool = t_pool_create(&options);
+	t_say(late, "go");
+	CHECK(t_wait_stopped(late));
+	CHECK_OK(zc_pool_shrink(pool, 1, t_wait_ns()));
+	t_continue(late);
+	t_hear(late, "told");
+	t_join(late);
+	t_pool_check_rest(pool);
+	t_pool_acquire_all(pool, FLOW);
+	t_pool_close(pool);
+}
+
 #define POINTS(X)                                                              \
 	X(remover_came) X(grow_made) X(grow_formatted) X(grow_published)       \
 	X(segment_claimed) X(segment_given) X(revive_begun) X(revive_filled)   \
@@ -292,7 +333,7 @@ POINTS(CASES_OF)
 	T_CASE(name##_loses_its_lock),
 
 static const struct t_case cases[] = {
-	POINTS(ROWS_OF) T_CASE(grow_made_while_removed), T_END
+	POINTS(ROWS_OF) T_CASE(grow_made_while_removed), T_CASE(drainer_comes_late), T_END
 };
 
 CRASH_MAIN(cases)
