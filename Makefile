@@ -450,7 +450,7 @@ CHECK_JOBS ?= 2
 SHELL_LONG := selftests/arm64.sh selftests/static.sh
 SHELL_TESTS := $(filter-out $(RUN) $(SHELL_LONG),$(sort $(wildcard selftests/*.sh selftests/models/run.sh)))
 # Criterion reports at its end only: a test that hangs must not take that away.
-UNIT_ARGS := --tap=- --timeout 400
+UNIT_ARGS := --tap=- --timeout=400
 # The longest first.
 VM_TESTS := $(if $(build_device),$(foreach k,6.12 6.1 debug,'selftests/vm/check.sh $k'))
 VM_LONG_TESTS := $(if $(build_device),$(foreach k,kcsan rt gcov,'selftests/vm/check.sh $k') \
