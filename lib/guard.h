@@ -130,7 +130,7 @@ zc_guard_commit(struct zc_writer *w, struct zc_claim *c, u64 now, u32 guard)
 
 /* --- the reader -------------------------------------------------------------- */
 
-/* How what comes next is guarded; after the entry was loaded. */
+/* How what comes next is guarded; after the entry, or the bell, was loaded. */
 void zc_guard_look(struct zc_reader *r);
 /* What is wrong with a message that the reader holds in @h: enum zc_guard_fault. */
 u32 zc_guard_held(struct zc_reader *r, struct zc_held *h, bool required, u32 generation);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "backend.h"
+#include "guard.h"
 #include "role_mail.h"
 
 #define ZC_ALL_NODES(c, v)                                                     \
@@ -350,11 +351,14 @@ void zc_writer_hear(struct zc_writer *w)
 
 void zc_reader_hear(struct zc_reader *r)
 {
-	u32 bell = zc_load_relaxed(r->bell), held = r->held_nr - r->free_held_nr;
+	/* [Y2] the bell before how it is guarded, which may be what it rings for. */
+	u32 bell = zc_load_acquire(r->bell), held = r->held_nr - r->free_held_nr;
 
 	if (zc_bell_mix(bell, 0) != zc_bell_mix(r->bell_seen, 0)) {
 		r->bell_seen = zc_bell_mix(bell, r->bell_seen);
 		zc_seal_rotate(&r->seal, r->held, r->held_nr, held);
+		/* No poll looks for it again that finds the bell as it was heard. */
+		zc_guard_look(r);
 	}
 	if (bell != r->bell_seen && !held)
 		zc_role_mail_turn(r->mail, &r->bell_seen);

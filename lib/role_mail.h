@@ -39,7 +39,10 @@ zc_result_t zc_reader_mail_open(struct zc_reader *r);
 void zc_role_mail_free(struct zc_role_mail *m);
 /* Takes what came, hands over what collected; @seen: the bell as it was. */
 void zc_role_mail_turn(struct zc_role_mail *m, u32 *seen);
-/* The bell has changed: takes another key; if it holds nothing, looks for messages. */
+/*
+ * The bell has changed: takes another key, a reader looks how it is guarded; if it holds
+ * nothing, looks for messages.
+ */
 void zc_writer_hear(struct zc_writer *w);
 void zc_reader_hear(struct zc_reader *r);
 

@@ -254,6 +254,51 @@ static void writers_follow_each_other(void)
 	}
 }
 
+/* The ways to learn of a writer without getting a message. */
+static void hears_by_poll(void)
+{
+	zc_handle_t handle;
+
+	CHECK_RESULT(zc_reader_poll_block(t_guard.reader.role, 0, &handle, 0),
+		     ZC_ERROR_TIMEOUT);
+}
+
+static void hears_by_waiting(void)
+{
+	zc_handle_t handle;
+
+	CHECK_RESULT(zc_reader_poll_block(t_guard.reader.role, 0, &handle, 1000000),
+		     ZC_ERROR_TIMEOUT);
+}
+
+static void hears_by_messages(void)
+{
+	CHECK_OK(zc_reader_check_message(t_guard.reader.role, NULL, NULL, NULL, 0));
+}
+
+/* Who was there first, and found nothing since the writer came, verifies what comes. */
+static void first_reader_hears_how_it_is_guarded(void)
+{
+	static void (*const hears[])(void) = { hears_by_poll, hears_by_waiting,
+					       hears_by_messages };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		memset(&t_guard, 0, sizeof(t_guard));
+		t_guard.pool = t_pool_create(NULL);
+		t_reader_open(&t_guard.reader, t_guard.pool, SERVICE, NULL);
+		t_guard_hook();
+		t_guard_writer(ZC_GUARD_FULL);
+		hears[i]();
+		for (unsigned int k = 1; k <= 3; k++) {
+			t_guard_send(PAYLOAD)[50] ^= 1;
+			t_guard_withheld(k);
+		}
+		t_guard_send(PAYLOAD);
+		t_guard_delivered();
+		t_guard_finish();
+	}
+}
+
 /* Who guards nothing looks for no mark, whatever somebody wrote into the record. */
 static void record_that_somebody_spoilt_guards_nothing(void)
 {
@@ -401,6 +446,7 @@ static const struct t_case cases[] = {
 	T_CASE(neighbours_are_suspected),
 	T_CASE(pools_have_a_default),
 	T_CASE(writers_follow_each_other),
+	T_CASE(first_reader_hears_how_it_is_guarded),
 	T_CASE(record_that_somebody_spoilt_guards_nothing),
 	T_CASE(the_largest_has_room_for_its_trailer),
 	T_CASE(resized_blocks_end_earlier),
