@@ -138,7 +138,7 @@ struct zc_writer {
 	u32 on_slow;
 	u32 last_not_for;	/* commits until it looks for the last large block again */
 	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
-	u64 unfenced_since;	/* last floor raised without membarrier */
+	u64 unfenced_since;	/* when the last floor was raised, or reader cut off */
 	u32 cached;		/* run of mine to split from, granule + 1 */
 	u32 rotor;		/* stripe where the next search begins */
 	u32 recount;		/* stripe whose hint is looked after next */

@@ -87,7 +87,7 @@ static bool zc_type_heard(const struct zc_type_record *from, u64 life,
 static void zc_type_cut(struct zc_writer *w, u32 r, u64 life)
 {
 	zc_store_release(&w->area->floor[r].cut_incarnation, zc_life_incarnation(life));
-	/* Without membarrier, so long ago: see zc_look(). */
+	/* If membarrier fails, so long ago: see zc_look(). */
 	w->unfenced_since = zc_timestamp();
 	w->stat_disconnected++;
 	zc_event_emit(w->pool, ZC_EVENT_READER_DISCONNECTED, zc_life_member(life),

@@ -250,13 +250,28 @@ static void zc_set_credit(struct zc_writer *w, const struct zc_snapshot *snap)
 
 /*
  * Without membarrier, and with a reader that does not poll and so cannot be asked
- * to fence: what a processor had in its store buffer when the floor was raised is
+ * to fence: what a processor had in its store buffer when the last floor was raised is
  * in memory long after.  A time, not a proof; with membarrier it is one.
  */
 static bool zc_store_buffers_drained(const struct zc_writer *w)
 {
 	return w->unfenced_since &&
 	       zc_timestamp() - w->unfenced_since > ZC_DRAIN_NS;
+}
+
+/*
+ * These have a floor and make no fence.  Whether membarrier works is known when it is
+ * called and not before: a filter may have come since the writer registered.
+ */
+static void zc_ask_for_fences(struct zc_writer *w, u32 readers)
+{
+	for (; readers; readers &= readers - 1) {
+		u32 *wanted = &w->area->floor[__builtin_ctz(readers)].fence_wanted;
+
+		/* It lies where the reader looks at each poll. */
+		if (!zc_load_relaxed(wanted))
+			zc_store_relaxed(wanted, 1);
+	}
 }
 
 /* Steps 1 and 2 of reclaim. */
@@ -273,10 +288,12 @@ static void zc_look(struct zc_writer *w, struct zc_snapshot *snap)
 		memcpy(before, w->fenced, sizeof(before));
 		zc_note_fenced(w);
 		/* [F1] floors before holds. */
-		if (zc_membarrier() || zc_store_buffers_drained(w))
+		if (zc_membarrier() || zc_store_buffers_drained(w)) {
 			zc_snapshot_take(v, w->id, w->head, w->fenced, snap);
-		else
+		} else {
 			memcpy(w->fenced, before, sizeof(before));
+			zc_ask_for_fences(w, snap->unfenced);
+		}
 		/* What a predecessor decided: from now on at the latest. */
 		if (snap->unfenced && !w->unfenced_since)
 			w->unfenced_since = zc_timestamp();
@@ -502,15 +519,11 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, const struct zc_push *pus
 		target = push->keep;
 	if (floor >= target || zc_load_relaxed(&f->cut_incarnation) == incarnation)
 		return false;
-	if (!w->membarrier && !zc_load_acquire(&ra->fencing)) {
-		/* No membarrier here: ask it to fence its polls; see zc_look(). */
-		zc_store_release(&f->fence_wanted, 1);
-		w->unfenced_since = zc_timestamp();
-	}
 	/* A joiner that does not get on is no slow reader: floor it, uncounted. */
 	if (w->on_slow == ZC_SLOW_DISCONNECT && from && slow) {
 		zc_store_release(&f->cut_incarnation, incarnation);
 		ZC_KILLPOINT(cut_stored);
+		w->unfenced_since = zc_timestamp();
 		w->stat_disconnected++;
 		zc_event_emit(w->pool, ZC_EVENT_READER_DISCONNECTED,
 			      zc_life_member(life), ZC_OWNER_WRITER(w->id), w->id, r, 0,
@@ -520,6 +533,8 @@ static bool zc_push_reader(struct zc_writer *w, u32 r, const struct zc_push *pus
 	while (floor < target)
 		if (zc_cas64(&f->floor, &floor, target)) {
 			ZC_KILLPOINT(floor_raised);
+			/* Each anew: what was drained before the last one is not now. */
+			w->unfenced_since = zc_timestamp();
 			if (from)
 				w->stat_dropped += target -
 					(from > floor ? from : floor);

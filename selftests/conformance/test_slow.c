@@ -525,6 +525,32 @@ static void reader_cut_off_before_without_membarrier(void)
 	t_join(child);
 }
 
+/* A filter that came later.  Of 32 messages some take the ring entries of others anew. */
+static void membarrier_that_fails_later(void)
+{
+	zc_writer_options_t options = policy(ZC_ON_SLOW_DROP_OLDEST);
+	struct t_peer *child = t_spawn("idle", never_polls, NULL);
+	zc_pool_options_t geometry = t_pool_options();
+	struct t_writer writer;
+	zc_pool_t *pool;
+	uint64_t begin;
+
+	geometry.ring_entries = 32;
+	pool = t_pool_create(&geometry);
+	t_say(child, "go");
+	t_hear(child, "ready");
+	t_writer_open(&writer, pool, SERVICE, &options);
+	t_write_many(&writer, 100, 1000);
+	t_refuse(T_REFUSE_MEMBARRIER);
+	for (int i = 0; i < 4; i++) {
+		begin = zc_timestamp();
+		t_write_many(&writer, 32, 1000);
+		CHECK_OP(zc_timestamp() - begin, >=, 100000000);
+	}
+	t_say(child, "end");
+	t_join(child);
+}
+
 static void streams_for_ever(void *arg)
 {
 	uint64_t *sent = arg;
@@ -587,6 +613,7 @@ static const struct t_case cases[] = {
 	T_CASE(slow_drop_oldest_without_membarrier_there),
 	T_CASE(reader_that_never_polls_without_membarrier),
 	T_CASE(reader_cut_off_before_without_membarrier),
+	T_CASE(membarrier_that_fails_later),
 	T_CASE(writer_stopped_and_continued),
 	T_END,
 };

@@ -8,16 +8,24 @@
  * The reader's hold sits in its store buffer. The demoter raises floor, calls
  * membarrier (every buffer of a live reader drains), then looks at the holds; the
  * reader stores its hold and then loads floor (a compiler barrier between them).
+ * Where membarrier fails the demoter waits instead until what was in the buffer when it
+ * raised the floor has left it (zc_store_buffers_drained() in lib/writer_reclaim.c);
+ * it raises the floor twice.
  *
  * @variant base          quick pass
+ * @variant timed         quick pass -DTIMED
  * @variant plain_poll    quick fail:freed -DMUT_PLAIN_POLL
  * @variant no_membarrier quick fail:freed -DMUT_NO_MEMBARRIER
+ * @variant old_time      quick fail:freed -DTIMED -DMUT_OLD_TIME
  */
+#define LAST 2			/* sequences 1 and 2 */
+
 mtype = { HOLD, CUR };
 
 byte hold = 0, cur = 1, floor = 1;
-bool freed = false;		/* sequence 1's block */
+bool freed[LAST + 1];		/* their blocks */
 chan buf = [4] of { mtype, byte };	/* the reader's store buffer */
+byte old = 0;			/* stores in it of before the floor was raised */
 
 active proctype Buffer()
 {
@@ -28,6 +36,7 @@ end:
 	:: atomic {
 		buf?k, v;
 		if :: k == HOLD -> hold = v :: else -> cur = v fi;
+		if :: old -> old-- :: else fi;
 		k = HOLD; v = 0
 	}
 	od
@@ -35,26 +44,48 @@ end:
 
 active proctype Reader()
 {
-	buf!HOLD(1);		/* the entry of sequence 1 is there */
+	byte s = 1;
+
+	do
+	:: s > LAST -> break
+	:: else ->
+		buf!HOLD(s);		/* the entry of sequence s is there */
 #ifndef MUT_PLAIN_POLL
-	if
-	:: floor > 1 -> buf!HOLD(0); buf!CUR(2); goto lost
-	:: else
-	fi;
+		if
+		:: floor > s -> buf!HOLD(0); buf!CUR(s + 1); goto next
+		:: else
+		fi;
 #endif
-	buf!CUR(2);
-	assert(!freed);
-	assert(!freed);
-	buf!HOLD(0);
-lost:	skip
+		buf!CUR(s + 1);
+		assert(!freed[s]);
+		assert(!freed[s]);
+		buf!HOLD(0);
+next:		s++
+	od
 }
 
 active proctype Demoter()
 {
-	floor = 2;		/* sequence 1 is not required any more */
-#ifndef MUT_NO_MEMBARRIER
-	empty(buf);
+	byte s = 1;
+
+	do
+	:: s > LAST -> break
+	:: else ->
+		floor = s + 1;		/* sequence s is not required any more */
+#ifdef TIMED
+#ifdef MUT_OLD_TIME
+		if :: s == 1 -> old = len(buf) :: else fi;
+#else
+		old = len(buf);
 #endif
-	/* CLEAN; fence; holds */
-	if :: hold == 1 -> skip :: else -> freed = true fi
+		old == 0;
+#else
+#ifndef MUT_NO_MEMBARRIER
+		empty(buf);
+#endif
+#endif
+		/* CLEAN; fence; holds */
+		if :: hold == s -> skip :: else -> freed[s] = true fi;
+		s++
+	od
 }

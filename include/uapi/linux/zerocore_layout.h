@@ -308,7 +308,7 @@ struct zc_cleaner_slot {
  * struct zc_floor - what was decided about one slow reader (writer region)
  * @floor: lowest sequence still required of it; grows, by CAS
  * @cut_incarnation: incarnation of the reader that was disconnected
- * @fence_wanted: not 0: a writer without membarrier asks this reader to fence
+ * @fence_wanted: not 0: a writer whose membarrier fails asks this reader to fence
  */
 struct zc_floor {
 	__u64	floor;
