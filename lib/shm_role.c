@@ -203,6 +203,8 @@ static void zc_reader_region_init(struct zc_reader *r)
 	zc_store_relaxed(&a->ticket, 0);
 	zc_store_relaxed(&a->feed_ticket, 0);
 	zc_store_relaxed(&a->wake_bits, 0);
+	/* What its predecessor did at each poll says nothing of it. */
+	zc_store_relaxed(&a->fencing, 0);
 	zc_store_relaxed(&a->overflow_high, 0);
 	zc_store_relaxed(&a->io_nr, 0);
 	zc_store_relaxed(&a->begin, 0);

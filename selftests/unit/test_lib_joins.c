@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "backend.h"
 #include "lib.h"
 #include "step.h"
 
@@ -105,6 +106,31 @@ Test(join, of_a_history_reader_that_dies_leaves_nothing)
 
 	o.history = 3;
 	reader_dies(&o);
+}
+
+/* --- a reader joins where another was -------------------------------------------------- */
+
+/* Its predecessor fenced its polls.  Before it says what it does, it promises nothing. */
+Test(join, of_a_reader_promises_no_fences_of_its_predecessor)
+{
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+	struct zc_reader joins = { 0 };
+	struct zc_service_name name;
+	bool hazard;
+	zc_reader_t *r;
+	struct lib l;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	r->area->fencing = 1;
+	zc_reader_unregister(r);
+	must(!zc_service_parse(&name, SERVICE));
+	joins.pool = l.pool;
+	must_zc(l.pool->backend->reader_join(&joins, &name, &o, &hazard));
+	must_eq(joins.id, 0);
+	must(!joins.area->fencing);
+	l.pool->backend->reader_leave(&joins);
+	lib_close(&l);
 }
 
 /* --- an adopter dies ------------------------------------------------------------- */
