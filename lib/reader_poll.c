@@ -42,6 +42,17 @@ static void zc_count_lost(struct zc_reader *r, u64 nr)
 	zc_store_relaxed(&r->area->stat_lost, r->lost);
 }
 
+static inline void zc_fence_if_wanted(struct zc_reader *r)
+{
+	if (zc_unlikely(!r->fencing &&
+			zc_load_relaxed(&r->floor->fence_wanted))) {
+		r->fencing = 1;
+		/* [F1] published before the next poll's fence. */
+		zc_store_release(&r->area->fencing, 1);
+		zc_fence_full();
+	}
+}
+
 /*
  * The entry at the cursor is not mine any more, or the writer said that it is
  * not kept for me: go on at the oldest that may still be there.
@@ -52,6 +63,8 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 	u64 floor = zc_load_acquire(&r->floor->floor);
 	u64 to = r->cursor + 1;
 
+	/* Who is asked is one that is pushed: it may never find the ring empty. */
+	zc_fence_if_wanted(r);
 	if (zc_load_acquire(&r->floor->cut_incarnation) == r->incarnation)
 		return zc_fail(ZC_ERROR_DISCONNECTED,
 			       "this reader was cut off: it was more than the topic's lag limit behind, or takes another type than its new writer's: release what it holds, unregister, register anew");
@@ -325,17 +338,6 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	*result = zc_poll_got(r, zc_fill(r, idx, s, entry.granule, bytes, hint), true,
 			      entry.generation, out);
 	return *result ? ZC_POLL_FAILED : ZC_POLL_GOT;
-}
-
-static inline void zc_fence_if_wanted(struct zc_reader *r)
-{
-	if (zc_unlikely(!r->fencing &&
-			zc_load_relaxed(&r->floor->fence_wanted))) {
-		r->fencing = 1;
-		/* [F1] published before the next poll's fence. */
-		zc_store_release(&r->area->fencing, 1);
-		zc_fence_full();
-	}
 }
 
 static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, size_t hint,

@@ -340,6 +340,34 @@ Test(slow, overwrite_keeps_the_last)
 	lib_close(&l);
 }
 
+/* Asked to fence its polls it does so though it never finds the ring empty. */
+Test(slow, reader_that_always_finds_something_fences_when_asked)
+{
+	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
+	zc_reader_t *r;
+	zc_writer_t *w;
+	zc_handle_t h;
+	struct lib l;
+	u64 s = 0;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	o.on_slow = ZC_ON_SLOW_DROP_OLDEST;
+	o.lag_limit = 8;
+	w = lib_writer(&l, &o);
+	/* As where there is membarrier. */
+	r->fencing = r->area->fencing = 0;
+	for (i = 0; i < 20; i++)
+		must_zc(lib_send(w, 64, 0));
+	w->area->floor[r->id].fence_wanted = 1;
+	must_zc(lib_receive(r, &h, &s));
+	must(s > 1 && s < 20);
+	must(r->area->fencing && r->fencing);
+	must_zc(zc_reader_release_block(r, h));
+	lib_close(&l);
+}
+
 /* --- events ------------------------------------------------------------- */
 
 static zc_result_t next_event(struct lib *l, zc_event_t *event, u64 timeout_ns)
