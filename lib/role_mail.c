@@ -166,6 +166,15 @@ static u32 zc_bell_mix(u32 keys, u32 mail)
 
 /* --- receiving -------------------------------------------------------------------------- */
 
+/* A box of the cleaners', in which whose message it is stands as they checked it. */
+#define ZC_AS_IT_SAYS ~0U
+
+/* Not of what a role sends, whatever type it gives it. */
+static bool zc_is_level(const struct zc_mail_head *head)
+{
+	return head->type == ZC_MSG_BACKPRESSURE && head->src < ZC_MAX_CLEANERS;
+}
+
 /* Of levels that nobody asked for only the last counts. */
 static bool zc_role_queue_newer(struct zc_role_mail *m, const struct zc_mail_head *head,
 				const void *payload)
@@ -175,7 +184,7 @@ static bool zc_role_queue_newer(struct zc_role_mail *m, const struct zc_mail_hea
 	while (pos < m->queued) {
 		struct zc_mail_head *old = (void *)((char *)m->queue + pos);
 
-		if (old->type == head->type && old->bytes == head->bytes) {
+		if (zc_is_level(old) && old->bytes == head->bytes) {
 			memcpy(old, head, sizeof(*head));
 			memcpy(old + 1, payload, head->bytes);
 			return true;
@@ -191,7 +200,7 @@ static void zc_role_queue(struct zc_role_mail *m, const struct zc_mail_head *hea
 	u32 bytes = (u32)(sizeof(*head) + head->bytes + 7) & ~7u;
 	char *to = (char *)m->queue + m->queued;
 
-	if (head->type == ZC_MSG_BACKPRESSURE && zc_role_queue_newer(m, head, payload))
+	if (zc_is_level(head) && zc_role_queue_newer(m, head, payload))
 		return;
 	if (m->queued + bytes > ZC_MAIL_QUEUE)
 		return;
@@ -202,7 +211,8 @@ static void zc_role_queue(struct zc_role_mail *m, const struct zc_mail_head *hea
 	m->queued_nr++;
 }
 
-static void zc_role_take(struct zc_role_mail *m, const struct zc_mailbox *box,
+/* @from: whose box it is, who may write there what he likes. */
+static void zc_role_take(struct zc_role_mail *m, u32 from, const struct zc_mailbox *box,
 			 u32 *read)
 {
 	struct zc_mail_head head;
@@ -214,11 +224,13 @@ static void zc_role_take(struct zc_role_mail *m, const struct zc_mailbox *box,
 		return;
 	while (zc_mail_next(&in, &head, &payload)) {
 		zc_message_t message = { .type = head.type,
-					 .src = head.src,
 					 .create_ns = head.create_ns,
 					 .bytes = head.bytes,
 					 .payload = payload };
 
+		if (from != ZC_AS_IT_SAYS)
+			head.src = from;
+		message.src = head.src;
 		m->received++;
 		if (head.type == ZC_MSG_MISSING_BLOCK && head.bytes == 16 &&
 		    head.src < ZC_MAX_CLEANERS) {
@@ -244,20 +256,23 @@ static void zc_role_look(struct zc_role_mail *m)
 		struct zc_reader_mail *rm = zc_reader_mail(v, m->writer, m->reader);
 
 		ZC_ALL_NODES(i, v)
-			zc_role_take(m, &zc_node_area(v, i)->to_reader[m->writer]
-								      [m->reader],
+			zc_role_take(m, ZC_AS_IT_SAYS,
+				     &zc_node_area(v, i)->to_reader[m->writer]
+								   [m->reader],
 				     &rm->read_node[i]);
-		zc_role_take(m, &wm->reader[m->reader], &rm->read_writer);
+		zc_role_take(m, ZC_PEER_WRITER(m->writer), &wm->reader[m->reader],
+			     &rm->read_writer);
 		return;
 	}
 	ZC_ALL_NODES(i, v)
-		zc_role_take(m, &zc_node_area(v, i)->to_writer[m->writer],
+		zc_role_take(m, ZC_AS_IT_SAYS, &zc_node_area(v, i)->to_writer[m->writer],
 			     &wm->read_node[i]);
 	m->pool->backend->readers_map(m->pool, m->writer);
 	for (i = 0; i < ZC_MAX_READERS_PER; i++)
 		if (zc_peer_incarnation(v, ZC_PEER_READER(m->writer, i)) &&
 		    zc_reader_seen(v, m->writer, i))
-			zc_role_take(m, &zc_reader_mail(v, m->writer, i)->writer,
+			zc_role_take(m, ZC_PEER_READER(m->writer, i),
+				     &zc_reader_mail(v, m->writer, i)->writer,
 				     &wm->read_reader[i]);
 }
 
