@@ -120,8 +120,9 @@ struct zc_writer {
 		struct zc_reader_area *area;
 		u64 burnt;	/* last ticket that was woken */
 		u64 feed_burnt;
-		u32 misses;	/* wakes on end that found nobody */
-		u32 skip;
+		u32 wake_bit;	/* the one of the pool's wake_word that is its own */
+		__u16 misses;	/* wakes on end that did not find it */
+		__u16 skip;
 	} tickets[ZC_MAX_READERS_PER];
 
 	u64 look_limit;		/* what the last look at the readers allows */

@@ -49,10 +49,13 @@ static ZC_SLOW void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 
 	while (bits) {
 		struct zc_sleeper *s = &w->tickets[nr++];
+		u32 r = __builtin_ctz(bits);
+		u64 life = zc_load_relaxed(&zc_reader_slot(&w->pool->view, w->id,
+							   r)->life);
 
 		*s = (struct zc_sleeper){ 0 };
-		s->area = zc_reader_area(&w->pool->view, w->id,
-					 __builtin_ctz(bits));
+		s->area = zc_reader_area(&w->pool->view, w->id, r);
+		s->wake_bit = 1U << (zc_life_member(life) & 31);
 		bits &= bits - 1;
 	}
 	w->tickets_nr = nr;
@@ -102,28 +105,46 @@ static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 	return true;
 }
 
+/*
+ * What a region says that its reader sleeps on is the reader's to write.  So it can have
+ * no more woken than who waits by its own member's bit; and that somebody was found does
+ * not count for it as long as that may be another one: as many must be found as are
+ * looked for.
+ */
 static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
 {
-	u32 bits = 0, left;
-	bool head = false, found;
+	u32 bits = 0, by_head = 0, by_bits = 0, there = 0, some = 0, left;
+	int found;
 
 	for (left = wanted; left; left &= left - 1) {
-		struct zc_sleeper *s = &w->tickets[__builtin_ctz(left)];
-		u32 own = zc_load_relaxed(&s->area->wake_bits);
+		u32 i = __builtin_ctz(left);
+		struct zc_sleeper *s = &w->tickets[i];
+		u32 own = zc_load_relaxed(&s->area->wake_bits) & s->wake_bit;
 
 		bits |= own;
-		head |= !own || s->feed_burnt;
+		if (own)
+			by_bits |= 1U << i;
+		if (!own || s->feed_burnt)
+			by_head |= 1U << i;
 	}
-	found = head && zc_futex_wake((u32 *)&w->area->head) > 0;
-	if (bits)
-		found |= zc_wake_any(w->pool, bits) > 0;
+	if (by_head) {
+		found = zc_futex_wake((u32 *)&w->area->head);
+		some |= found ? by_head : 0;
+		there |= found >= __builtin_popcount(by_head) ? by_head : 0;
+	}
+	if (bits) {
+		found = zc_wake_any(w->pool, bits);
+		some |= found ? by_bits : 0;
+		there |= found >= __builtin_popcount(bits) ? by_bits : 0;
+	}
 	w->stat_wakes++;
-	for (; wanted; wanted &= wanted - 1) {
-		struct zc_sleeper *s = &w->tickets[__builtin_ctz(wanted)];
+	for (left = wanted; left; left &= left - 1) {
+		u32 i = __builtin_ctz(left);
+		struct zc_sleeper *s = &w->tickets[i];
 
-		if (found)
+		if (there >> i & 1)
 			s->misses = 0;
-		else if (s->misses < ZC_WAKE_MISSES)
+		else if (!(some >> i & 1) && s->misses < ZC_WAKE_MISSES)
 			s->misses++;
 	}
 }
@@ -303,7 +324,8 @@ static void zc_reclaim_last(struct zc_writer *w)
 static __attribute__((noinline)) zc_result_t
 zc_commit_rest(struct zc_writer *w, u64 sequence, u64 word)
 {
-	u64 mask = zc_load_relaxed(&w->slot->active);
+	/* Who is active has said before whose it is. */
+	u64 mask = zc_load_acquire(&w->slot->active);
 	u32 wanted = 0;
 	u32 i, n;
 

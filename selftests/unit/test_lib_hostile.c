@@ -2,6 +2,11 @@
 /*
  * test_lib_hostile.c - readers that write what they may, and mean no good.
  */
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "lib.h"
 #include "mail.h"
 #include "messagering.h"
@@ -81,4 +86,135 @@ Test(hostile, reader_speaks_for_itself_alone)
 	is_record((void *)((char *)stream + 3 * each), ZC_MSG_USER, self, 6);
 	zc_messagering_unregister(node);
 	lib_close(&l);
+}
+
+/* --- who sleeps ------------------------------------------------------------------------- */
+
+/* A thread that sleeps once. */
+struct sleeper {
+	pthread_t thread;
+	const u32 *word;
+	u32 bits;
+	u32 tid;
+};
+
+static void *sleeps(void *arg)
+{
+	struct sleeper *s = arg;
+	u32 value = zc_load_acquire(s->word);
+
+	zc_store_release(&s->tid, (u32)syscall(SYS_gettid));
+	zc_futex_wait_bits(s->word, value, s->bits, UINT64_MAX);
+	return NULL;
+}
+
+static bool asleep(const struct sleeper *s)
+{
+	u32 tid = zc_load_acquire(&s->tid);
+	char path[64], state = 0;
+	FILE *f;
+
+	if (!tid)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
+	f = fopen(path, "re");
+	must(f);
+	must_eq(fscanf(f, "%*u (%*[^)]) %c", &state), 1);
+	fclose(f);
+	return state == 'S';
+}
+
+static void put_to_sleep(struct sleeper *s, const u32 *word, u32 bits)
+{
+	memset(s, 0, sizeof(*s));
+	s->word = word;
+	s->bits = bits;
+	must(!pthread_create(&s->thread, NULL, sleeps, s));
+	while (!asleep(s))
+		sched_yield();
+}
+
+/* The next commit covers what it says that it waits for. */
+static void wants_wake(struct zc_writer *w, zc_reader_t *r)
+{
+	zc_store_relaxed(&r->area->ticket, w->head);
+}
+
+/* Two that the writer does not wait for; neither polls. */
+static void open_two(struct lib *l, zc_writer_t **w, zc_reader_t **first,
+		     zc_reader_t **second)
+{
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+
+	lib_open(l, SMALL);
+	o.best_effort = true;
+	*first = lib_reader(l, &o);
+	*second = lib_reader(l, &o);
+	*w = lib_plain_writer(l);
+}
+
+/* Whatever it says that it sleeps on: it has one bit of the pool's word. */
+Test(hostile, reader_wakes_no_other_member)
+{
+	zc_reader_t *r, *other;
+	struct sleeper s;
+	zc_writer_t *w;
+	struct lib l;
+	u32 *word;
+
+	open_two(&l, &w, &r, &other);
+	word = &l.pool->view.hints->wake_word;
+	put_to_sleep(&s, word, ~(1U << (l.pool->member & 31)));
+	zc_store_relaxed(&r->area->wake_bits, ~0U);
+	wants_wake(w, r);
+	must_zc(lib_send(w, 64, 0));
+	must_eq(w->stat_wakes, 1);
+	/* It still sleeps. */
+	must_eq(zc_futex_wake(word), 1);
+	pthread_join(s.thread, NULL);
+	lib_close(&l);
+}
+
+/* One that never sleeps is woken seldom, though now and then another one is there. */
+static void is_limited(u32 wake_bits)
+{
+	zc_reader_t *hostile, *honest;
+	struct sleeper s;
+	zc_writer_t *w;
+	struct lib l;
+	u64 wakes;
+	u32 i;
+
+	open_two(&l, &w, &hostile, &honest);
+	zc_store_relaxed(&hostile->area->wake_bits, wake_bits);
+	for (i = 0; i < 1100; i++) {
+		bool both = i % 100 == 99;
+
+		if (both) {
+			put_to_sleep(&s, (u32 *)&w->area->head, ~0U);
+			wants_wake(w, honest);
+		}
+		wants_wake(w, hostile);
+		must_zc(lib_send(w, 64, 0));
+		if (both)
+			pthread_join(s.thread, NULL);
+	}
+	wakes = w->stat_wakes;
+	for (i = 0; i < 640; i++) {
+		wants_wake(w, hostile);
+		must_zc(lib_send(w, 64, 0));
+	}
+	must(w->stat_wakes - wakes <= 10);
+	/* Who sleeps is woken at once. */
+	put_to_sleep(&s, (u32 *)&w->area->head, ~0U);
+	wants_wake(w, honest);
+	must_zc(lib_send(w, 64, 0));
+	pthread_join(s.thread, NULL);
+	lib_close(&l);
+}
+
+Test(hostile, reader_that_never_sleeps_is_woken_seldom)
+{
+	is_limited(0);
+	is_limited(~0U);
 }

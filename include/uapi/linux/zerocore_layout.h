@@ -383,7 +383,7 @@ struct zc_writer_area {
  * @fencing: not 0: it makes a full fence at each poll
  * @overflow_high: holds ever used beyond ZC_FAST_HOLDS, grows only
  * @io_nr: held blocks that are in I/O
- * @wake_bits: 0: the writer's head ends its sleep, else these of the pool's wake_word
+ * @wake_bits: 0: the writer's head ends its sleep, else its member's of the pool's wake_word
  * @begin: the cursor when it registered: what is between was received, lost, or corrupt
  * @stat_*: counters
  *
