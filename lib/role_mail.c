@@ -543,10 +543,16 @@ zc_result_t zc_writer_check_message(zc_writer_t *w, size_t *received,
 				    size_t *unprocessed, void *stream,
 				    size_t stream_bytes)
 {
+	zc_result_t result;
+
 	ZC_ROLE_USABLE(w, "writer");
 	zc_writer_hear(w);
-	return zc_role_check(w->mail, &w->bell_seen, received, unprocessed, stream,
-			     stream_bytes);
+	result = zc_role_check(w->mail, &w->bell_seen, received, unprocessed, stream,
+			       stream_bytes);
+	/* The bell may have rung for that: it is heard, and acquire looks no more. */
+	if (zc_role_usable(w->alive, &w->closed))
+		zc_drain_look(w);
+	return result;
 }
 
 zc_result_t zc_reader_check_message(zc_reader_t *r, size_t *received,

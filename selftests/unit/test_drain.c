@@ -68,3 +68,23 @@ Test(drain, again_is_noticed_and_the_late_one_steps_back)
 	zc_writer_unregister(w);
 	lib_close(&l);
 }
+
+/* Who only looks for messages heard the bell, too: it gives back what it keeps. */
+Test(drain, is_noticed_by_who_asks_for_messages)
+{
+	struct zc_drain drain = { .turn_ns = 1 };
+	zc_writer_t *w;
+	struct lib l;
+
+	lib_open(&l, 64 << 10);
+	w = lib_plain_writer(&l);
+	writer_looks(w);
+	must(w->kept_granules);
+	must_eq(zc_drain_step(l.pool, &drain, zc_timestamp()), ZC_DRAINED_NOT_YET);
+	must_zc(zc_writer_check_message(w, NULL, NULL, NULL, 0));
+	must_eq(w->drained, l.pool->view.hints->draining);
+	must(!w->kept_granules);
+	zc_drain_end(l.pool, &drain);
+	zc_writer_unregister(w);
+	lib_close(&l);
+}
