@@ -346,7 +346,7 @@ static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, s
 	u64 deadline = zc_deadline(timeout_ns);
 	u64 spin_until = zc_deadline(r->spin_ns);
 	zc_result_t result = ZC_OK;
-	u32 spins = 0;
+	u32 spins = 0, bell;
 
 	for (;;) {
 		switch (zc_poll_once(r, hint, out, &result)) {
@@ -367,14 +367,15 @@ static __attribute__((noinline)) zc_result_t zc_poll_wait(struct zc_reader *r, s
 		spins++;
 		if (!zc_role_usable(r->alive, &r->closed))
 			return zc_role_fail(r->pool, r->alive);
-		if (zc_load_relaxed(r->bell) != r->bell_seen)
+		bell = zc_load_relaxed(r->bell);
+		if (bell != r->bell_seen)
 			zc_reader_hear(r);
 		if (zc_timestamp() >= deadline)
 			return zc_fail(ZC_ERROR_TIMEOUT, "no message came");
 		if (zc_timestamp() < spin_until)
 			continue;
 		zc_store_relaxed(&r->area->stat_sleeps, ++r->sleeps);
-		zc_reader_sleep(r, deadline);
+		zc_reader_sleep(r, bell, deadline);
 	}
 }
 

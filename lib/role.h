@@ -441,7 +441,8 @@ u64 zc_type_named(const struct zc_view *v, u32 w, u64 life, char *name, size_t b
 /* --- sleep.c ------------------------------------------------------------------ */
 
 /* Sleeps until there may be something at the cursor. */
-void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns);
+/* @bell: as it was before it was heard last. */
+void zc_reader_sleep(struct zc_reader *r, u32 bell, u64 deadline_ns);
 /* Is there something at the cursor, or something to tell? */
 /*
  * An entry that looks older than the cursor is 2^31 messages newer where nobody

@@ -71,7 +71,7 @@ static bool zc_writer_unfenced(const struct zc_reader *r)
 	return zc_load_acquire(&r->writer_area->unfenced);
 }
 
-void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
+void zc_reader_sleep(struct zc_reader *r, u32 bell, u64 deadline_ns)
 {
 	bool blind;
 	u64 head;
@@ -89,6 +89,12 @@ void zc_reader_sleep(struct zc_reader *r, u64 deadline_ns)
 	head = zc_load_acquire(&r->writer_area->head);
 	ZC_KILLPOINT(sleep_look);
 	if (zc_reader_ready(r))
+		return;
+	/*
+	 * Who rings for a message to this role wakes a head that stays as it is: between
+	 * here and the sleep that is lost until the slice ends.  So here, not earlier.
+	 */
+	if (zc_load_relaxed(r->bell) != bell)
 		return;
 	zc_futex_wait((u32 *)&r->writer_area->head, (u32)head,
 		      zc_slice(zc_timestamp(), deadline_ns, blind));

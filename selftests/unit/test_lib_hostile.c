@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * test_lib_hostile.c - readers that write what they may, and mean no good.
+ * test_lib_hostile.c - readers that write what they may, and mean no good; who sleeps.
  */
 #include <sched.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -138,6 +139,36 @@ static void put_to_sleep(struct sleeper *s, const u32 *word, u32 bits)
 static void wants_wake(struct zc_writer *w, zc_reader_t *r)
 {
 	zc_store_relaxed(&r->area->ticket, w->head);
+}
+
+/* Times that this thread let go of its processor. */
+static long left_processor(void)
+{
+	struct rusage usage;
+
+	must(!getrusage(RUSAGE_THREAD, &usage));
+	return usage.ru_nvcsw;
+}
+
+/* Rung for a message to it between its last look and its sleep. */
+Test(asleep, reader_is_not_beside_its_mail)
+{
+	zc_reader_t *r;
+	struct lib l;
+	long before;
+	u32 bell;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	bell = zc_load_relaxed(r->bell);
+	zc_peer_ring(l.pool, ZC_PEER_READER(r->writer, r->id));
+	before = left_processor();
+	zc_reader_sleep(r, bell, UINT64_MAX);
+	must_eq(left_processor(), before);
+	/* What it has heard, and cannot look after yet, keeps it from no sleep. */
+	zc_reader_sleep(r, bell + 1, zc_timestamp() + 1000000);
+	must(left_processor() > before);
+	lib_close(&l);
 }
 
 /* Two that the writer does not wait for; neither polls. */
