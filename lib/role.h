@@ -327,6 +327,13 @@ static inline bool zc_kept_push(struct zc_writer *w, u32 granule, u64 word)
 	return true;
 }
 
+/* What the quota is charged with; numbers from shared memory may be wrong. */
+static inline void zc_discharge(struct zc_writer *w, u64 granules)
+{
+	w->used_granules -= granules < w->used_granules ? granules :
+							  w->used_granules;
+}
+
 void zc_kept_flush(struct zc_writer *w);
 /* Blocks that wait in ring slots go to their bins, or back to everybody. */
 void zc_kept_spill(struct zc_writer *w);

@@ -11,6 +11,44 @@
 #include "role_mail.h"
 #include "zora.h"
 
+/* The deferred blocks of an earlier writer of this slot; its tail is known. */
+static void zc_adopt_deferred(struct zc_writer *w)
+{
+	struct zc_view *v = &w->pool->view;
+	struct zc_deferred_entry *d = zc_deferred(v, w->id);
+	u32 nr = zc_load_relaxed(&w->area->deferred_nr);
+	u64 word;
+	u32 i;
+
+	/* Nothing was ever published: there may be no memory behind the array. */
+	if (w->head == 1)
+		return;
+	for (i = 0; i < v->deferred_entries; i++) {
+		u64 s = zc_load_acquire(&d[i].sequence);	/* [D1] */
+
+		if (!s) {
+			if (i < nr)
+				continue;
+			break;
+		}
+		if (i < nr && s < w->tail &&
+		    zc_block_is(v, w->id, zc_load_relaxed(&d[i].granule),
+				zc_load_relaxed(&d[i].generation), s, &word)) {
+			zc_store_relaxed(&d[i].bytes, zc_word_length(word));
+			w->used_granules += zc_word_length(word);
+			w->deferred_used++;
+		} else {
+			/*
+			 * Gone, or still in the ring: the writer died between
+			 * deferring it and moving its tail.  An earlier version
+			 * of the library may have died before it said that it
+			 * uses the entry, too.
+			 */
+			zc_store_release(&d[i].sequence, 0);
+		}
+	}
+}
+
 /*
  * What an earlier writer of this slot left: head, unread blocks, deferred ones.
  * It inherits nothing claimed: the reaper, or the leaver himself, returned that.
@@ -18,9 +56,7 @@
 static void zc_adopt(struct zc_writer *w)
 {
 	struct zc_view *v = &w->pool->view;
-	struct zc_deferred_entry *d = zc_deferred(v, w->id);
 	u32 entries = w->ring_mask + 1;
-	u32 nr, i;
 	u64 head, s, word;
 
 	head = zc_load_acquire(&w->area->head);
@@ -51,25 +87,7 @@ static void zc_adopt(struct zc_writer *w)
 	/* Before a deferred one is left to the ring: whoever dies between must not
 	 * leave it to neither.  Too low does no harm. */
 	zc_store_release(&w->area->tail, w->tail);
-	nr = zc_load_relaxed(&w->area->deferred_nr);
-	if (nr > v->deferred_entries)
-		nr = v->deferred_entries;
-	for (i = 0; i < nr; i++) {
-		s = zc_load_acquire(&d[i].sequence);	/* [D1] */
-		if (!s)
-			continue;
-		if (s < w->tail &&
-		    zc_block_is(v, w->id, zc_load_relaxed(&d[i].granule),
-				zc_load_relaxed(&d[i].generation), s, &word)) {
-			zc_store_relaxed(&d[i].bytes, zc_word_length(word));
-			w->used_granules += zc_word_length(word);
-			w->deferred_used++;
-		} else {
-			/* Gone, or still in the ring: the writer died between
-			 * deferring it and moving its tail. */
-			zc_store_release(&d[i].sequence, 0);
-		}
-	}
+	zc_adopt_deferred(w);
 	/* A dead predecessor was alone with no more than a batch. */
 	zc_store_release(&w->area->own_below, w->tail);
 	zc_store_relaxed(&w->area->io_nr, 0);

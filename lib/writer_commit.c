@@ -398,7 +398,7 @@ static void zc_cancel(struct zc_writer *w, struct zc_claim *c)
 	/* It does not sit on what somebody else waits for. */
 	if (zc_load_relaxed(&w->pool->view.hints->waiting_writers) ||
 	    !zc_kept_fits(w, n) || !zc_kept_push(w, c->granule, c->word)) {
-		w->used_granules -= n;
+		zc_discharge(w, n);
 		zc_writer_give_back(w, c->granule);
 	}
 	zc_claim_end(w, c);

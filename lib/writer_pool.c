@@ -63,7 +63,7 @@ void zc_kept_spill(struct zc_writer *w)
 		if (!s->word || (zc_kept_fits(w, n) &&
 				 zc_kept_push(w, s->granule, s->word)))
 			continue;
-		w->used_granules -= n;
+		zc_discharge(w, n);
 		zc_writer_give_back(w, s->granule);
 	}
 }
@@ -97,7 +97,7 @@ void zc_kept_flush(struct zc_writer *w)
 				b->kept[b->first & (b->cap - 1)].word);
 
 			zc_kept_pop(w, bin, n, &c);
-			w->used_granules -= n;
+			zc_discharge(w, n);
 			zc_writer_give_back(w, c.granule);
 		}
 	}

@@ -72,13 +72,6 @@ bool zc_below_footprint(struct zc_writer *w, u32 granules)
 	return w->used_granules + granules <= zc_footprint(w, granules);
 }
 
-/* What the quota is charged with; numbers from shared memory may be wrong. */
-static void zc_discharge(struct zc_writer *w, u64 granules)
-{
-	w->used_granules -= granules < w->used_granules ? granules :
-							  w->used_granules;
-}
-
 /* A block is CLEAN, mine, and held by nobody. */
 static void zc_finish(struct zc_writer *w, u32 granule, u64 word, bool keep)
 {
@@ -114,11 +107,14 @@ static bool zc_defer(struct zc_writer *w, u32 granule, u64 word, u64 sequence)
 	zc_store_relaxed(&d[i].granule, granule);
 	zc_store_relaxed(&d[i].generation, zc_word_generation(word));
 	zc_store_relaxed(&d[i].bytes, zc_word_length(word));
+	/* First how many there are: whoever dies before the sequence leaves an entry
+	 * that is free, and not a name that its successor does not see. */
+	if (i >= zc_load_relaxed(&w->area->deferred_nr))
+		zc_store_release(&w->area->deferred_nr, i + 1);
+	ZC_KILLPOINT(reclaim_deferring);
 	/* [D1] the entry before its sequence, and before the ring slot is used
 	 * again; pairs with [D1] in zc_slot_reclaim() and zc_adopt(). */
 	zc_store_release(&d[i].sequence, sequence);
-	if (i >= zc_load_relaxed(&w->area->deferred_nr))
-		zc_store_release(&w->area->deferred_nr, i + 1);
 	w->deferred_used++;
 	ZC_KILLPOINT(reclaim_deferred);
 	return true;

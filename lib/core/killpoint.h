@@ -36,6 +36,7 @@
 	X(reclaim_clean)                                                      \
 	X(reclaim_checked)                                                    \
 	X(reclaim_freed)                                                      \
+	X(reclaim_deferring)                                                  \
 	X(reclaim_deferred)                                                   \
 	X(bulk_said)                                                          \
 	X(bulk_alone)                                                         \

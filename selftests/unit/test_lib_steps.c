@@ -222,6 +222,103 @@ Test(writer, that_dies_in_leaving_leaves_no_leak)
 	world_close();
 }
 
+static void defer_all(void *ctx)
+{
+	(void)ctx;
+	while (world.w->tail < world.w->head)
+		zc_writer_reclaim(world.w, false);
+}
+
+static u32 deferred_named(const zc_writer_t *w)
+{
+	const struct zc_view *v = &world.l.pool->view;
+	const struct zc_deferred_entry *d = zc_deferred(v, w->id);
+	u32 nr = 0, i;
+
+	for (i = 0; i < v->deferred_entries; i++)
+		nr += d[i].sequence != 0;
+	return nr;
+}
+
+static void talk(zc_writer_t *w, u32 messages)
+{
+	zc_handle_t h;
+
+	while (messages--) {
+		must_zc(lib_send(w, 100, 0));
+		must_zc(lib_receive(world.r, &h, NULL));
+		must_zc(zc_reader_release_block(world.r, h));
+	}
+}
+
+/* What is held is in the array once, and the adopter knows of all that is there. */
+static void each_is_deferred_once(void *ctx)
+{
+	zc_writer_t *w = lib_plain_writer(&world.l);
+	zc_handle_t h;
+	u32 i;
+
+	(void)ctx;
+	talk(w, 80);
+	must_eq(w->deferred_used, 3);
+	must_eq(deferred_named(w), 3);
+	for (i = 0; i < 3; i++)
+		must_zc(zc_reader_release_block(world.r, world.held[i]));
+	talk(w, 80);
+	must_eq(w->deferred_used, 0);
+	must_eq(deferred_named(w), 0);
+	must_zc(zc_writer_acquire_block(w, SMALL, &h, 0));
+	must_zc(zc_writer_cancel_block(w, h));
+	zc_kept_flush(w);
+	must_eq(w->used_granules, 0);
+	zc_writer_unregister(w);
+	lib_all_free(&world.l);
+}
+
+Test(writer, that_dies_in_deferring_leaves_each_block_to_its_successor_once)
+{
+	const struct step_case c = { .victim = defer_all, .dies = true,
+				     .rivals = reap_writer,
+				     .check = each_is_deferred_once };
+	u32 i;
+
+	world_open_plain();
+	for (i = 0; i < 3; i++) {
+		must_zc(lib_send(world.w, 150, 0));
+		must_zc(lib_receive(world.r, &world.held[i], NULL));
+	}
+	must_eq(world.w->deferred_used, 0);
+	must(step_every(&c) > 50);
+	must_eq(world.w->deferred_used, 3);
+	world_close();
+}
+
+/* An earlier version of the library named a block beyond what it said that it used. */
+Test(writer, that_adopts_forgets_what_is_named_beyond_the_end)
+{
+	struct zc_writer_area *area;
+	struct zc_deferred_entry *d;
+	u32 i;
+
+	world_open_plain();
+	for (i = 0; i < 3; i++) {
+		must_zc(lib_send(world.w, 150, 0));
+		must_zc(lib_receive(world.r, &world.held[i], NULL));
+	}
+	area = world.w->area;
+	d = zc_deferred(&world.l.pool->view, world.w->id);
+	defer_all(NULL);
+	must_eq(area->deferred_nr, 3);
+	/* As if it had died in deferring the second, which is still in the ring. */
+	area->tail = 2;
+	area->deferred_nr = 1;
+	d[2].sequence = 0;
+	reap_writer(NULL);
+	each_is_deferred_once(NULL);
+	zc_reader_unregister(world.r);
+	lib_close(&world.l);
+}
+
 /* --- a reader dies ------------------------------------------------------------- */
 
 static void reap_reader(void *ctx)
