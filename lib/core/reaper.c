@@ -32,7 +32,10 @@ bool zc_member_declare_dead(const struct zc_view *v, u32 m, u64 life, u64 now_ns
 		      zc_life(zc_life_incarnation(life), m, ZC_LIFE_REAPING)))
 		return false;
 	ZC_KILLPOINT(death_declared);
-	/* After the CAS: a stale declarer must not touch a later death's time. */
+	/*
+	 * After the CAS, so that no life is dated that is not over.  Who is stopped here may
+	 * date the next one in this slot: see zc_quarantined().
+	 */
 	zc_cas64(&record->death_ns, &none, now_ns);
 	return true;
 }
@@ -60,14 +63,25 @@ static bool zc_member_reaping(const struct zc_view *v, u32 m)
 static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 			   const struct zc_reaper_ops *ops)
 {
-	u64 now, died = 0;
+	struct zc_member_record *record;
+	u64 now, alive, died = 0;
 
 	/* Block by block, where that can be known. */
 	if (!io_nr || ops->pinned)
 		return false;
+	record = &v->members[m];
 	now = ops->now_ns(ops->ctx);
 	/* Who declared it may have died before it set the time. */
-	if (zc_cas64(&v->members[m].death_ns, &died, now))
+	if (zc_cas64(&record->death_ns, &died, now))
+		return true;
+	/*
+	 * Or whoever declared an earlier death in this slot was stopped, and set his time
+	 * since: nobody died before he said that he lived.  A stamp of a time to come is
+	 * a scribble.
+	 */
+	alive = zc_load_relaxed(&record->alive_ns);
+	if (died < alive && alive <= now &&
+	    zc_cas64(&record->death_ns, &died, now))
 		return true;
 	/* Or another reaper set it since, by a later clock. */
 	return now < died || now - died < ZC_QUARANTINE_NS;

@@ -97,6 +97,46 @@ Test(reaper, quarantine_without_a_time_begins_now)
 	unit_pool_fini(&p);
 }
 
+/*
+ * Who declared a death in this slot was stopped before it set the time, and sets it in the
+ * life of the next one: that one's quarantine begins when it died, all the same.
+ */
+Test(reaper, quarantine_does_not_begin_before_its_own_life)
+{
+	struct zc_member_record *m;
+	struct unit_reaper r;
+	struct unit_pool p;
+
+	world_init(&p, &r);
+	m = &p.view.members[0];
+	m->alive_ns = DIED_NS + 9 * ZC_QUARANTINE_NS;
+	must(!zc_reap(&p.view, &r.reaper, &r.ops, 1000));
+	must(r.reaper.waiting);
+	must_eq(m->death_ns, r.now_ns);
+	must_eq(zc_word_owner(unit_word(&p, S)), W);
+	r.now_ns += ZC_QUARANTINE_NS - 1;
+	must(!zc_reap(&p.view, &r.reaper, &r.ops, 1000));
+	must_eq(m->death_ns, DIED_NS + 10 * ZC_QUARANTINE_NS);
+	must_eq(zc_word_owner(unit_word(&p, S)), W);
+	r.now_ns++;
+	unit_reap(&p, &r, 1000);
+	must_eq(zc_word_owner(unit_word(&p, S)), ZC_OWNER_NONE);
+	unit_pool_fini(&p);
+}
+
+/* A sign of life from a time that has not come is none, and keeps nothing for ever. */
+Test(reaper, quarantine_ends_whatever_the_stamp_says)
+{
+	struct unit_reaper r;
+	struct unit_pool p;
+
+	world_init(&p, &r);
+	p.view.members[0].alive_ns = ~0ULL;
+	unit_reap(&p, &r, 1000);
+	must_eq(zc_word_owner(unit_word(&p, S)), ZC_OWNER_NONE);
+	unit_pool_fini(&p);
+}
+
 static void slot_is_reaped_by_another(void *ctx)
 {
 	struct unit_pool *p = ctx;
