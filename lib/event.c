@@ -2,10 +2,15 @@
 /*
  * event.c - the ring of events: who came, left, died.
  *
- * An emitter claims a number, fills the record, stores the number + 1 in it last.
- * One that dies in between leaves a hole, which listeners step over once a later
- * event is there and the hole is old.  Whoever is more than a ring behind has
- * missed some and is told how many.
+ * An emitter takes a number, claims its record, fills it, and stores the number + 1
+ * in it last.  One that dies in between leaves a hole, which listeners step over
+ * once a later event is there and the hole is old.  Whoever is more than a ring
+ * behind, or stepped over a hole, has missed some and is told how many.
+ *
+ * An emitter may also be stopped, and find that the ring has gone round: then its
+ * number is nobody's any more, and it tells with another.  And while it fills a
+ * record nobody else does: who comes to that record in the next round says that
+ * this number is void, and takes another.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -14,6 +19,12 @@
 
 #define ZC_HOLE_NS 100000000ULL
 #define ZC_SLICE_NS 100000000ULL
+
+/* In a record's sequence, beside number + 1. */
+#define ZC_EVENT_BUSY (1ULL << 63)	/* somebody fills it in, or died of it */
+#define ZC_EVENT_VOID (1ULL << 62)	/* that number's event has another one */
+#define ZC_EVENT_NUMBER (ZC_EVENT_VOID - 1)
+#define ZC_EVENT_TRIES 8U
 
 void zc_epoch_bump(struct zc_pool *pool)
 {
@@ -98,19 +109,64 @@ static void zc_event_load(struct zc_event_record *to,
 		to->comm[i] = zc_load_relaxed(&e->comm[i]);
 }
 
+/* May number @n be written?  @force: though another has not come back from there. */
+static bool zc_event_claim(struct zc_pool *pool, struct zc_event_record *e, u64 n,
+			   bool force)
+{
+	u64 old = zc_load_acquire(&e->sequence);
+	u32 tries;
+
+	for (tries = 0; tries < ZC_EVENT_TRIES; tries++) {
+		u64 number = old & ZC_EVENT_NUMBER;
+		bool busy = old & ZC_EVENT_BUSY && !force;
+
+		/* A round ahead of us.  What no head has reached is a scribble. */
+		if (number > n + 1 &&
+		    number <= zc_load_acquire(&pool->view.header->event_head))
+			return false;
+		if (zc_cas64(&e->sequence, &old,
+			     ZC_EVENT_BUSY | (busy ? ZC_EVENT_VOID : 0) | (n + 1)))
+			return !busy;
+	}
+	return false;
+}
+
+/* It is filled in.  False: listeners may have given it up. */
+static bool zc_event_complete(struct zc_event_record *e, u64 n)
+{
+	u64 old = ZC_EVENT_BUSY | (n + 1);
+	u32 tries;
+
+	/* [E2] the fields before the sequence; pairs with zc_event_take(). */
+	if (zc_cas64(&e->sequence, &old, n + 1))
+		return true;
+	/* From the next round on it is anybody's again. */
+	for (tries = 0; tries < ZC_EVENT_TRIES; tries++)
+		if ((old & ~ZC_EVENT_NUMBER) != (ZC_EVENT_BUSY | ZC_EVENT_VOID) ||
+		    zc_cas64(&e->sequence, &old, old & ~ZC_EVENT_BUSY))
+			break;
+	return false;
+}
+
 void zc_shm_event_tell(struct zc_pool *pool, const struct zc_event_record *event)
 {
-	u64 n = zc_fetch_add64(&pool->view.header->event_head, 1);
-	struct zc_event_record *e = zc_event_slot(pool, n);
+	u32 turn;
 
-	ZC_KILLPOINT(event_claimed);
-	/* [E1] the record is no event while it is being changed; pairs with the
-	 * second load of the sequence in zc_event_take(). */
-	zc_store_relaxed(&e->sequence, 0);
-	zc_fence_full();
-	zc_event_store(e, event);
-	/* [E2] the fields before the sequence; pairs with zc_event_take(). */
-	zc_store_release(&e->sequence, n + 1);
+	for (turn = 0; turn <= ZC_EVENTS; turn++) {
+		u64 n = zc_fetch_add64(&pool->view.header->event_head, 1);
+		struct zc_event_record *e = zc_event_slot(pool, n);
+
+		ZC_KILLPOINT(event_claimed);
+		/* At last: somebody died in each of them. */
+		if (!zc_event_claim(pool, e, n, turn == ZC_EVENTS))
+			continue;
+		/* [E1] the record is no event while it is being changed; pairs with
+		 * the second load of the sequence in zc_event_take(). */
+		zc_fence_full();
+		zc_event_store(e, event);
+		if (zc_event_complete(e, n))
+			break;
+	}
 	ZC_KILLPOINT(event_written);
 	zc_epoch_bump(pool);
 }
@@ -154,8 +210,9 @@ static bool zc_shm_event_told(struct zc_pool *pool, const struct zc_event_record
 
 	for (i = 0; i < ZC_EVENTS; i++) {
 		const struct zc_event_record *e = &pool->view.events[i];
+		u64 sequence = zc_load_acquire(&e->sequence);
 
-		if (zc_load_acquire(&e->sequence) &&
+		if (sequence && !(sequence & ~ZC_EVENT_NUMBER) &&
 		    zc_load_relaxed(&e->type) == event->type &&
 		    zc_load_relaxed(&e->service) == event->service &&
 		    zc_load_relaxed(&e->message) == event->message &&
@@ -241,6 +298,11 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
 		}
 		return ZC_EVENT_AGAIN;	/* overtaken: the head says so, too */
 	}
+	if ((sequence & ~ZC_EVENT_BUSY) == (ZC_EVENT_VOID | (n + 1))) {
+		l->cursor = n + 1;
+		l->hole_ns = 0;
+		return ZC_EVENT_AGAIN;
+	}
 	/* Not written yet, or never will be. */
 	if (!zc_event_later(pool, n, head))
 		return ZC_EVENT_NONE;
@@ -248,6 +310,8 @@ static enum zc_event_look zc_event_take(struct zc_pool *pool,
 		l->hole_ns = zc_timestamp();
 	if (zc_timestamp() - l->hole_ns < ZC_HOLE_NS)
 		return ZC_EVENT_NONE;
+	/* It may come yet, and have been a death. */
+	l->lost++;
 	l->cursor = n + 1;
 	l->hole_ns = 0;
 	return ZC_EVENT_AGAIN;

@@ -441,7 +441,7 @@ Test(event, ring_overflow_is_counted)
 	lib_close(&l);
 }
 
-/* An emitter that died before it wrote: listeners step over, in bounded time. */
+/* An emitter that died before it wrote: listeners step over, in bounded time, and count. */
 Test(event, of_a_dead_emitter_is_stepped_over)
 {
 	zc_event_t event;
@@ -455,6 +455,9 @@ Test(event, of_a_dead_emitter_is_stepped_over)
 	must_eq(next_event(&l, &event, 0), ZC_ERROR_TIMEOUT);
 	zc_reader_unregister(r);
 	must_zc(next_event(&l, &event, 30000000000ULL));
+	must_eq(event.type, ZC_EVENT_OVERFLOW);
+	must_eq(event.blocks, 1);
+	must_zc(next_event(&l, &event, 0));
 	must_eq(event.type, ZC_EVENT_READER_LEFT);
 	lib_close(&l);
 }

@@ -485,7 +485,8 @@ enum zc_page_kind {
 
 /**
  * struct zc_event_record - something that happened to the pool
- * @sequence: number of the event + 1, release-stored last; 0: never used
+ * @sequence: number of the event + 1, stored last; 0: never used.  Bit 63: somebody is
+ *	filling it in; bit 62: the number is void, its event has another
  * @time_ns: CLOCK_MONOTONIC
  * @type: enum zc_event_type (include/zerocore/event.h)
  * @member: index of the member it is about
