@@ -419,6 +419,7 @@ static void zc_stamp(struct zc_pool *pool, u64 now)
 	if (now - b->stamped_ns < ZC_STAMP_NS)
 		return;
 	b->stamped_ns = now;
+	zc_member_mend(pool);
 	zc_store_relaxed(&r->alive_ns, now);
 	zc_publish_bytes(pool);
 	progress = zc_progress(pool);

@@ -64,6 +64,7 @@ struct zc_pool {
 
 	u32 member;			/* my index; ZC_MAX_MEMBERS: none */
 	u64 life;			/* my life word while LIVE */
+	struct zc_member_record self;	/* who I am, if nobody else says it */
 	u32 caps;			/* ZC_CAP_* */
 	u32 refs;			/* (under zc_pools_lock) 0: it is being closed */
 	bool evictable;			/* (invariant) asked for at attach */
@@ -247,6 +248,8 @@ u64 zc_live_map_token(const struct zc_pool *pool, u64 address);
 
 /* --- member.c: joining and leaving as a process ------------------------------ */
 zc_result_t zc_member_join(struct zc_pool *pool);
+/* This member's record says who it is, whatever somebody else wrote there. */
+void zc_member_mend(struct zc_pool *pool);
 void zc_member_leave(struct zc_pool *pool);
 
 /* --- numa.c ------------------------------------------------------------------ */

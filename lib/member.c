@@ -11,7 +11,10 @@
  *   JOINING -> joined			a member, judged by lock and process
  *
  * Both CASes are of exactly that word, so that a joiner who was declared dead
- * meanwhile (its lock was lost: see liveness.c) notices and tries elsewhere.
+ * meanwhile (its lock was lost: see liveness.c) notices and tries elsewhere.  By then
+ * it may have described itself in the record of whoever has the slot now, who would be
+ * judged by a process that is not its own: so each member looks at its record whenever
+ * it stamps, and writes it again.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,16 +24,53 @@
 
 #include "internal.h"
 
-static void zc_member_describe(struct zc_pool *pool, struct zc_member_record *r)
+/* Who this process is; what else is in a record changes as it lives. */
+static void zc_member_identify(struct zc_member_record *r,
+			       const struct zc_member_record *self)
 {
-	u64 now = zc_timestamp();
 	u32 i;
 
-	zc_store_relaxed(&r->pid, (u32)getpid());
-	zc_store_relaxed(&r->uid, (u32)geteuid());
-	zc_store_relaxed(&r->pid_ns, pool->pid_ns);
-	zc_store_relaxed(&r->start_ticks, zc_proc_start_ticks(getpid()));
-	zc_store_relaxed(&r->caps, pool->caps);
+	zc_store_relaxed(&r->pid, self->pid);
+	zc_store_relaxed(&r->uid, self->uid);
+	zc_store_relaxed(&r->pid_ns, self->pid_ns);
+	zc_store_relaxed(&r->start_ticks, self->start_ticks);
+	zc_store_relaxed(&r->caps, self->caps);
+	zc_store_relaxed(&r->map_token, self->map_token);
+	for (i = 0; i < sizeof(r->comm); i++)
+		zc_store_relaxed(&r->comm[i], self->comm[i]);
+}
+
+static bool zc_member_is(const struct zc_member_record *r,
+			 const struct zc_member_record *self)
+{
+	u32 i;
+
+	for (i = 0; i < sizeof(r->comm); i++)
+		if (zc_load_relaxed(&r->comm[i]) != self->comm[i])
+			return false;
+	return zc_load_relaxed(&r->pid) == self->pid &&
+	       zc_load_relaxed(&r->uid) == self->uid &&
+	       zc_load_relaxed(&r->pid_ns) == self->pid_ns &&
+	       zc_load_relaxed(&r->start_ticks) == self->start_ticks &&
+	       zc_load_relaxed(&r->caps) == self->caps &&
+	       zc_load_relaxed(&r->map_token) == self->map_token;
+}
+
+static void zc_member_describe(struct zc_pool *pool, struct zc_member_record *r)
+{
+	struct zc_member_record *self = &pool->self;
+	u64 now = zc_timestamp();
+
+	memset(self, 0, sizeof(*self));
+	self->pid = (u32)getpid();
+	self->uid = (u32)geteuid();
+	self->pid_ns = pool->pid_ns;
+	self->start_ticks = zc_proc_start_ticks(getpid());
+	self->caps = pool->caps;
+	self->map_token = zc_live_map_token(pool, (uintptr_t)pool->control);
+	snprintf((char *)self->comm, sizeof(self->comm), "%s",
+		 program_invocation_short_name);
+	zc_member_identify(r, self);
 	zc_store_relaxed(&r->alive_ns, now);
 	zc_store_relaxed(&r->progress_ns, now);
 	zc_store_relaxed(&r->death_ns, 0);
@@ -38,16 +78,18 @@ static void zc_member_describe(struct zc_pool *pool, struct zc_member_record *r)
 	zc_store_relaxed(&r->reaped_bytes, 0);
 	zc_store_relaxed(&r->lost_blocks, 0);
 	zc_store_relaxed(&r->suspect_ns, 0);
-	zc_store_relaxed(&r->map_token,
-			 zc_live_map_token(pool, (uintptr_t)pool->control));
-	for (i = 0; i < sizeof(r->comm); i++) {
-		size_t bytes = strnlen(program_invocation_short_name,
-				       sizeof(r->comm) - 1);
+}
 
-		zc_store_relaxed(&r->comm[i],
-				 i < bytes ? (u8)program_invocation_short_name[i] :
-					     0);
-	}
+void zc_member_mend(struct zc_pool *pool)
+{
+	struct zc_member_record *r = &pool->view.members[pool->member];
+
+	if (zc_load_acquire(&r->life) != pool->life ||
+	    zc_member_is(r, &pool->self))
+		return;
+	zc_member_identify(r, &pool->self);
+	zc_log(ZC_LOG_WARN, "another process wrote over what pool %s says of this one; "
+	       "written again", pool->name);
 }
 
 static bool zc_member_take(struct zc_pool *pool, u32 m)

@@ -2,6 +2,7 @@
 /*
  * test_lib_damage.c - what others may have written: each damage is named, none believed.
  */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -302,6 +303,51 @@ Test(damage, of_a_members_record_proves_no_death)
 	must_eq(zc_proc_start_ticks(gone()), 0);
 	must(zc_thread_there(gettid()));
 	memset(r, 0, sizeof(*r));
+	lib_close(&l);
+}
+
+/*
+ * Who was declared dead while it joined may describe itself in the record of the next
+ * one in its slot, who would be taken for alive after its death.
+ */
+Test(damage, of_who_it_is_is_mended_by_a_member)
+{
+	struct zc_member_record *r, was;
+	u64 deadline;
+	u32 i;
+
+	lib_open(&l, SMALL);
+	v = &l.pool->view;
+	r = &v->members[l.pool->member];
+	was = *r;
+	for (i = 0; i < 8; i++) {
+		u8 *byte[] = { (u8 *)&r->pid, (u8 *)&r->uid, (u8 *)&r->pid_ns,
+			       (u8 *)&r->start_ticks, (u8 *)&r->caps,
+			       (u8 *)&r->map_token, &r->comm[0], &r->comm[15] };
+		u8 right = *byte[i];
+
+		zc_store_relaxed(byte[i], right ^ 0x40);
+		deadline = zc_timestamp() + 30000000000ULL;
+		while (zc_load_relaxed(byte[i]) != right) {
+			must(zc_timestamp() < deadline);
+			sched_yield();
+		}
+	}
+	zc_background_stop(l.pool);
+	must_eq(r->pid, was.pid);
+	must_eq(r->uid, was.uid);
+	must_eq(r->pid_ns, was.pid_ns);
+	must_eq(r->start_ticks, was.start_ticks);
+	must_eq(r->caps, was.caps);
+	must_eq(r->map_token, was.map_token);
+	must(!memcmp(r->comm, was.comm, sizeof(was.comm)));
+	/* Not that of the next one, when its own life is over. */
+	r->life = zc_life(zc_life_incarnation(r->life) + 1, 0, ZC_LIFE_LIVE);
+	r->pid++;
+	zc_member_mend(l.pool);
+	must_eq(r->pid, was.pid + 1);
+	r->pid = was.pid;
+	r->life = was.life;
 	lib_close(&l);
 }
 
