@@ -456,22 +456,26 @@ static bool zc_member_has_roles(const struct zc_view *v, u32 m)
 /*
  * The dead role takes back nothing any more; before its slot may be used again.  [M1]
  * exactly this mask, or look again: a bit that was set since may be a successor's.
+ * Returns false where others changed the mask all the time: a slot that is free with
+ * the bit set would keep all writers from taking back in bulk.
  */
-static void zc_reap_taking(const struct zc_view *v, u32 owner, u64 life)
+static bool zc_reap_taking(const struct zc_view *v, u32 owner, u64 life)
 {
 	u32 bit, tries;
 	u64 *mask = zc_taking(v, owner, &bit);
 
-	for (tries = 0; tries < 64; tries++) {
+	for (tries = 0; tries < ZC_REAP_TAKING_TRIES; tries++) {
 		u64 old = zc_load_acquire(mask);
 
 		if (!(zc_mask_bits(old) >> bit & 1) ||
 		    zc_load_acquire(zc_owner_life(v, owner)) != life ||
 		    zc_cas64(mask, &old,
-			     ((old >> 32) + 1) << 32 | ((u32)old & ~(1u << bit))))
-			break;
+			     ((old >> 32) + 1) << 32 | ((u32)old & ~(1u << bit)))) {
+			ZC_KILLPOINT(reap_taking);
+			return true;
+		}
 	}
-	ZC_KILLPOINT(reap_taking);
+	return false;
 }
 
 static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
@@ -492,7 +496,9 @@ static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
 		if (owner <= ZC_MAX_WRITERS)
 			zc_and64(&v->hints->waiting_writers,
 				 ~(1ULL << (owner - 1)));
-		zc_reap_taking(v, owner, life);
+		/* Else it stays REAPING, and the next pass ends it. */
+		if (!zc_reap_taking(v, owner, life))
+			continue;
 		zc_cas64(word, &life, zc_life(inc, 0, ZC_LIFE_IDLE));
 		ZC_KILLPOINT(reap_writer);
 	}

@@ -47,6 +47,9 @@ struct zc_reaper {
  */
 #define ZC_REAP_SKIPPING_MAX 16U
 
+/* How often a pass tries to say for a dead role that it takes back nothing any more. */
+#define ZC_REAP_TAKING_TRIES 64U
+
 /* Quarantine of memory in I/O on plain shared memory: a time, not a proof. */
 #define ZC_QUARANTINE_NS 1000000000ULL
 
