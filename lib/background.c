@@ -130,6 +130,17 @@ const struct zc_reaper_ops zc_lib_reaper_ops = {
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "the futex word is the low half of head");
 
+/* What the dead had may have stayed behind, and is nobody's until that role dies again. */
+static void zc_reap_tell_partial(struct zc_pool *pool, struct zc_reaper *reaper)
+{
+	if (!reaper->partial)
+		return;
+	zc_log(ZC_LOG_ERROR, "pool %s: a segment's descriptors were written over, so that "
+	       "what a dead process had in it may not have come back: see `zerocore check`",
+	       pool->name);
+	reaper->partial = 0;
+}
+
 /*
  * Passes until nothing is left, or only what is in quarantine.  @stop: not NULL:
  * give up when it is set.  Returns true: nothing is left.
@@ -142,12 +153,14 @@ static bool zc_reap_passes(struct zc_pool *pool, struct zc_reaper *reaper,
 
 	ops.ctx = pool;
 	while (!zc_reap(&pool->view, reaper, &ops, ZC_REAP_SLICE)) {
+		zc_reap_tell_partial(pool, reaper);
 		if (stop && zc_load_relaxed(stop))
 			return false;
 		if (!reaper->walking &&
 		    (reaper->waiting || ++passes > ZC_REAP_PASSES))
 			return false;
 	}
+	zc_reap_tell_partial(pool, reaper);
 	memset(reaper, 0, sizeof(*reaper));
 	return true;
 }

@@ -548,9 +548,11 @@ bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
 	}
 walked:
 	reaper->walking = false;
-	if (reaper->walk.skipped &&
-	    ++reaper->skipping < ZC_REAP_SKIPPING_MAX)
-		return false;	/* not everything was seen: not a pass */
+	if (reaper->walk.skipped) {
+		if (++reaper->skipping < ZC_REAP_SKIPPING_MAX)
+			return false;	/* not everything was seen: not a pass */
+		reaper->partial++;
+	}
 	reaper->skipping = 0;
 	zc_reap_finish(v, reaper, ops);
 	return !zc_reap_wanted(v);

@@ -35,6 +35,7 @@ struct zc_reaper {
 	struct zc_walk walk;
 	bool walking;
 	u32 skipping;		/* passes in a row that gave a segment up */
+	u32 partial;		/* passes that ended without having seen all */
 	bool waiting;		/* something is still in quarantine */
 	u64 blocks;
 	u32 quarantined;	/* blocks that became orphans: they are in I/O */

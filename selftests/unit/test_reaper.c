@@ -503,6 +503,7 @@ Test(reaper, ends_where_a_segment_cannot_be_walked)
 		must_eq(r.told[0], 0);
 	}
 	must_eq(passes + 1, ZC_REAP_SKIPPING_MAX);
+	must_eq(r.reaper.partial, 1);
 	must_eq(r.told[0], 1);
 	must_eq(zc_life_state(p.view.members[0].life), ZC_LIFE_IDLE);
 	must_eq(zc_life_state(p.view.writer_slots[0].life), ZC_LIFE_IDLE);
