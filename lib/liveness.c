@@ -202,9 +202,10 @@ u64 zc_live_map_token(const struct zc_pool *pool, u64 address)
 /*
  * Does process @pid have this pool's control mapped where the member that is
  * judged had it?  A program that replaced itself may have attached anew, elsewhere.
- * Who may not look says yes.
+ * Who may not look says yes.  @none: it has no memory at all.
  */
-static bool zc_proc_maps_pool(const struct zc_pool *pool, u32 pid, u64 token)
+static bool zc_proc_maps_pool(const struct zc_pool *pool, u32 pid, u64 token,
+			      bool *none)
 {
 	char path[40], device[24], inode[24], id[48];
 	unsigned long long from, to;
@@ -212,11 +213,13 @@ static bool zc_proc_maps_pool(const struct zc_pool *pool, u32 pid, u64 token)
 	char line[512];
 	FILE *f;
 
+	*none = true;
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	f = pool->map_id[0] ? fopen(path, "re") : NULL;
 	if (!f)
 		return true;
 	while (!found && fgets(line, sizeof(line), f)) {
+		*none = false;
 		if (sscanf(line, "%llx-%llx %*s %*s %23s %23s", &from, &to,
 			   device, inode) != 4)
 			continue;
@@ -244,6 +247,7 @@ static enum zc_proc zc_proc_look(const struct zc_pool *pool,
 	u64 start = zc_load_relaxed(&r->start_ticks);
 	u64 token = zc_load_relaxed(&r->map_token);
 	struct zc_proc_stat st;
+	bool none;
 
 	if (!pool->pid_ns || zc_load_relaxed(&r->pid_ns) != pool->pid_ns ||
 	    !pid || pid > INT32_MAX || !start)
@@ -258,7 +262,13 @@ static enum zc_proc zc_proc_look(const struct zc_pool *pool,
 	/* A first thread that ended is a zombie as long as others live. */
 	if (st.state == 'Z')
 		return st.threads > 1 ? ZC_PROC_THERE : ZC_PROC_GONE;
-	if (zc_proc_maps_pool(pool, pid, token))
+	if (zc_proc_maps_pool(pool, pid, token, &none))
+		return ZC_PROC_THERE;
+	/*
+	 * A first thread that ends has no memory before it is a zombie, and starts no
+	 * thread any more: as long as others are left we do not know yet.
+	 */
+	if (none && zc_proc_stat(pid, &st) && st.start_ticks == start && st.threads > 1)
 		return ZC_PROC_THERE;
 	/* Still that process, or did it end while we read an empty list? */
 	return ZC_PROC_CLEARED;

@@ -49,6 +49,7 @@ static struct t_instead {
 	int fd;			/* a memfd; -1: no such file */
 } t_instead[8];
 static unsigned int t_instead_nr;
+static unsigned int t_instead_met;
 
 static char t_other_fs[4096];
 static long t_other_type, t_other_page;
@@ -240,8 +241,14 @@ void t_fault_file(const char *path, const char *text)
 	CHECK(i->fd >= 0 && write(i->fd, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
+unsigned int t_fault_files_met(void)
+{
+	return __atomic_load_n(&t_instead_met, __ATOMIC_RELAXED);
+}
+
 void t_fault_files_end(void)
 {
+	t_instead_met = 0;
 	while (t_instead_nr)
 		if (t_instead[--t_instead_nr].fd >= 0)
 			close(t_instead[t_instead_nr].fd);
@@ -254,6 +261,7 @@ static const char *t_path_instead(const char *path, char room[40])
 		if (strcmp(path, t_instead[i].path))
 			continue;
 		room[0] = '\0';
+		__atomic_fetch_add(&t_instead_met, 1, __ATOMIC_RELAXED);
 		if (t_instead[i].fd >= 0)
 			snprintf(room, 40, "/proc/self/fd/%d", t_instead[i].fd);
 		return room;

@@ -33,6 +33,8 @@ int t_fault_error(void);
 /* Who opens @path gets a file with @text; NULL: there is no such file.  Up to 8. */
 void t_fault_file(const char *path, const char *text);
 void t_fault_files_end(void);
+/* How often one of them was opened. */
+unsigned int t_fault_files_met(void);
 /* The file system of @dir is said to be another.  "": none. */
 void t_fault_statfs(const char *dir, long type, long page_bytes);
 

@@ -6,7 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -497,6 +499,59 @@ static void fault_of_maps_hides_no_death(void)
 	dies_seen(NULL, 0, 0, "/proc/self/maps", "7f00-8f00 not what maps say\n");
 }
 
+/* Its lock is gone until its own thread sees that, and that thread is stopped, too. */
+static void loses_its_lock(void *arg)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	char path[4400];
+	zc_pool_t *mine;
+	int fd;
+
+	(void)arg;
+	t_hear(t_parent(), "join");
+	mine = t_pool_open();
+	CHECK_OK(zc_pool_get_info(mine, &info));
+	snprintf(path, sizeof(path), "%s/zerocore.%s.lock", t_folder(), info.creation_id);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	t_say(t_parent(), "joined");
+	t_hear(t_parent(), "lose it");
+	close(fd);
+	raise(SIGSTOP);
+	zc_pool_close(mine);
+}
+
+/*
+ * A first thread that has ended has no memory for a moment, before it is a zombie: the
+ * list of its mappings is empty, and says nothing about the other threads.
+ */
+static void empty_maps_are_no_proof_of_death(void)
+{
+	struct t_peer *child = t_spawn("member", loses_its_lock, NULL);
+	zc_event_t event = { .sz = sizeof(event) };
+	char path[40];
+
+	if (!t_backend_is_shm())
+		t_skip("the device's calls are the kernel's");
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)child->pid);
+	t_fault_file(path, "");
+	pool = t_pool_create(NULL);
+	t_say(child, "join");
+	t_hear(child, "joined");
+	t_say(child, "lose it");
+	CHECK(t_wait_stopped(child));
+	/* Whoever was declared dead is not looked at again. */
+	T_UNTIL(t_fault_files_met() >= 3);
+	t_fault_files_end();
+	t_continue(child);
+	t_join(child);
+	do {
+		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
+		CHECK(event.type != ZC_EVENT_MEMBER_DIED);
+	} while (event.type != ZC_EVENT_MEMBER_LEFT);
+	t_pool_close(pool);
+}
+
 /* --- a full machine --------------------------------------------------------------- */
 
 static void start_again_needs_no_room(void)
@@ -562,6 +617,7 @@ static const struct t_case cases[] = {
 	T_CASE(fault_of_proc_hides_no_death),
 	T_CASE(fault_of_namespaces_hides_no_death),
 	T_CASE(fault_of_maps_hides_no_death),
+	T_CASE(empty_maps_are_no_proof_of_death),
 	T_CASE(start_again_needs_no_room),
 	T_CASE(service_without_a_region_is_not_looked_at),
 	T_END
