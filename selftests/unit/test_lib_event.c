@@ -87,13 +87,13 @@ static void victim_tells(void *ctx)
 	emit(VICTIM);
 }
 
-/* The last one is not heard yet. */
+/* The last one, whose place may be the victim's, is not heard yet. */
 static void ring_goes_round(void *ctx)
 {
 	u32 i;
 
 	(void)ctx;
-	for (i = 0; i < world.rounds * ZC_EVENTS + 1; i++) {
+	for (i = 0; i < world.rounds * ZC_EVENTS; i++) {
 		hear();
 		emit(world.rivals++);
 	}
