@@ -80,9 +80,10 @@ static bool zc_quarantined(const struct zc_view *v, u32 m, u32 io_nr,
 	 * a scribble.
 	 */
 	alive = zc_load_relaxed(&record->alive_ns);
-	if (died < alive && alive <= now &&
-	    zc_cas64(&record->death_ns, &died, now))
+	if (died < alive && alive <= now) {
+		zc_cas64(&record->death_ns, &died, now);
 		return true;
+	}
 	/* Or another reaper set it since, by a later clock. */
 	return now < died || now - died < ZC_QUARANTINE_NS;
 }
