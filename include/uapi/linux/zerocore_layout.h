@@ -485,8 +485,7 @@ enum zc_page_kind {
 
 /**
  * struct zc_event_record - something that happened to the pool
- * @sequence: number of the event + 1, stored last; 0: never used.  Bit 63: somebody is
- *	filling it in; bit 62: the number is void, its event has another
+ * @sequence: number of the event + 1, stored last; 0: never used.  Bits 62, 63: lib/event.c
  * @time_ns: CLOCK_MONOTONIC
  * @type: enum zc_event_type (include/zerocore/event.h)
  * @member: index of the member it is about
