@@ -70,13 +70,22 @@ zc_mm_get_unmapped_area(struct file *file, unsigned long addr,
 }
 
 /* 6.16: some file systems have .mmap_prepare instead of .mmap. */
-static inline int zc_backing_mmap(struct file *file, struct vm_area_struct *vma)
+static inline int zc_fops_mmap(const struct file_operations *fops, struct file *file,
+			       struct vm_area_struct *vma)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-	return call_mmap(file, vma);
-#else
-	return vfs_mmap(file, vma);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	if (fops->mmap_prepare)
+		return __compat_vma_mmap_prepare(fops, file, vma);
 #endif
+	return fops->mmap(file, vma);
+}
+
+static inline void zc_fops_no_mmap(struct file_operations *fops)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	fops->mmap_prepare = NULL;
+#endif
+	fops->mmap = NULL;
 }
 
 /* 6.10: the string of a trace event is known from its declaration. */

@@ -8,6 +8,7 @@
  * execution, and no way from read-only to writable.
  */
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 
 #include "compat.h"
@@ -20,6 +21,7 @@ struct zc_place {
 	u64 bytes;		/* exactly so many, 0: any up to @most */
 	u64 most;
 	bool may_write;
+	bool data;		/* payloads: what goes may come back by a look */
 };
 
 static int zc_place_reader(struct zc_pool *pool, struct zc_member *m, u64 off,
@@ -51,6 +53,7 @@ static int zc_place_data(struct zc_pool *pool, struct zc_member *m, u64 off,
 	place->file = get_file(pool->segment[n].file);
 	place->bytes = bytes;
 	place->may_write = m->may_write;
+	place->data = true;
 	return 0;
 }
 
@@ -166,6 +169,46 @@ static int zc_map_lease(struct zc_member *m, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* --- what mappings of tmpfs do ------------------------------------------------------ */
+
+static DEFINE_SPINLOCK(zc_ops_lock);
+/* The file system's own. (written once, under @zc_ops_lock) */
+static const struct vm_operations_struct *zc_plain_ops;
+static struct vm_operations_struct zc_data_ops;
+
+/*
+ * While memory goes, fallocate() has whoever touches it wait in the fault; but pages around
+ * a fault would be mapped without one.
+ */
+static vm_fault_t zc_data_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	if (READ_ONCE(file_inode(vmf->vma->vm_file)->i_private))
+		return 0;
+	return zc_plain_ops->map_pages(vmf, start, end);
+}
+
+/* Seen at the first mapping: all of our files have the same. */
+static void zc_ops_learn(const struct vm_operations_struct *ops)
+{
+	spin_lock(&zc_ops_lock);
+	if (!zc_plain_ops) {
+		zc_plain_ops = ops;
+		zc_data_ops = *ops;
+		zc_data_ops.map_pages = zc_data_map_pages;
+	}
+	spin_unlock(&zc_ops_lock);
+}
+
+/* Whoever may write can do as much harm in other ways, and has the file system's. */
+static void zc_map_ops(const struct zc_place *place, struct vm_area_struct *vma)
+{
+	if (is_vm_hugetlb_page(vma))
+		return;
+	zc_ops_learn(vma->vm_ops);
+	if (place->data && !place->may_write)
+		vma->vm_ops = &zc_data_ops;
+}
+
 /* --- the rest ------------------------------------------------------------------------ */
 
 static int zc_map_place(const struct zc_place *place, struct vm_area_struct *vma)
@@ -188,9 +231,10 @@ static int zc_map_place(const struct zc_place *place, struct vm_area_struct *vma
 	 * (Nobody else can map it: it is on no mount that anybody sees.)
 	 */
 	zc_vm_flags_clear(vma, VM_WRITE);
-	err = zc_backing_mmap(place->file, vma);
+	err = zc_file_mmap(place->file, vma);
 	if (err)
 		return err;
+	zc_map_ops(place, vma);
 	if (place->may_write)
 		zc_vm_flags_set(vma, VM_MAYWRITE);
 	else

@@ -11,6 +11,7 @@
  * migrated under it.  Payloads the kernel never looks at.
  */
 #include <linux/err.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/fcntl.h>
 #include <linux/hugetlb.h>
@@ -37,6 +38,14 @@ static struct vfsmount *zc_huge;	/* tmpfs, huge pages always */
 static struct vfsmount *zc_hugetlb;	/* hugetlbfs, default page size */
 static struct vfsmount *zc_gigantic;	/* hugetlbfs, 1 GiB pages */
 
+/*
+ * What files of tmpfs do, but that only we can map them: remap_file_pages() would not ask
+ * what a member may, nor would it know of the mapping's rules.  Each file holds the
+ * module, whose tables it and its mappings have.
+ */
+static const struct file_operations *zc_tmpfs_plain;
+static struct file_operations zc_tmpfs_fops;
+
 /* NULL where the kernel has no such file system or refuses the options. */
 static struct vfsmount *zc_mount(const char *type, const char *options)
 {
@@ -58,11 +67,34 @@ static struct vfsmount *zc_mount(const char *type, const char *options)
 	return mnt;
 }
 
+/* The file system's operations are known from a file only. */
+static int zc_tmpfs_init(void)
+{
+	struct file *file = shmem_file_setup_with_mnt(zc_small, "zerocore", 0,
+						      VM_NORESERVE);
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	zc_tmpfs_plain = file->f_op;
+	zc_tmpfs_fops = *zc_tmpfs_plain;
+	zc_tmpfs_fops.owner = THIS_MODULE;
+	zc_fops_no_mmap(&zc_tmpfs_fops);
+	fput(file);
+	return 0;
+}
+
 int zc_memory_init(void)
 {
+	int err;
+
 	zc_small = zc_mount("tmpfs", "");
 	if (!zc_small)
 		return -ENODEV;
+	err = zc_tmpfs_init();
+	if (err) {
+		kern_unmount(zc_small);
+		return err;
+	}
 	zc_within = zc_mount("tmpfs", "huge=within_size");
 	zc_huge = zc_mount("tmpfs", "huge=always");
 	/* Whoever creates a pool makes files there, whoever that is. */
@@ -113,12 +145,23 @@ static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
 
 	if (IS_ERR(file))
 		return ERR_PTR(zc_no_memory(PTR_ERR(file)));
+	/* As fops_get(), which cannot fail here; and for whoever opens it by a mapping. */
+	__module_get(THIS_MODULE);
+	file->f_op = &zc_tmpfs_fops;
+	file_inode(file)->i_fop = &zc_tmpfs_fops;
 	mapping_set_gfp_mask(file->f_mapping, ZC_GFP);
 	mapping_set_unevictable(file->f_mapping);
 	/* No less, no more, and no writing but by mappings that we hand out. */
 	SHMEM_I(file_inode(file))->seals = F_SEAL_SEAL | F_SEAL_SHRINK |
 					   F_SEAL_GROW | F_SEAL_FUTURE_WRITE;
 	return file;
+}
+
+int zc_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	const struct file_operations *fops = file->f_op;
+
+	return zc_fops_mmap(fops == &zc_tmpfs_fops ? zc_tmpfs_plain : fops, file, vma);
 }
 
 struct file *zc_file_small(const char *name, u64 bytes)
@@ -355,19 +398,25 @@ void zc_segment_free(struct zc_segment *s)
 }
 
 /*
- * A hole, but not by fallocate(), which would want the seal off: remap_file_pages() maps
- * the file anew without a question to us, and without the seal writable for whoever may
- * only read.  Whoever touches it meanwhile has memory there.  (tmpfs only: segments of
+ * A hole, by fallocate(), which lets wait who touches it meanwhile: else he would have
+ * each page unmapped from all mappings again, however many he has made.  The seal is off
+ * for that; nobody gets a mapping but from us.  Afterwards whoever touches it has memory
+ * there, as he has where a caller was killed who took it away.  (tmpfs only: segments of
  * hugetlb pages stay.)
  */
 void zc_segment_empty(struct zc_segment *s, u64 bytes)
 {
-	struct inode *inode = file_inode(s->file);
+	unsigned int *seals = &SHMEM_I(file_inode(s->file))->seals;
+	unsigned int sealed = *seals;
+	u64 off, n;
 
-	inode_lock(inode);
-	unmap_mapping_range(inode->i_mapping, 0, bytes, 0);
-	shmem_truncate_range(inode, 0, bytes - 1);
-	inode_unlock(inode);
+	WRITE_ONCE(*seals, sealed & ~F_SEAL_FUTURE_WRITE);
+	for (off = 0; off < bytes && !(off && fatal_signal_pending(current)); off += n) {
+		n = min(bytes - off, ZC_CHUNK_BYTES);
+		vfs_fallocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n);
+		cond_resched();
+	}
+	WRITE_ONCE(*seals, sealed);
 }
 
 /* Sealed all the while: it does not grow, and nobody makes holes in what is filled. */

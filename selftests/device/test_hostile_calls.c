@@ -217,7 +217,7 @@ static int try_map_again(const struct region *r)
 	return err;
 }
 
-/* On a mapping of its own: 6.1 takes it away before it refuses. */
+/* On a mapping of its own: it may be gone when that is refused. */
 static int try_remap_file_pages(const struct region *r)
 {
 	char *at = mmap(NULL, r->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -316,8 +316,8 @@ static void attack_writable(const char *role, const struct region *r)
 	    "sealed");
 	row(role, r, "madvise(DONTNEED)", try_madvise(r, MADV_DONTNEED), 0,
 	    "page tables only: the file keeps its pages");
-	row(role, r, "remap_file_pages", try_remap_file_pages(r), EPERM,
-	    "sealed against new writable mappings");
+	row(role, r, "remap_file_pages", try_remap_file_pages(r), ENODEV,
+	    "only the module maps such a file");
 }
 
 /* By root, who sees files behind mappings: seals are for him. */
@@ -326,8 +326,8 @@ static void attack_file(const char *role, const struct region *r)
 	row(role, r, "ftruncate by map_files", try_truncate(r), EPERM, "sealed");
 	row(role, r, "punch by map_files", try_punch(r), EPERM, "sealed");
 	row(role, r, "pwrite by map_files", try_pwrite(r), EPERM, "sealed");
-	row(role, r, "mmap(WRITE) by map_files", try_map_again(r), EPERM,
-	    "sealed");
+	row(role, r, "mmap(WRITE) by map_files", try_map_again(r), ENODEV,
+	    "only the module maps such a file");
 }
 
 static void attack_lease(const char *role, const struct region *r)

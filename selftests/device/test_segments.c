@@ -137,7 +137,7 @@ static void *removes_and_adds(void *arg)
 	return NULL;
 }
 
-/* To map it anew with remap_file_pages(), which does not ask the module, gives no right. */
+/* remap_file_pages(), which does not ask the module, maps nothing anew. */
 static void segment_that_goes_is_never_writable_for_readers(void)
 {
 	struct zc_ioc_create arg = d_create_arg(0);
@@ -153,11 +153,62 @@ static void segment_that_goes_is_never_writable_for_readers(void)
 	l.m = &m;
 	CHECK(!pthread_create(&thread, NULL, removes_and_adds, &l));
 	do {
-		CHECK(!remap_file_pages(data, 4096, 0, 0, 0));
+		CHECK(remap_file_pages(data, 4096, 0, 0, 0) < 0);
+		CHECK_EQ(errno, ENODEV);
 		CHECK(mprotect(data, 4096, PROT_READ | PROT_WRITE) < 0);
 		CHECK_EQ(errno, EACCES);
 	} while (!__atomic_load_n(&l.stop, __ATOMIC_ACQUIRE));
 	CHECK(!pthread_join(thread, NULL));
+	d_leave(&n);
+	d_leave(&m);
+}
+
+/* Fewer than the mappings that a process may have, unless told otherwise. */
+#define MAPPINGS 60000
+
+struct toucher {
+	const char *data;
+	uint64_t bytes;
+	uint64_t rounds;
+	bool stop;
+};
+
+static void *touches_all(void *arg)
+{
+	struct toucher *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
+		for (uint64_t i = 0; i < t->bytes; i += 4096)
+			(void)*(volatile const char *)(t->data + i);
+		__atomic_fetch_add(&t->rounds, 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/*
+ * Each of its pages that is mapped anew before it goes would have the kernel look at all
+ * mappings of the segment again: hours, which nothing but the case's end would end.
+ */
+static void segment_goes_however_often_it_is_mapped(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct toucher t = { .rounds = 0 };
+	struct d_member m, n;
+	pthread_t thread[2];
+
+	arg.segment_bytes = t.bytes = 128 << 20;
+	arg.granule_bytes = 65536;
+	two_segments(&m, &arg);
+	d_enter(&n, 0);
+	for (int i = 0; i < MAPPINGS; i++)
+		t.data = d_data(&n, 1, PROT_READ);
+	for (int i = 0; i < 2; i++)
+		CHECK(!pthread_create(&thread[i], NULL, touches_all, &t));
+	T_UNTIL(__atomic_load_n(&t.rounds, __ATOMIC_ACQUIRE) >= 2);
+	CHECK_EQ(remove_second(&m), 0);
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
+	for (int i = 0; i < 2; i++)
+		CHECK(!pthread_join(thread[i], NULL));
 	d_leave(&n);
 	d_leave(&m);
 }
@@ -215,6 +266,7 @@ static void segment_that_moves_is_told(void)
 static const struct t_case cases[] = {
 	T_CASE(segment_is_removed_while_readers_leave),
 	T_CASE(segment_that_goes_is_never_writable_for_readers),
+	T_CASE(segment_goes_however_often_it_is_mapped),
 	T_CASE(segment_that_moves_is_told),
 	T_END,
 };
