@@ -22,6 +22,7 @@ struct zc_place {
 	u64 most;
 	bool may_write;
 	bool data;		/* payloads: what goes may come back by a look */
+	u64 descs;		/* where in the file descriptors begin, 0: none are there */
 };
 
 static int zc_place_reader(struct zc_pool *pool, struct zc_member *m, u64 off,
@@ -93,6 +94,8 @@ static int zc_place_find(struct zc_file *zf, unsigned long pgoff,
 		place->file = get_file(pool->writers);
 		place->most = pool->geometry.control_bytes -
 			      pool->geometry.off_hints;
+		place->descs = pool->geometry.off_descs -
+			       pool->geometry.off_hints;
 		place->may_write = m->may_write;
 		break;
 	case ZC_MAP_READERS:
@@ -175,6 +178,7 @@ static DEFINE_SPINLOCK(zc_ops_lock);
 /* The file system's own. (written once, under @zc_ops_lock) */
 static const struct vm_operations_struct *zc_plain_ops;
 static struct vm_operations_struct zc_data_ops;
+static struct vm_operations_struct zc_control_ops;
 
 /*
  * While memory goes, fallocate() has whoever touches it wait in the fault; but pages around
@@ -187,6 +191,20 @@ static vm_fault_t zc_data_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t
 	return zc_plain_ops->map_pages(vmf, start, end);
 }
 
+/*
+ * Nobody gets memory by looking for descriptors of a segment that never was: he would pay
+ * for none of it.  Regions of roles are few, and any number that a writer wrote leads there.
+ */
+static vm_fault_t zc_control_fault(struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+
+	if (vmf->pgoff >= (unsigned long)vma->vm_private_data &&
+	    !xa_load(&vma->vm_file->f_mapping->i_pages, vmf->pgoff))
+		return VM_FAULT_SIGBUS;
+	return zc_plain_ops->fault(vmf);
+}
+
 /* Seen at the first mapping: all of our files have the same. */
 static void zc_ops_learn(const struct vm_operations_struct *ops)
 {
@@ -195,18 +213,24 @@ static void zc_ops_learn(const struct vm_operations_struct *ops)
 		zc_plain_ops = ops;
 		zc_data_ops = *ops;
 		zc_data_ops.map_pages = zc_data_map_pages;
+		zc_control_ops = *ops;
+		zc_control_ops.fault = zc_control_fault;
 	}
 	spin_unlock(&zc_ops_lock);
 }
 
-/* Whoever may write can do as much harm in other ways, and has the file system's. */
+/* Of data, whoever may write can do as much harm in other ways: the file system's. */
 static void zc_map_ops(const struct zc_place *place, struct vm_area_struct *vma)
 {
 	if (is_vm_hugetlb_page(vma))
 		return;
 	zc_ops_learn(vma->vm_ops);
-	if (place->data && !place->may_write)
+	if (place->descs) {
+		vma->vm_ops = &zc_control_ops;
+		vma->vm_private_data = (void *)(unsigned long)(place->descs >> PAGE_SHIFT);
+	} else if (place->data && !place->may_write) {
 		vma->vm_ops = &zc_data_ops;
+	}
 }
 
 /* --- the rest ------------------------------------------------------------------------ */

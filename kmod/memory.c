@@ -180,6 +180,7 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 {
 	u32 nr = DIV_ROUND_UP(bytes, PAGE_SIZE);
 	struct page **page = kvcalloc(nr, sizeof(*page), GFP_KERNEL_ACCOUNT);
+	int err = 0;
 	u32 i;
 
 	if (!page)
@@ -190,34 +191,34 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 						      (off >> PAGE_SHIFT) + i,
 						      ZC_GFP);
 		if (IS_ERR(page[i])) {
-			int err = PTR_ERR(page[i]);
-
-			zc_pages_put(p);
-			return zc_no_memory(err);
+			err = zc_no_memory(PTR_ERR(page[i]));
+			goto out;
 		}
 		set_page_dirty(page[i]);
 		p->nr = i + 1;
 		if (!(i & 255)) {
-			int err = 0;
-
 			cond_resched();
 			if (fatal_signal_pending(current))
 				err = -EINTR;
 			/* Not for what a role needs: nobody is kept out for that. */
 			else if (i && zc_memory_low(256 << PAGE_SHIFT))
 				err = -ENOMEM;
-			if (err) {
-				zc_pages_put(p);
-				return err;
-			}
+			if (err)
+				goto out;
 		}
 	}
 	p->addr = vmap(page, nr, VM_MAP, PAGE_KERNEL);
-	if (!p->addr) {
-		zc_pages_put(p);
-		return -ENOMEM;
-	}
-	return 0;
+	if (p->addr)
+		return 0;
+	err = -ENOMEM;
+out:
+	nr = p->nr;
+	zc_pages_put(p);
+	/* Nobody pays for what stays in the file. */
+	if (nr)
+		shmem_truncate_range(file_inode(file), off,
+				     off + ((u64)nr << PAGE_SHIFT) - 1);
+	return err;
 }
 
 int zc_pages_zero(struct zc_pages *p, u64 bytes)

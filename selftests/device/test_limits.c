@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -194,6 +195,68 @@ static void limits_count_segments_without_memory(void)
 	CHECK(d_set(MBYTES_MAX, "0"));
 }
 
+/* A number of /proc/meminfo, in KiB. */
+static long meminfo(const char *key)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[256];
+	long kib = -1;
+
+	CHECK(file);
+	while (kib < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, strlen(key)))
+			kib = atol(line + strlen(key));
+	fclose(file);
+	CHECK_OP(kib, >=, 0);
+	return kib;
+}
+
+/* Does a look at that page find one? */
+static bool page_is_there(const char *at)
+{
+	return !madvise((void *)at, 4096, MADV_POPULATE_READ);
+}
+
+static void looks_at_all_control(void *arg)
+{
+	struct zc_ioc_create create = of(MIB, 0);
+	struct zc_ioc_segment segment = { .segment = 0 };
+	uint64_t off, bytes, descs;
+	int device = *(int *)arg;
+	struct d_member m;
+	long before;
+
+	d_drop(1002, 1002);
+	create.granule_bytes = 64;
+	create.max_segments = 64;
+	CHECK_CALL(device, ZC_IOC_CREATE, &create, 0);
+	d_join(&m, create.fd, ZC_JOIN_WRITE);
+	bytes = m.g.control_bytes - m.g.off_hints;
+	descs = m.g.off_descs - m.g.off_hints;
+	before = meminfo("Shmem:");
+	for (off = descs; off < bytes; off += 4096)
+		page_is_there(m.writers + off);
+	CHECK_OP(meminfo("Shmem:"), <, before + (4 << 10));
+	/* Those of the first segment are there, of the last not, of the others when they come. */
+	for (off = 0; off < m.g.segment_granules; off += 64)
+		CHECK(page_is_there((const char *)(d_descs(&m) + off)));
+	CHECK(!page_is_there(m.writers + bytes - 4096));
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+	CHECK_EQ(segment.segment, 1);
+	CHECK(page_is_there((const char *)(d_descs(&m) + 2 * m.g.segment_granules - 64)));
+	d_leave(&m);
+}
+
+/* To look where nothing is yet makes nothing, whoever would have to pay for it. */
+static void limits_hold_where_nothing_is(void)
+{
+	int device = d_open();
+
+	CHECK(d_set(MBYTES_MAX, "6"));
+	d_child(looks_at_all_control, &device);
+	CHECK(d_set(MBYTES_MAX, "0"));
+}
+
 /* --- what a writer can spoil -------------------------------------------------------- */
 
 static void dies_with_a_block(void *arg)
@@ -239,6 +302,7 @@ static const struct t_case cases[] = {
 	T_CASE(limits_records_of_those_who_read),
 	T_CASE(limits_last_as_long_as_the_memory),
 	T_CASE(limits_count_segments_without_memory),
+	T_CASE(limits_hold_where_nothing_is),
 	T_CASE(limits_what_garbage_does_to_the_dead),
 	T_END,
 };
