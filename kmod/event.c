@@ -22,9 +22,18 @@ int zc_events_init(struct zc_event_queue *q)
 	return q->record ? 0 : -ENOMEM;
 }
 
+/* Nobody puts any more, but somebody may still take. */
 void zc_events_free(struct zc_event_queue *q)
 {
-	kvfree(q->record);
+	struct zc_device_event *record;
+
+	spin_lock(&q->lock);
+	record = q->record;
+	q->record = NULL;
+	q->nr = 0;
+	q->lost = 0;
+	spin_unlock(&q->lock);
+	kvfree(record);
 }
 
 void zc_epoch_bump(struct zc_pool *pool)

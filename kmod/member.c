@@ -22,8 +22,6 @@ static void zc_member_release(struct kref *ref)
 {
 	struct zc_member *m = container_of(ref, struct zc_member, ref);
 
-	if (m->watched)
-		remove_wait_queue(&m->pid->wait_pidfd, &m->exit);
 	zc_region_free(&m->stamps);
 	zc_events_free(&m->events);
 	put_pid(m->pid);
@@ -233,16 +231,13 @@ int zc_member_join(struct zc_file *file, struct zc_ioc_join *arg)
 		trace_zerocore_join(pool->name, m->index, pid_nr(m->pid),
 				    m->may_write);
 		zc_watchdog_start(pool);
-		zc_member_get(m);	/* another thread may leave at once */
+		/* Now that it can be found; if it has ended meanwhile nobody told us. */
+		add_wait_queue(&m->pid->wait_pidfd, &m->exit);
+		zc_reap_kick(pool);
 	}
 	mutex_unlock(&pool->lock);
 	if (err)
 		goto out;
-	/* Now that it can be found; if it has ended meanwhile nobody told us. */
-	add_wait_queue(&m->pid->wait_pidfd, &m->exit);
-	m->watched = true;
-	zc_reap_kick(pool);
-	zc_member_put(m);
 	return 0;
 out:
 	zc_member_put(m);
@@ -275,11 +270,17 @@ static bool zc_member_has_roles(const struct zc_view *v, u32 m)
 	return false;
 }
 
-/* Nothing of it is left in the pool: its references go. */
+/*
+ * Nothing of it is left in the pool: its references go, and what only a member needs. The
+ * rest lives as long as its lease is mapped, of which a process may have many.
+ */
 static void zc_member_gone(struct zc_pool *pool, struct zc_member *m)
 {
 	lockdep_assert_held(&pool->lock);
 	m->state = ZC_MEMBER_GONE;
+	remove_wait_queue(&m->pid->wait_pidfd, &m->exit);
+	zc_region_free(&m->stamps);
+	zc_events_free(&m->events);
 	list_del_init(&m->list);
 	if (!list_empty(&m->file_list)) {
 		list_del_init(&m->file_list);

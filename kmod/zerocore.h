@@ -165,8 +165,7 @@ struct zc_member {
 	atomic_t lease;			/* mappings of it; 0: none yet, or over */
 	bool leased;			/* (under pool->lock) ever mapped */
 	bool lease_over;		/* the last mapping is gone */
-	bool watched;			/* @exit is on the pid's queue */
-	wait_queue_entry_t exit;
+	wait_queue_entry_t exit;	/* on the pid's queue while @list is on the pool's */
 	u64 died_ns;			/* when that was seen */
 	u64 suspect_ns;			/* (under pool->lock) alive_ns last told of */
 	u64 corrupt_ns;			/* (under pool->lock) when this second began */

@@ -257,6 +257,30 @@ static void limits_hold_where_nothing_is(void)
 	CHECK(d_set(MBYTES_MAX, "0"));
 }
 
+#define LEAVINGS 2000
+
+static long kernel_has(void)
+{
+	return meminfo("Slab:") + meminfo("Shmem:") + meminfo("VmallocUsed:");
+}
+
+/* Whoever leaves and keeps his lease's mapping keeps no more than that. */
+static void limits_what_leavers_keep(void)
+{
+	struct zc_ioc_join join;
+	int fd = d_create();
+	long before;
+
+	before = kernel_has();
+	for (int i = 0; i < LEAVINGS; i++) {
+		join = (struct zc_ioc_join){ .flags = ZC_JOIN_WRITE };
+		CHECK_CALL(fd, ZC_IOC_JOIN, &join, 0);
+		CHECK(d_map(fd, ZC_MAP_LEASE, 0, 4096, PROT_NONE) != MAP_FAILED);
+		CHECK_CALL(fd, ZC_IOC_LEAVE, NULL, 0);
+	}
+	CHECK_OP(kernel_has(), <, before + LEAVINGS * 8);
+}
+
 /* --- what a writer can spoil -------------------------------------------------------- */
 
 static void dies_with_a_block(void *arg)
@@ -303,6 +327,7 @@ static const struct t_case cases[] = {
 	T_CASE(limits_last_as_long_as_the_memory),
 	T_CASE(limits_count_segments_without_memory),
 	T_CASE(limits_hold_where_nothing_is),
+	T_CASE(limits_what_leavers_keep),
 	T_CASE(limits_what_garbage_does_to_the_dead),
 	T_END,
 };
