@@ -18,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/vmalloc.h>
 
@@ -273,27 +274,31 @@ void zc_region_free(struct zc_region *r)
 
 /* --- data segments --------------------------------------------------------------- */
 
+/*
+ * Told only that it is to end: hugetlbfs stops for any signal, and who makes the call anew
+ * finds his own first half, which is undone behind his back, in his way.
+ */
 static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 {
+	sigset_t kill, told;
+	int err = 0;
 	u64 off, n;
-	int err;
 
-	for (off = 0; off < bytes; off += n) {
+	siginitsetinv(&kill, sigmask(SIGKILL));
+	sigprocmask(SIG_SETMASK, &kill, &told);
+	for (off = 0; !err && off < bytes; off += n) {
 		n = min(bytes - off, ZC_CHUNK_BYTES);
 		/* Reserved huge pages are nobody else's memory. */
 		if (!hugetlb && zc_memory_low(n))
-			return -ENOMEM;
-		err = vfs_fallocate(file, 0, off, n);
-		/* hugetlbfs stops for any signal: afterwards all is done anew. */
-		if (err == -EINTR && !fatal_signal_pending(current))
-			return -ERESTARTSYS;
-		if (err)
-			return zc_no_memory(err);
-		if (fatal_signal_pending(current))
-			return -EINTR;
+			err = -ENOMEM;
+		else
+			err = zc_no_memory(vfs_fallocate(file, 0, off, n));
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
 		cond_resched();
 	}
-	return 0;
+	sigprocmask(SIG_SETMASK, &told, NULL);
+	return err;
 }
 
 static int zc_segment_hugetlb(struct zc_segment *s, struct vfsmount *mnt,
@@ -381,8 +386,7 @@ int zc_segment_make(struct zc_segment *s, u64 bytes, u32 wish)
 		return zc_segment_hugetlb(s, zc_gigantic, bytes);
 	if (wish == ZC_PAGE_WISH_BEST || wish == ZC_PAGE_WISH_HUGETLB) {
 		err = zc_segment_hugetlb(s, zc_hugetlb, bytes);
-		if (!err || wish == ZC_PAGE_WISH_HUGETLB || err == -EINTR ||
-		    err == -ERESTARTSYS)
+		if (!err || wish == ZC_PAGE_WISH_HUGETLB || err == -EINTR)
 			return err;
 	}
 	if (wish != ZC_PAGE_WISH_SMALL && zc_huge && bytes >= PMD_SIZE)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "device.h"
@@ -101,6 +102,36 @@ static void pages_of_hugetlb(void)
 	d_leave(&m);
 	/* They come back with the pool. */
 	T_UNTIL(number_in("/proc/meminfo", "HugePages_Free:") == 4);
+	CHECK(d_set(NR_HUGEPAGES, "0"));
+}
+
+static void is_told(int signal)
+{
+	(void)signal;
+}
+
+/* Whoever is told something in the middle gets what he would have got: all there is. */
+static void pages_of_hugetlb_come_whatever_is_told(void)
+{
+	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
+	struct sigaction told = { .sa_handler = is_told, .sa_flags = SA_RESTART };
+	int device = d_open(), error;
+
+	if (!d_set(NR_HUGEPAGES, "16") || number_in(NR_HUGEPAGES, NULL) != 16)
+		t_skip("no 16 huge pages to be had");
+	CHECK(!sigaction(SIGALRM, &told, NULL));
+	for (int i = 0; i < 20; i++) {
+		struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_HUGETLB, 32 * MIB);
+
+		arg.segment_bytes = 16 * MIB;
+		CHECK(!setitimer(ITIMER_REAL, &often, NULL));
+		error = d_call(device, ZC_IOC_CREATE, &arg);
+		CHECK(!setitimer(ITIMER_REAL, &never, NULL));
+		CHECK_EQ(error, 0);
+		CHECK_EQ(arg.page_kind, ZC_PAGES_HUGETLB);
+		close(arg.fd);
+		T_UNTIL(number_in("/proc/meminfo", "HugePages_Free:") == 16);
+	}
 	CHECK(d_set(NR_HUGEPAGES, "0"));
 }
 
@@ -389,6 +420,7 @@ static void segments_come_and_go(void)
 
 static const struct t_case cases[] = {
 	T_CASE(pages_of_hugetlb),
+	T_CASE(pages_of_hugetlb_come_whatever_is_told),
 	T_CASE(segments_of_hugetlb_stay),
 	T_CASE(pages_transparent),
 	T_CASE(pages_small),

@@ -73,7 +73,7 @@ static long makes(void *arg)
 	return zc_segment_make(&m->segment, m->bytes, m->wish);
 }
 
-/* Who is killed ends; who is told something else makes the call anew. */
+/* Who is killed ends; who is told something else gets what he would have got. */
 static void signal_ends_an_allocation(struct kunit *test)
 {
 	static const struct {
@@ -85,9 +85,8 @@ static void signal_ends_an_allocation(struct kunit *test)
 		{ SIGKILL, ZC_PAGE_WISH_TRANSPARENT, -EINTR },
 		{ SIGKILL, ZC_PAGE_WISH_HUGETLB, -EINTR },
 		{ SIGKILL, ZC_PAGE_WISH_BEST, -EINTR },
-		{ SIGUSR1, ZC_PAGE_WISH_HUGETLB, -ERESTARTSYS },
-		/* Not that it gets other pages for that. */
-		{ SIGUSR1, ZC_PAGE_WISH_BEST, -ERESTARTSYS },
+		/* There are none. */
+		{ SIGUSR1, ZC_PAGE_WISH_HUGETLB, -ENOMEM },
 	};
 	struct making *m = zk_alloc(test, sizeof(*m));
 	struct zk_process *p = zk_process(test);
@@ -100,7 +99,7 @@ static void signal_ends_an_allocation(struct kunit *test)
 		must(test, !m->segment.file);
 	}
 	m->wish = ZC_PAGE_WISH_SMALL;
-	must_eq(test, zk_in(p, makes, m), 0);
+	must_eq(test, as_told(p, SIGUSR1, makes, m), 0);
 	must_eq(test, m->segment.page_kind, ZC_PAGES_SMALL);
 	zc_segment_free(&m->segment);
 	flush_delayed_fput();
