@@ -150,7 +150,8 @@ static struct file *zc_tmpfs_file(struct vfsmount *mnt, const char *name,
 	__module_get(THIS_MODULE);
 	file->f_op = &zc_tmpfs_fops;
 	file_inode(file)->i_fop = &zc_tmpfs_fops;
-	mapping_set_gfp_mask(file->f_mapping, ZC_GFP);
+	/* Where the kernel looks stays where it is. */
+	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER);
 	mapping_set_unevictable(file->f_mapping);
 	/* No less, no more, and no writing but by mappings that we hand out. */
 	SHMEM_I(file_inode(file))->seals = F_SEAL_SEAL | F_SEAL_SHRINK |
@@ -280,10 +281,17 @@ void zc_region_free(struct zc_region *r)
  */
 static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 {
+	gfp_t faults = mapping_gfp_mask(file->f_mapping);
 	sigset_t kill, told;
 	int err = 0;
 	u64 off, n;
 
+	/*
+	 * Not for faults, which would be tried again and again: whoever is led to memory that
+	 * went ends by the OOM killer where he may have no more.
+	 */
+	if (!hugetlb)
+		mapping_set_gfp_mask(file->f_mapping, ZC_GFP);
 	siginitsetinv(&kill, sigmask(SIGKILL));
 	sigprocmask(SIG_SETMASK, &kill, &told);
 	for (off = 0; !err && off < bytes; off += n) {
@@ -298,6 +306,7 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 		cond_resched();
 	}
 	sigprocmask(SIG_SETMASK, &told, NULL);
+	mapping_set_gfp_mask(file->f_mapping, faults);
 	return err;
 }
 

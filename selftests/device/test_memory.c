@@ -314,6 +314,52 @@ static void memory_is_charged_to_the_creator(void)
 	T_UNTIL(!rmdir("/sys/fs/cgroup/zerocore-test"));
 }
 
+static void looks_where_memory_was(void *arg)
+{
+	struct d_member m;
+	char pid[16];
+	char *data;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, 0);
+	data = d_data(&m, 1, PROT_READ);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK(d_set("/sys/fs/cgroup/zerocore-test/cgroup.procs", pid));
+	t_say(t_parent(), "there");
+	for (uint64_t i = 0; i < 64 * MIB; i += 4096)
+		(void)*(volatile char *)(data + i);
+	t_say(t_parent(), "end");
+	pause();
+}
+
+/* Who is led to more than his group may have ends as anybody does, and does not hang. */
+static void memory_that_is_another_s_ends_its_user(void)
+{
+	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 64 * MIB);
+	struct zc_ioc_segment segment = { .segment = 0 };
+	struct t_peer *child;
+	struct d_member m;
+
+	close(d_open());
+	if (mkdir("/sys/fs/cgroup/zerocore-test", 0755) ||
+	    !d_set("/sys/fs/cgroup/zerocore-test/memory.max", "33554432")) {
+		rmdir("/sys/fs/cgroup/zerocore-test");
+		t_skip("no memory control groups here");
+	}
+	child = t_spawn("reader", looks_where_memory_was, NULL);
+	arg.max_segments = 2;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+	t_say(child, "go");
+	t_hear(child, "there");
+	segment = (struct zc_ioc_segment){ .segment = 1 };
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, 0);
+	CHECK(!t_wait_stopped(child));
+	d_leave(&m);
+	T_UNTIL(!rmdir("/sys/fs/cgroup/zerocore-test"));
+}
+
 static void memory_of_a_user_is_limited(void)
 {
 	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 2 * MIB);
@@ -428,6 +474,7 @@ static const struct t_case cases[] = {
 	T_CASE(memory_that_is_not_there),
 	T_CASE(memory_of_control_that_is_not_there),
 	T_CASE(memory_is_charged_to_the_creator),
+	T_CASE(memory_that_is_another_s_ends_its_user),
 	T_CASE(memory_of_a_user_is_limited),
 	T_CASE(segments_come_and_go),
 	T_END,
