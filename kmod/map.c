@@ -21,7 +21,6 @@ struct zc_place {
 	u64 bytes;		/* exactly so many, 0: any up to @most */
 	u64 most;
 	bool may_write;
-	bool data;		/* payloads: what goes may come back by a look */
 	u64 descs;		/* where in the file descriptors begin, 0: none are there */
 };
 
@@ -54,7 +53,6 @@ static int zc_place_data(struct zc_pool *pool, struct zc_member *m, u64 off,
 	place->file = get_file(pool->segment[n].file);
 	place->bytes = bytes;
 	place->may_write = m->may_write;
-	place->data = true;
 	return 0;
 }
 
@@ -177,14 +175,24 @@ static int zc_map_lease(struct zc_member *m, struct vm_area_struct *vma)
 static DEFINE_SPINLOCK(zc_ops_lock);
 /* The file system's own. (written once, under @zc_ops_lock) */
 static const struct vm_operations_struct *zc_plain_ops;
-static struct vm_operations_struct zc_data_ops;
+/* Of who may not write: any file but writers', and that one; and of who may. */
+static struct vm_operations_struct zc_read_ops;
+static struct vm_operations_struct zc_control_read_ops;
 static struct vm_operations_struct zc_control_ops;
+
+/* The NUMA policy of a file is not for who may only read it to set: mbind() does not ask. */
+static void zc_ops_no_policy(struct vm_operations_struct *ops)
+{
+#ifdef CONFIG_NUMA
+	ops->set_policy = NULL;
+#endif
+}
 
 /*
  * While memory goes, fallocate() has whoever touches it wait in the fault; but pages around
  * a fault would be mapped without one.
  */
-static vm_fault_t zc_data_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+static vm_fault_t zc_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 {
 	if (READ_ONCE(file_inode(vmf->vma->vm_file)->i_private))
 		return 0;
@@ -211,25 +219,28 @@ static void zc_ops_learn(const struct vm_operations_struct *ops)
 	spin_lock(&zc_ops_lock);
 	if (!zc_plain_ops) {
 		zc_plain_ops = ops;
-		zc_data_ops = *ops;
-		zc_data_ops.map_pages = zc_data_map_pages;
+		zc_read_ops = *ops;
+		zc_read_ops.map_pages = zc_map_pages;
+		zc_ops_no_policy(&zc_read_ops);
 		zc_control_ops = *ops;
 		zc_control_ops.fault = zc_control_fault;
+		zc_control_read_ops = zc_control_ops;
+		zc_ops_no_policy(&zc_control_read_ops);
 	}
 	spin_unlock(&zc_ops_lock);
 }
 
-/* Of data, whoever may write can do as much harm in other ways: the file system's. */
+/* Whoever may write can do as much harm in other ways. */
 static void zc_map_ops(const struct zc_place *place, struct vm_area_struct *vma)
 {
 	if (is_vm_hugetlb_page(vma))
 		return;
 	zc_ops_learn(vma->vm_ops);
 	if (place->descs) {
-		vma->vm_ops = &zc_control_ops;
+		vma->vm_ops = place->may_write ? &zc_control_ops : &zc_control_read_ops;
 		vma->vm_private_data = (void *)(unsigned long)(place->descs >> PAGE_SHIFT);
-	} else if (place->data && !place->may_write) {
-		vma->vm_ops = &zc_data_ops;
+	} else if (!place->may_write) {
+		vma->vm_ops = &zc_read_ops;
 	}
 }
 

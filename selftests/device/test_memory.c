@@ -5,11 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -360,6 +362,59 @@ static void memory_that_is_another_s_ends_its_user(void)
 	T_UNTIL(!rmdir("/sys/fs/cgroup/zerocore-test"));
 }
 
+/* The node that whoever may only read wants is his own affair. */
+static void binds_what_it_may_read(void *arg)
+{
+	unsigned long first = 1;
+	struct d_member m;
+	uint64_t bytes;
+	char *data;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_drop(1000, 1000);
+	d_enter(&m, 0);
+	data = d_data(&m, 0, PROT_READ);
+	bytes = m.g.control_bytes - m.g.off_hints;
+	CHECK(!syscall(SYS_mbind, m.writers, bytes, MPOL_BIND, &first, 64UL, 0U));
+	CHECK(!syscall(SYS_mbind, data, m.g.segment_bytes, MPOL_BIND, &first, 64UL, 0U));
+	t_say(t_parent(), "bound");
+	t_hear(t_parent(), "end");
+}
+
+static int policy_at(const void *at)
+{
+	int mode = -1;
+
+	CHECK(!syscall(SYS_get_mempolicy, &mode, NULL, 0UL, at, (unsigned long)MPOL_F_ADDR));
+	return mode;
+}
+
+static void memory_is_bound_by_writers_only(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct t_peer *peer;
+	struct d_member m;
+	char *data;
+
+	close(d_open());
+	if (syscall(SYS_get_mempolicy, NULL, NULL, 0UL, NULL, 0UL))
+		t_skip("no policies of memory here");
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0666));
+	peer = t_spawn("reader", binds_what_it_may_read, NULL);
+	arg.mode = 0644;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	data = d_data(&m, 0, PROT_READ);
+	t_say(peer, "go");
+	t_hear(peer, "bound");
+	CHECK_EQ(policy_at(m.writers), MPOL_DEFAULT);
+	CHECK_EQ(policy_at(data), MPOL_DEFAULT);
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0660));
+	t_say(peer, "end");
+	t_join(peer);
+	d_leave(&m);
+}
+
 static void memory_of_a_user_is_limited(void)
 {
 	struct zc_ioc_create arg = of_pages(ZC_PAGE_WISH_SMALL, 2 * MIB);
@@ -475,6 +530,7 @@ static const struct t_case cases[] = {
 	T_CASE(memory_of_control_that_is_not_there),
 	T_CASE(memory_is_charged_to_the_creator),
 	T_CASE(memory_that_is_another_s_ends_its_user),
+	T_CASE(memory_is_bound_by_writers_only),
 	T_CASE(memory_of_a_user_is_limited),
 	T_CASE(segments_come_and_go),
 	T_END,
