@@ -30,7 +30,7 @@
 /* What an allocation leaves to the rest of the machine. */
 #define ZC_SPARE_BYTES	(32ULL << 20)
 
-/* Rather fail than wake the OOM killer, which would take a member's life. */
+/* Of pages: rather fail than wake the OOM killer, which would take a member's life. */
 #define ZC_GFP		(GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 static struct vfsmount *zc_small;	/* tmpfs */
