@@ -56,17 +56,13 @@ static bool zc_io_goes_on(const struct zc_pool *pool, u64 since_ns, u32 granule,
 	return zc_run_pinned(pool, granule, length);
 }
 
-/* Of those who are being reaped: who died before has nothing to do with it. */
-static bool zc_ops_pinned(void *ctx, u32 granule, u32 length)
+/* Since that one's death: who dies meanwhile has nothing to do with it. */
+static bool zc_ops_pinned(void *ctx, u32 m, u32 granule, u32 length)
 {
 	const struct zc_pool *pool = ctx;
-	const struct zc_member *m;
-	u64 since_ns = 0;
 
-	list_for_each_entry(m, &pool->members, list)
-		if (m->state == ZC_MEMBER_DYING && m->died_ns > since_ns)
-			since_ns = m->died_ns;
-	return zc_io_goes_on(pool, since_ns, granule, length);
+	return zc_io_goes_on(pool, READ_ONCE(pool->view.members[m].death_ns), granule,
+			     length);
 }
 
 /* Frees what waited for the end of its I/O. (under pool->lock) */

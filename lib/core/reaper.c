@@ -122,7 +122,7 @@ static u32 zc_reap_held(const struct zc_view *v, u32 w, u64 sequence,
  * overlap: who holds more than there is holds the same again and again, so that we look
  * for ever, and nothing waits for its I/O.
  */
-static bool zc_reap_reader_pinned(const struct zc_view *v, u32 w, u32 r,
+static bool zc_reap_reader_pinned(const struct zc_view *v, u32 m, u32 w, u32 r,
 				  const struct zc_reaper_ops *ops)
 {
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
@@ -143,7 +143,7 @@ static bool zc_reap_reader_pinned(const struct zc_view *v, u32 w, u32 r,
 		if (n > left)
 			return false;
 		left -= n;
-		if (n && ops->pinned(ops->ctx, granule, n))
+		if (n && ops->pinned(ops->ctx, m, granule, n))
 			return true;
 	}
 	return false;
@@ -210,7 +210,7 @@ static bool zc_reap_readers(const struct zc_view *v, u32 m,
 				    zc_life_incarnation(life) &&
 			    (zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
 					    ops) ||
-			     zc_reap_reader_pinned(v, w, r, ops))) {
+			     zc_reap_reader_pinned(v, m, w, r, ops))) {
 				/* Nothing is required of it; holds count. */
 				zc_cas32(&floor->cut_incarnation, &cut,
 					 zc_life_incarnation(life));
@@ -390,7 +390,7 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 		zc_run_normalise(v, granule, word);
 		/* They stay: the block may be another's by now, who has its own. */
 		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO && ops->pinned &&
-		    ops->pinned(ops->ctx, granule, zc_word_length(word))) {
+		    ops->pinned(ops->ctx, zc_life_member(life), granule, zc_word_length(word))) {
 			reaper->quarantined++;
 			return zc_move_orphan(&d->word, word);
 		}

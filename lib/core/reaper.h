@@ -19,11 +19,11 @@ struct zc_reaper_ops {
 	void (*reaped)(void *ctx, u32 m, u32 incarnation);
 	u64 (*now_ns)(void *ctx);
 	/*
-	 * Is any page of a run still pinned?  Asked of what a dead writer claimed and
-	 * a dead reader held, if they declared it to be in I/O.  NULL:
+	 * Is any page of a run still pinned?  Asked of what the dead member @m had
+	 * claimed as a writer, or held as a reader, and declared to be in I/O.  NULL:
 	 * cannot be known; then ZC_QUARANTINE_NS have to do.
 	 */
-	bool (*pinned)(void *ctx, u32 granule, u32 length);
+	bool (*pinned)(void *ctx, u32 m, u32 granule, u32 length);
 	void *ctx;
 };
 

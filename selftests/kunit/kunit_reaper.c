@@ -51,7 +51,7 @@ static u64 now(void *ctx)
 	return s->now_ns;
 }
 
-static bool pinned(void *ctx, u32 granule, u32 length)
+static bool pinned(void *ctx, u32 m, u32 granule, u32 length)
 {
 	struct surroundings *s = ctx;
 

@@ -213,9 +213,10 @@ Test(garbage, deferred_entries_end_where_the_array_does)
 static struct unit_pool *reaped;
 static u32 asked;
 
-static bool nothing_is_pinned(void *ctx, u32 granule, u32 length)
+static bool nothing_is_pinned(void *ctx, u32 m, u32 granule, u32 length)
 {
 	(void)ctx;
+	(void)m;
 	(void)granule;
 	(void)length;
 	asked++;
@@ -271,11 +272,12 @@ Test(garbage, dead_ones_blocks_of_absurd_writers_come_back)
 }
 
 /* The slot is written over while its blocks are taken back: nobody is credited. */
-static bool slot_is_written_over(void *ctx, u32 granule, u32 length)
+static bool slot_is_written_over(void *ctx, u32 m, u32 granule, u32 length)
 {
 	u64 *life = &reaped->view.writer_slots[0].life;
 
 	(void)ctx;
+	(void)m;
 	(void)granule;
 	(void)length;
 	*life = zc_life(zc_life_incarnation(*life), 0xffff, ZC_LIFE_REAPING);

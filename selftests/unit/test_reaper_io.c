@@ -13,9 +13,10 @@
 static bool pinned_now;
 static u32 asked;
 
-static bool pinned(void *ctx, u32 granule, u32 length)
+static bool pinned(void *ctx, u32 m, u32 granule, u32 length)
 {
 	(void)ctx;
+	must_eq(m, 0);
 	must_eq(granule, S);
 	must_eq(length, 3);
 	asked++;
@@ -185,23 +186,23 @@ Test(reaper, leaves_a_slot_that_changed_hands)
 
 static struct unit_pool *pool;
 
-static bool becomes_inside(void *ctx, u32 granule, u32 length)
+static bool becomes_inside(void *ctx, u32 m, u32 granule, u32 length)
 {
-	pinned(ctx, granule, length);
+	pinned(ctx, m, granule, length);
 	pool->view.descs[S].word = zc_word(9, 3, W, ZC_STATE_INSIDE);
 	return false;
 }
 
-static bool becomes_absurd(void *ctx, u32 granule, u32 length)
+static bool becomes_absurd(void *ctx, u32 m, u32 granule, u32 length)
 {
-	pinned(ctx, granule, length);
+	pinned(ctx, m, granule, length);
 	pool->view.descs[S].word = zc_word(9, ZC_RUN_MAX, W, ZC_STATE_FREE);
 	return false;
 }
 
-static bool becomes_another(void *ctx, u32 granule, u32 length)
+static bool becomes_another(void *ctx, u32 m, u32 granule, u32 length)
 {
-	pinned(ctx, granule, length);
+	pinned(ctx, m, granule, length);
 	pool->view.descs[S].word = zc_word_next(pool->view.descs[S].word, W,
 						ZC_STATE_FREE);
 	return true;
@@ -209,7 +210,7 @@ static bool becomes_another(void *ctx, u32 granule, u32 length)
 
 Test(reaper, run_that_changes_under_it_is_left_in_the_end)
 {
-	static bool (*const change[])(void *ctx, u32 granule, u32 length) = {
+	static bool (*const change[])(void *ctx, u32 m, u32 granule, u32 length) = {
 		becomes_inside, becomes_absurd, becomes_another,
 	};
 	/* It looks again as often as a run can change honestly, not for ever. */
@@ -323,9 +324,10 @@ Test(reaper, that_is_late_leaves_the_flags_of_the_next)
 
 /* --- much to look through ---------------------------------------------------------------- */
 
-static bool never_asked(void *ctx, u32 granule, u32 length)
+static bool never_asked(void *ctx, u32 m, u32 granule, u32 length)
 {
 	(void)ctx;
+	(void)m;
 	(void)granule;
 	(void)length;
 	asked++;
@@ -373,9 +375,10 @@ Test(reaper, looks_for_what_a_reader_held_only_so_long)
 
 static u64 asked_granules;
 
-static bool counts_granules(void *ctx, u32 granule, u32 length)
+static bool counts_granules(void *ctx, u32 m, u32 granule, u32 length)
 {
 	(void)ctx;
+	(void)m;
 	(void)granule;
 	asked_granules += length;
 	return false;

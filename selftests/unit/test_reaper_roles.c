@@ -370,9 +370,10 @@ Test(reaper, keeps_a_readers_holds_in_quarantine)
 
 static u32 pinned_granule;
 
-static bool one_is_pinned(void *ctx, u32 granule, u32 length)
+static bool one_is_pinned(void *ctx, u32 m, u32 granule, u32 length)
 {
 	(void)ctx;
+	must_eq(m, 0);
 	return pinned_granule >= granule && pinned_granule < granule + length;
 }
 
