@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "trace.h"
 
-struct workqueue_struct *zc_wq;
+struct workqueue_struct *zc_wq, *zc_urgent_wq;
 
 static struct miscdevice zc_misc = {
 	.minor = MISC_DYNAMIC_MINOR,
@@ -24,10 +24,18 @@ static int __init zc_init(void)
 {
 	int err;
 
-	/* A death is to be seen at once; each pool waits for nobody else. */
-	zc_wq = alloc_workqueue("zerocore", WQ_UNBOUND | WQ_HIGHPRI, 0);
-	if (!zc_wq)
+	/*
+	 * A death is to be seen at once.  What takes longer is no more urgent than what
+	 * users do: they can make it long.
+	 */
+	zc_urgent_wq = alloc_workqueue("zerocore_urgent", WQ_UNBOUND | WQ_HIGHPRI,
+				       WQ_MAX_ACTIVE);
+	if (!zc_urgent_wq)
 		return -ENOMEM;
+	err = -ENOMEM;
+	zc_wq = alloc_workqueue("zerocore", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!zc_wq)
+		goto out_urgent;
 	err = zc_memory_init();
 	if (err)
 		goto out_wq;
@@ -47,6 +55,8 @@ out_memory:
 	zc_memory_exit();
 out_wq:
 	destroy_workqueue(zc_wq);
+out_urgent:
+	destroy_workqueue(zc_urgent_wq);
 	return err;
 }
 
@@ -54,7 +64,8 @@ out_wq:
 static void __exit zc_exit(void)
 {
 	misc_deregister(&zc_misc);
-	/* The last pools may be on their way out. */
+	/* The last pools may be on their way out, put by what is urgent. */
+	destroy_workqueue(zc_urgent_wq);
 	destroy_workqueue(zc_wq);
 	zc_debugfs_exit();
 	zc_pools_exit();

@@ -3,7 +3,9 @@
  * reap.c - the steward: declares deaths, takes back what the dead held, watches.
  *
  * On the device the kernel alone does this.  The walk is lib/core's, a slice at a
- * time under pool->lock; in between others may join, leave, map.
+ * time under pool->lock; in between others may join, leave, map.  What a slice costs is
+ * bounded, but members decide how many there are: so only the first after a death is
+ * done at a high priority.
  */
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -13,7 +15,12 @@
 #include "moves.h"
 #include "reclaim.h"
 
+/* Runs, or what costs as much: some 100 us, and 10 ms at most. */
 #define ZC_REAP_SLICE		4096U
+/* What is repeated, or urgent, rests so many times as long as it took. */
+#define ZC_REAP_REST		16U
+/* Time for a look at what waits for its I/O, each ZC_WATCH_MS. */
+#define ZC_QUARANTINE_LOOK_NS	(5 * NSEC_PER_MSEC)
 /* Passes without an end: somebody writes over descriptors while we walk. */
 #define ZC_REAP_PASSES		64U
 #define ZC_WATCH_MS		100U
@@ -65,40 +72,112 @@ static bool zc_ops_pinned(void *ctx, u32 m, u32 granule, u32 length)
 			     length);
 }
 
-/* Frees what waited for the end of its I/O. (under pool->lock) */
-static void zc_quarantine_end(struct zc_pool *pool)
+static void zc_quarantine_begin(struct zc_pool *pool)
 {
-	const struct zc_view *v = &pool->view;
-	struct zc_walk walk = { 0 };
-	u32 granule, left = 0, runs = 0, was = pool->quarantined;
-	u64 word;
+	struct zc_quarantine *q = &pool->quarantine;
 
-	while (zc_walk_step(v, &walk, &granule, &word)) {
-		if (!(++runs % ZC_REAP_SLICE)) {
-			mutex_unlock(&pool->lock);
-			cond_resched();
-			mutex_lock(&pool->lock);
-		}
-		/* It may be another's by now: nothing of it is changed but by its word. */
-		if (zc_word_state(word) != ZC_STATE_CLEAN ||
-		    zc_word_owner(word) != ZC_OWNER_ORPHAN ||
-		    !(READ_ONCE(zc_desc(v, granule)->flags) & ZC_BLOCK_IO) ||
-		    !zc_run_sane(v, granule, word))
-			continue;
-		if (zc_io_goes_on(pool, pool->quarantine_ns, granule,
-				  zc_word_length(word)) ||
-		    !zc_orphan_end(v, granule, word))
-			left++;
-	}
-	/*
-	 * A reaper may have added some while the lock was free, behind this walk or ahead
-	 * of it: what is counted twice is put right by the next look.
-	 */
-	pool->quarantined = left + (pool->quarantined - was);
+	memset(q, 0, sizeof(*q));
+	q->walking = true;
+	q->was = pool->quarantined;
 }
 
-/* One slice.  Returns true: nothing is left, or nothing that helps now. */
-static bool zc_reap_slice(struct zc_pool *pool)
+/* Those in the batch that nobody holds are free. (under pool->lock) */
+static bool zc_quarantine_batch(struct zc_pool *pool)
+{
+	struct zc_quarantine *q = &pool->quarantine;
+	const struct zc_view *v = &pool->view;
+	u32 first, n;
+
+	while ((n = zc_batch_look(v, &q->batch, &first, &q->spent))) {
+		for (; n--; first++) {
+			const struct zc_batch_block *b = &q->batch.block[first];
+
+			if (b->held || !zc_orphan_free(v, b->granule, b->word))
+				q->left++;
+		}
+		if (q->spent >= ZC_REAP_SLICE * ZC_REAP_LOOKS)
+			return false;
+	}
+	return true;
+}
+
+/* (under pool->lock) */
+static void zc_quarantine_run(struct zc_pool *pool, u32 granule, u64 word)
+{
+	struct zc_quarantine *q = &pool->quarantine;
+	const struct zc_view *v = &pool->view;
+
+	/* It may be another's by now: nothing of it is changed but by its word. */
+	if (zc_word_state(word) != ZC_STATE_CLEAN ||
+	    zc_word_owner(word) != ZC_OWNER_ORPHAN ||
+	    !(READ_ONCE(zc_desc(v, granule)->flags) & ZC_BLOCK_IO) ||
+	    !zc_run_sane(v, granule, word))
+		return;
+	q->spent += ZC_REAP_LOOKS *
+		    (((u64)zc_word_length(word) << v->granule_shift) / PAGE_SIZE);
+	if (zc_io_goes_on(pool, pool->quarantine_ns, granule, zc_word_length(word)))
+		q->left++;
+	else
+		zc_batch_add(v, &q->batch, granule, word);
+}
+
+/*
+ * Frees what waited for the end of its I/O, a slice at a time.  Returns true when
+ * everything was looked at. (under pool->lock)
+ */
+static bool zc_quarantine_slice(struct zc_pool *pool)
+{
+	struct zc_quarantine *q = &pool->quarantine;
+	u32 granule;
+	u64 word;
+
+	if (!q->walking)
+		zc_quarantine_begin(pool);
+	q->spent = 0;
+	while (q->spent < ZC_REAP_SLICE * ZC_REAP_LOOKS) {
+		if (zc_batch_full(&q->batch) && !zc_quarantine_batch(pool))
+			return false;
+		q->spent += ZC_REAP_LOOKS;
+		if (zc_walk_step(&pool->view, &q->walk, &granule, &word)) {
+			zc_quarantine_run(pool, granule, word);
+			continue;
+		}
+		if (!zc_quarantine_batch(pool))
+			return false;
+		/*
+		 * A reaper may have added some meanwhile, behind this walk or ahead of
+		 * it: what is counted twice is put right by the next look.
+		 */
+		pool->quarantined = q->left + (pool->quarantined - q->was);
+		q->walking = false;
+		return true;
+	}
+	return false;
+}
+
+/* Everything that waits, or as much as there is time for now. */
+static void zc_quarantine_end(struct zc_pool *pool)
+{
+	u64 until_ns = ktime_get_ns() + ZC_QUARANTINE_LOOK_NS;
+	bool done;
+
+	do {
+		mutex_lock(&pool->lock);
+		done = !pool->quarantined || zc_quarantine_slice(pool);
+		mutex_unlock(&pool->lock);
+		cond_resched();
+	} while (!done && ktime_get_ns() < until_ns);
+}
+
+/* What a slice comes to. */
+enum zc_reap_next {
+	ZC_REAP_DONE,		/* nothing is left, or nothing that helps now */
+	ZC_REAP_GO_ON,
+	ZC_REAP_ANEW,		/* a pass has not seen everything */
+};
+
+/* (under pool->lock) */
+static enum zc_reap_next zc_reap_some(struct zc_pool *pool)
 {
 	struct zc_reaper_ops ops = {
 		.wake = zc_ops_wake,
@@ -107,11 +186,8 @@ static bool zc_reap_slice(struct zc_pool *pool)
 		.pinned = zc_ops_pinned,
 		.ctx = pool,
 	};
-	bool done;
+	bool done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
 
-	mutex_lock(&pool->lock);
-	zc_members_bury(pool);
-	done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
 	pool->quarantined += pool->reaper.quarantined;
 	if (pool->reaper.quarantined)
 		pool->quarantine_ns = ktime_get_ns();
@@ -120,28 +196,73 @@ static bool zc_reap_slice(struct zc_pool *pool)
 		memset(&pool->reaper, 0, sizeof(pool->reaper));
 		pool->reap_passes = 0;
 		zc_epoch_bump(pool);
-	} else if (!pool->reaper.walking &&
-		   (pool->reaper.waiting ||
-		    ++pool->reap_passes % ZC_REAP_PASSES == 0)) {
-		done = true;	/* the watchdog tries again */
+		return ZC_REAP_DONE;
 	}
-	mutex_unlock(&pool->lock);
-	return done;
+	if (pool->reaper.walking)
+		return ZC_REAP_GO_ON;
+	/* The watchdog tries again. */
+	if (pool->reaper.waiting || ++pool->reap_passes % ZC_REAP_PASSES == 0)
+		return ZC_REAP_DONE;
+	return ZC_REAP_ANEW;
 }
 
+/*
+ * One slice.  @urgent: only if no slice was urgent lately: who makes others die, one
+ * after the other, has no more than a part of a processor at that priority.
+ */
+static enum zc_reap_next zc_reap_slice(struct zc_pool *pool, bool urgent)
+{
+	enum zc_reap_next next = ZC_REAP_GO_ON;
+	u64 began, took;
+
+	mutex_lock(&pool->lock);
+	zc_members_bury(pool);
+	began = ktime_get_ns();
+	if (!urgent || began >= pool->urgent_ns) {
+		next = zc_reap_some(pool);
+		took = ktime_get_ns() - began;
+		pool->pass_ns += took;
+		if (urgent)
+			pool->urgent_ns = began + took * ZC_REAP_REST;
+		if (next != ZC_REAP_GO_ON) {
+			pool->again_ns = began + pool->pass_ns * ZC_REAP_REST;
+			pool->pass_ns = 0;
+		}
+	}
+	mutex_unlock(&pool->lock);
+	return next;
+}
+
+/* The rest of it, on the other queue.  Takes the caller's reference along. */
+static void zc_reap_later(struct zc_pool *pool, enum zc_reap_next next)
+{
+	unsigned long delay = next == ZC_REAP_ANEW ? msecs_to_jiffies(ZC_WATCH_MS) : 0;
+
+	if (next == ZC_REAP_DONE ||
+	    !queue_delayed_work(zc_wq, &pool->reap_work, delay))
+		zc_pool_put(pool);
+}
+
+static void zc_urgent_work(struct work_struct *work)
+{
+	struct zc_pool *pool = container_of(work, struct zc_pool, urgent_work);
+
+	zc_reap_later(pool, zc_reap_slice(pool, true));
+}
+
+/* A slice, and then behind those of the other pools again. */
 static void zc_reap_work(struct work_struct *work)
 {
-	struct zc_pool *pool = container_of(work, struct zc_pool, reap_work);
+	struct zc_pool *pool = container_of(to_delayed_work(work), struct zc_pool,
+					    reap_work);
 
-	while (!zc_reap_slice(pool))
-		cond_resched();
-	zc_pool_put(pool);	/* that of zc_reap_kick() */
+	zc_reap_later(pool, zc_reap_slice(pool, false));
 }
 
 void zc_reap_kick(struct zc_pool *pool)
 {
 	zc_pool_get(pool);
-	if (!queue_work(zc_wq, &pool->reap_work))
+	if (!queue_work(zc_urgent_wq, &pool->urgent_work))
 		zc_pool_put(pool);
 }
 
@@ -180,15 +301,18 @@ static void zc_watchdog(struct work_struct *work)
 	list_for_each_entry(m, &pool->members, list)
 		if (m->state == ZC_MEMBER_ALIVE && m->leased)
 			zc_watch_member(pool, m, ktime_get_ns());
-	if (pool->quarantined)
-		zc_quarantine_end(pool);
 	again = !list_empty(&pool->members) || pool->quarantined;
-	reap = zc_reap_wanted(&pool->view) &&
+	/* A pass that is under way goes on by itself. */
+	reap = zc_reap_wanted(&pool->view) && !pool->reaper.walking &&
+	       ktime_get_ns() >= pool->again_ns &&
 	       (pool->reap_passes < ZC_REAP_PASSES ||
 		pool->reap_passes++ % ZC_REAP_BACKOFF_MAX == 0);
-	mutex_unlock(&pool->lock);
 	if (reap)
-		zc_reap_kick(pool);
+		zc_pool_get(pool);
+	mutex_unlock(&pool->lock);
+	zc_quarantine_end(pool);
+	if (reap)
+		zc_reap_later(pool, ZC_REAP_GO_ON);
 	if (!again || !queue_delayed_work(zc_wq, &pool->watchdog,
 					  msecs_to_jiffies(ZC_WATCH_MS)))
 		zc_pool_put(pool);	/* that of zc_watchdog_start() */
@@ -204,13 +328,15 @@ void zc_watchdog_start(struct zc_pool *pool)
 
 void zc_reap_init(struct zc_pool *pool)
 {
-	INIT_WORK(&pool->reap_work, zc_reap_work);
+	INIT_WORK(&pool->urgent_work, zc_urgent_work);
+	INIT_DELAYED_WORK(&pool->reap_work, zc_reap_work);
 	INIT_DELAYED_WORK(&pool->watchdog, zc_watchdog);
 }
 
 void zc_reap_stop(struct zc_pool *pool)
 {
-	/* Both hold the pool: neither is there any more. */
-	WARN_ON_ONCE(work_pending(&pool->reap_work));
+	/* Each holds the pool: none is there any more. */
+	WARN_ON_ONCE(work_pending(&pool->urgent_work));
+	WARN_ON_ONCE(delayed_work_pending(&pool->reap_work));
 	WARN_ON_ONCE(delayed_work_pending(&pool->watchdog));
 }

@@ -82,6 +82,16 @@ struct zc_corrupt {
 
 #define ZC_CORRUPT_LAST 16
 
+/* A look at all that wait for the end of their I/O, resumable. */
+struct zc_quarantine {
+	bool walking;
+	u32 was;		/* blocks when it began */
+	u32 left;		/* that stay */
+	u64 spent;		/* what the slice has cost, in looks at a hold */
+	struct zc_walk walk;
+	struct zc_batch batch;
+};
+
 struct zc_pool {
 	struct kref ref;
 	struct list_head list;		/* (under zc_pools_lock) in its namespace */
@@ -118,15 +128,20 @@ struct zc_pool {
 	struct zc_reaper reaper;	/* (under @lock) */
 	u32 reap_passes;		/* (under @lock) without an end */
 	u32 quarantined;		/* (under @lock) blocks that wait for I/O */
+	struct zc_quarantine quarantine;	/* (under @lock) */
 	/* Corrupt messages that were told last. (under @lock) */
 	struct zc_corrupt corrupt[ZC_CORRUPT_LAST];
 	u32 corrupt_next;		/* (under @lock) */
+	u64 urgent_ns;			/* (under @lock) no slice is urgent before */
+	u64 pass_ns;			/* (under @lock) what the slices of a pass took */
+	u64 again_ns;			/* (under @lock) no pass is repeated before */
 	u64 deaths;
 	u64 quarantine_ns;		/* (under @lock) when the last block came there */
 	u64 reap_last_ns;
 	u64 reap_max_ns;
 
-	struct work_struct reap_work;
+	struct work_struct urgent_work;	/* the first slice after a death */
+	struct delayed_work reap_work;	/* the rest */
 	struct delayed_work watchdog;
 	struct delayed_work free_work;
 	unsigned long free_delay;	/* jiffies until the next look */
@@ -182,7 +197,7 @@ struct zc_file {
 	wait_queue_head_t wait;
 };
 
-extern struct workqueue_struct *zc_wq;
+extern struct workqueue_struct *zc_wq, *zc_urgent_wq;
 extern struct mutex zc_pools_lock;
 
 /* --- memory.c: backing files ------------------------------------------------- */

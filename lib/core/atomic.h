@@ -14,7 +14,7 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/prefetch.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <asm/barrier.h>
@@ -33,6 +33,8 @@
 #define zc_pause()			cpu_relax()
 /* In loops that somebody's garbage can make long. */
 #define zc_relax()			cond_resched()
+/* In those that a caller may leave: it is being killed. */
+#define zc_killed()			fatal_signal_pending(current)
 
 static inline bool zc_cas64(u64 *p, u64 *expected, u64 desired)
 {
@@ -97,6 +99,7 @@ typedef __u8 u8;
 #define zc_unlikely(x)			__builtin_expect(!!(x), 0)
 #define zc_prefetch(p)			__builtin_prefetch(p)
 #define zc_relax()			((void)0)
+#define zc_killed()			false
 
 /*
  * A full fence.  On x86-64 a locked read-modify-write of the stack's own line

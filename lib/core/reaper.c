@@ -117,41 +117,69 @@ static u32 zc_reap_held(const struct zc_view *v, u32 w, u64 sequence,
 	return zc_run_sane(v, *granule, word) ? zc_word_length(word) : 0;
 }
 
+static void zc_reap_spend(struct zc_reaper *reaper, u64 looks)
+{
+	reaper->left -= looks < reaper->left ? looks : reaper->left;
+}
+
+/* Pages of @n granules, or what costs as much. */
+static u64 zc_reap_pages(const struct zc_view *v, u32 n)
+{
+	return 1 + ((u64)n << v->granule_shift) / ZC_LAYOUT_PAGE;
+}
+
+enum zc_reaped {
+	ZC_REAPED,		/* done with it */
+	ZC_REAP_AGAIN,		/* it changed under us */
+	ZC_REAP_WAIT,		/* it is in quarantine */
+	ZC_REAP_LATER,		/* the slice is over */
+};
+
 /*
  * Does I/O go on in what the dead reader declared, where that can be known?  Blocks do not
  * overlap: who holds more than there is holds the same again and again, so that we look
  * for ever, and nothing waits for its I/O.
  */
-static bool zc_reap_reader_pinned(const struct zc_view *v, u32 m, u32 w, u32 r,
-				  const struct zc_reaper_ops *ops)
+static enum zc_reaped zc_reap_reader_io(const struct zc_view *v, struct zc_reaper *reaper,
+					u32 m, u64 life,
+					const struct zc_reaper_ops *ops)
 {
+	u32 w = reaper->role / ZC_MAX_READERS_PER, r = reaper->role % ZC_MAX_READERS_PER;
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
-	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_HOLDS_BUDGET;
-	u64 left = zc_granules(v);
-	u32 i;
+	struct zc_reaper_io *io = &reaper->io;
+	u32 nr = zc_holds_nr(v, ra);
 
 	if (!ops->pinned || !zc_load_relaxed(&ra->io_nr))
-		return false;
-	for (i = 0; i < nr; i++) {
-		u64 sequence = zc_load_acquire(zc_hold_slot(ra, i));
-		u32 granule, n;
+		return ZC_REAPED;
+	if (io->life != life)
+		*io = (struct zc_reaper_io){ .life = life, .granules = zc_granules(v),
+					     .deferred = ZC_REAP_HOLDS_BUDGET };
+	for (; io->hold < nr; io->hold++) {
+		u64 sequence = zc_load_acquire(zc_hold_slot(ra, io->hold));
+		u32 granule, n, deferred = io->deferred;
 
+		if (!reaper->left)
+			return ZC_REAP_LATER;
 		zc_relax();
+		zc_reap_spend(reaper, 1);
 		if (!sequence)
 			continue;
-		n = zc_reap_held(v, w, sequence, &budget, &granule);
-		if (n > left)
-			return false;
-		left -= n;
+		n = zc_reap_held(v, w, sequence, &io->deferred, &granule);
+		zc_reap_spend(reaper, deferred - io->deferred +
+				      ZC_REAP_LOOKS * zc_reap_pages(v, n));
+		if (n > io->granules)
+			return ZC_REAPED;
+		io->granules -= n;
 		if (n && ops->pinned(ops->ctx, m, granule, n))
-			return true;
+			return ZC_REAP_WAIT;
 	}
-	return false;
+	return ZC_REAPED;
 }
 
 /* What the dead reader kept from being reused counts as come back. */
-static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
+static void zc_reap_count_holds(const struct zc_view *v, struct zc_reaper *reaper, u32 m)
 {
+	u32 w = reaper->role / ZC_MAX_READERS_PER, r = reaper->role % ZC_MAX_READERS_PER;
 	struct zc_reader_area *ra = zc_reader_area(v, w, r);
 	u32 nr = zc_holds_nr(v, ra), budget = ZC_REAP_HOLDS_BUDGET;
 	u64 blocks = 0, granules = 0;
@@ -166,85 +194,86 @@ static void zc_reap_count_holds(const struct zc_view *v, u32 m, u32 w, u32 r)
 		blocks++;
 		granules += zc_reap_held(v, w, sequence, &budget, &granule);
 	}
+	zc_reap_spend(reaper, nr + ZC_REAP_LOOKS / 4 * blocks +
+			      ZC_REAP_HOLDS_BUDGET - budget);
 	if (!blocks)
 		return;
 	zc_add64(&v->members[m].reaped_blocks, blocks);
 	zc_add64(&v->members[m].reaped_bytes, granules << v->granule_shift);
 }
 
-/* The readers of member @m leave. Returns false while one is in quarantine. */
-static bool zc_reap_readers(const struct zc_view *v, u32 m,
+/* The slot of a reader that @reaper is at, if that reader is one of member @m. */
+static enum zc_reaped zc_reap_reader(const struct zc_view *v, struct zc_reaper *reaper,
+				     u32 m, const struct zc_reaper_ops *ops)
+{
+	u32 w = reaper->role / ZC_MAX_READERS_PER, r = reaper->role % ZC_MAX_READERS_PER;
+	struct zc_floor *floor = &zc_writer_area(v, w)->floor[r];
+	struct zc_reader_slot *rs = zc_reader_slot(v, w, r);
+	struct zc_writer_slot *slot = &v->writer_slots[w];
+	u64 life = zc_load_acquire(&rs->life);
+	enum zc_reaped io = ZC_REAPED;
+	struct zc_reader_area *ra;
+	u64 idle, mask, hazard;
+	u32 cut;
+
+	if (zc_life_state(life) != ZC_LIFE_LIVE || zc_life_member(life) != m)
+		return ZC_REAPED;
+	/*
+	 * The masks before the slot is looked at again: their version tells a stale
+	 * reaper that time has passed.
+	 */
+	mask = zc_load_acquire(&slot->active);
+	hazard = zc_load_acquire(&slot->hazard);
+	cut = zc_load_acquire(&floor->cut_incarnation);
+	if (zc_load_acquire(&rs->life) != life || !zc_member_reaping(v, m))
+		return ZC_REAPED;
+	ra = zc_reader_area(v, w, r);
+	if (zc_mask_bits(mask) >> r & 1 &&
+	    zc_load_acquire(&ra->incarnation) == zc_life_incarnation(life))
+		io = zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr), ops) ?
+			     ZC_REAP_WAIT : zc_reap_reader_io(v, reaper, m, life, ops);
+	if (io == ZC_REAP_WAIT)
+		/* Nothing is required of it; holds count. */
+		zc_cas32(&floor->cut_incarnation, &cut, zc_life_incarnation(life));
+	if (io != ZC_REAPED)
+		return io;
+	/* [M1] exactly this mask, or look again: a bit set since is of one who lives. */
+	if (zc_mask_bits(mask) >> r & 1) {
+		if (!zc_cas64(&slot->active, &mask,
+			      ((mask >> 32) + 1) << 32 | ((u32)mask & ~(1u << r))))
+			return ZC_REAP_AGAIN;
+		zc_reap_count_holds(v, reaper, m);
+		ZC_KILLPOINT(reap_mask);
+	}
+	if (zc_mask_bits(hazard) >> r & 1 &&
+	    !zc_cas64(&slot->hazard, &hazard,
+		      ((hazard >> 32) + 1) << 32 | ((u32)hazard & ~(1u << r))))
+		return ZC_REAP_AGAIN;
+	idle = zc_life(zc_life_incarnation(life), 0, ZC_LIFE_IDLE);
+	zc_cas64(&rs->life, &life, idle);
+	ZC_KILLPOINT(reap_reader);
+	return ZC_REAPED;
+}
+
+/* The readers of member @m leave.  Returns false when the slice is over. */
+static bool zc_reap_readers(const struct zc_view *v, struct zc_reaper *reaper, u32 m,
 			    const struct zc_reaper_ops *ops)
 {
-	bool all = true;
-	u32 w, r;
+	while (reaper->role < ZC_MAX_WRITERS * ZC_MAX_READERS_PER) {
+		enum zc_reaped done = ZC_REAP_LATER;
 
-	for (w = 0; w < ZC_MAX_WRITERS; w++) {
-		struct zc_writer_slot *slot = &v->writer_slots[w];
-
-		for (r = 0; r < ZC_MAX_READERS_PER; r++) {
-			struct zc_reader_slot *rs = zc_reader_slot(v, w, r);
-			struct zc_floor *floor;
-			struct zc_reader_area *ra;
-			u64 life = zc_load_acquire(&rs->life);
-			u64 idle, mask, hazard;
-			u32 cut;
-
-			if (zc_life_state(life) != ZC_LIFE_LIVE ||
-			    zc_life_member(life) != m)
-				continue;
-			/*
-			 * The masks before the slot is looked at again: their
-			 * version tells a stale reaper that time has passed.
-			 */
-			mask = zc_load_acquire(&slot->active);
-			hazard = zc_load_acquire(&slot->hazard);
-			floor = &zc_writer_area(v, w)->floor[r];
-			cut = zc_load_acquire(&floor->cut_incarnation);
-			if (zc_load_acquire(&rs->life) != life ||
-			    !zc_member_reaping(v, m))
-				continue;
-			ra = zc_reader_area(v, w, r);
-			if (zc_mask_bits(mask) >> r & 1 &&
-			    zc_load_acquire(&ra->incarnation) ==
-				    zc_life_incarnation(life) &&
-			    (zc_quarantined(v, m, zc_load_relaxed(&ra->io_nr),
-					    ops) ||
-			     zc_reap_reader_pinned(v, m, w, r, ops))) {
-				/* Nothing is required of it; holds count. */
-				zc_cas32(&floor->cut_incarnation, &cut,
-					 zc_life_incarnation(life));
-				all = false;
-				continue;
-			}
-			/*
-			 * [M1] exactly this mask, or look again: a bit that was
-			 * set since belongs to somebody who lives.
-			 */
-			if (zc_mask_bits(mask) >> r & 1) {
-				if (!zc_cas64(&slot->active, &mask,
-					      ((mask >> 32) + 1) << 32 |
-					      ((u32)mask & ~(1u << r)))) {
-					r--;
-					continue;
-				}
-				zc_reap_count_holds(v, m, w, r);
-				ZC_KILLPOINT(reap_mask);
-			}
-			if (zc_mask_bits(hazard) >> r & 1 &&
-			    !zc_cas64(&slot->hazard, &hazard,
-				      ((hazard >> 32) + 1) << 32 |
-				      ((u32)hazard & ~(1u << r)))) {
-				r--;
-				continue;
-			}
-			idle = zc_life(zc_life_incarnation(life), 0,
-				       ZC_LIFE_IDLE);
-			zc_cas64(&rs->life, &life, idle);
-			ZC_KILLPOINT(reap_reader);
-		}
+		if (reaper->left)
+			done = zc_reap_reader(v, reaper, m, ops);
+		if (done == ZC_REAP_LATER)
+			return false;
+		if (done == ZC_REAP_AGAIN)
+			continue;
+		if (done == ZC_REAP_WAIT)
+			reaper->waiting = true;
+		reaper->role++;
+		reaper->io.life = 0;
 	}
-	return all;
+	return true;
 }
 
 /* What the writer had entered into its ring counts as published. */
@@ -272,20 +301,21 @@ static void zc_reap_head(const struct zc_view *v, u32 w, u64 life,
 	ops->wake(ops->ctx, w);
 }
 
-/* Roles of members that are being reaped: readers out, writers REAPING. */
-static void zc_reap_roles(const struct zc_view *v, struct zc_reaper *reaper,
+/*
+ * Roles of members that are being reaped: readers out, writers REAPING.  Returns false
+ * when the slice is over.
+ */
+static bool zc_reap_roles(const struct zc_view *v, struct zc_reaper *reaper,
 			  const struct zc_reaper_ops *ops)
 {
 	u32 m, i;
 
-	reaper->owners = 0;
-	reaper->waiting = false;
-	for (m = 0; m < ZC_MAX_MEMBERS; m++) {
-		if (!zc_member_reaping(v, m))
+	for (; reaper->member < ZC_MAX_MEMBERS; reaper->member++, reaper->role = 0) {
+		if (!zc_member_reaping(v, reaper->member))
 			continue;
-		if (!zc_reap_readers(v, m, ops))
-			reaper->waiting = true;
-		zc_service_reap(v, m);
+		if (!zc_reap_readers(v, reaper, reaper->member, ops))
+			return false;
+		zc_service_reap(v, reaper->member);
 	}
 	for (i = 0; i < ZC_MAX_WRITERS + ZC_MAX_CLEANERS; i++) {
 		bool writer = i < ZC_MAX_WRITERS;
@@ -320,6 +350,7 @@ static void zc_reap_roles(const struct zc_view *v, struct zc_reaper *reaper,
 		reaper->owners |= 1ULL << (i + 1);
 		reaper->incarnation[i + 1] = inc;
 	}
+	return true;
 }
 
 static u64 *zc_owner_life(const struct zc_view *v, u32 owner)
@@ -341,28 +372,43 @@ static void zc_reap_count(const struct zc_view *v, u32 owner, u64 word)
 		 (u64)zc_word_length(word) << v->granule_shift);
 }
 
-/* A CLEAN block of a dead owner: free, or an orphan while somebody holds it. */
-static bool zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
-			  u32 granule, u64 word)
+/*
+ * A CLEAN block of a dead owner: free, or an orphan while somebody holds it.  Where the
+ * word changed under us another reaper was as far, and had no other way either.
+ */
+static void zc_reap_clean(const struct zc_view *v, struct zc_reaper *reaper,
+			  const struct zc_batch_block *b)
 {
-	struct zc_block_desc *d = zc_desc(v, granule);
-	u64 sequence = zc_load_relaxed(&d->sequence);
-	u32 writer = zc_load_relaxed(&d->writer);
+	u64 *word = &zc_desc(v, b->granule)->word;
 
-	zc_fence_full();	/* [R4] CLEAN before the holds */
-	if (writer < ZC_MAX_WRITERS && zc_sequence_held(v, writer, sequence)) {
-		if (!zc_move_orphan(&d->word, word))
-			return false;
+	if (b->held) {
+		zc_move_orphan(word, b->word);
 		ZC_KILLPOINT(reap_orphan);
-		return true;
+		return;
 	}
-	zc_run_normalise(v, granule, word);
-	if (!zc_move_reap(&d->word, word))
-		return false;
-	zc_reap_count(v, zc_word_owner(word), word);
-	zc_hint_add(v, granule, zc_word_length(word));
+	zc_run_normalise(v, b->granule, b->word);
+	if (!zc_move_reap(word, b->word))
+		return;
+	zc_reap_count(v, zc_word_owner(b->word), b->word);
+	zc_hint_add(v, b->granule, zc_word_length(b->word));
 	reaper->blocks++;
 	ZC_KILLPOINT(reap_freed);
+}
+
+/* All that are in the batch.  Returns false when the slice is over. */
+static bool zc_reap_batch(const struct zc_view *v, struct zc_reaper *reaper)
+{
+	u64 looks = 0;
+	u32 first, n;
+
+	while ((n = zc_batch_look(v, &reaper->batch, &first, &looks))) {
+		zc_reap_spend(reaper, looks);
+		looks = 0;
+		while (n--)
+			zc_reap_clean(v, reaper, &reaper->batch.block[first++]);
+		if (!reaper->left)
+			return false;
+	}
 	return true;
 }
 
@@ -375,7 +421,7 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 			 const struct zc_reaper_ops *ops, u32 granule, u64 word)
 {
 	struct zc_block_desc *d = zc_desc(v, granule);
-	u32 owner = zc_word_owner(word);
+	u32 owner = zc_word_owner(word), m;
 	u64 life;
 
 	if (!(reaper->owners >> owner & 1))
@@ -385,14 +431,19 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 	if (zc_life_state(life) != ZC_LIFE_REAPING ||
 	    zc_life_incarnation(life) != reaper->incarnation[owner])
 		return true;
+	m = zc_life_member(life);
 	switch (zc_word_state(word)) {
 	case ZC_STATE_FREE:
 		zc_run_normalise(v, granule, word);
 		/* They stay: the block may be another's by now, who has its own. */
-		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO && ops->pinned &&
-		    ops->pinned(ops->ctx, zc_life_member(life), granule, zc_word_length(word))) {
-			reaper->quarantined++;
-			return zc_move_orphan(&d->word, word);
+		if (zc_load_relaxed(&d->flags) & ZC_BLOCK_IO && ops->pinned) {
+			u32 n = zc_word_length(word);
+
+			zc_reap_spend(reaper, ZC_REAP_LOOKS * zc_reap_pages(v, n));
+			if (ops->pinned(ops->ctx, m, granule, n)) {
+				reaper->quarantined++;
+				return zc_move_orphan(&d->word, word);
+			}
 		}
 		if (!zc_move_reap(&d->word, word))
 			return false;
@@ -407,12 +458,13 @@ static bool zc_reap_step(const struct zc_view *v, struct zc_reaper *reaper,
 			return true;	/* published: it stays readable */
 		if (!zc_move_reclaim(&d->word, &word, owner))
 			return false;
-		zc_add64(&v->members[zc_life_member(life) % ZC_MAX_MEMBERS]
-				  .lost_blocks, 1);
+		zc_add64(&v->members[m % ZC_MAX_MEMBERS].lost_blocks, 1);
 		ZC_KILLPOINT(reap_clean);
-		return zc_reap_clean(v, reaper, granule, word);
+		zc_batch_add(v, &reaper->batch, granule, word);
+		return true;
 	case ZC_STATE_CLEAN:
-		return zc_reap_clean(v, reaper, granule, word);
+		zc_batch_add(v, &reaper->batch, granule, word);
+		return true;
 	default:
 		return true;
 	}
@@ -525,29 +577,50 @@ static void zc_reap_finish(const struct zc_view *v, struct zc_reaper *reaper,
 	}
 }
 
+/* Returns false when the slice is over before the walk is. */
+static bool zc_reap_walk(const struct zc_view *v, struct zc_reaper *reaper,
+			 const struct zc_reaper_ops *ops)
+{
+	u32 granule;
+	u64 word;
+
+	for (;;) {
+		/* Or the last slice has left some. */
+		if (zc_batch_full(&reaper->batch) && !zc_reap_batch(v, reaper))
+			return false;
+		if (!reaper->left)
+			return false;
+		zc_reap_spend(reaper, ZC_REAP_LOOKS);
+		if (!zc_walk_step(v, &reaper->walk, &granule, &word))
+			return zc_reap_batch(v, reaper);
+		if (reaper->owners >> zc_word_owner(word) & 1)
+			zc_reap_run(v, reaper, ops, granule, word);
+	}
+}
+
 bool zc_reap(const struct zc_view *v, struct zc_reaper *reaper,
 	     const struct zc_reaper_ops *ops, u32 budget)
 {
+	reaper->left = (u64)budget * ZC_REAP_LOOKS;
 	if (!reaper->walking) {
 		if (!zc_reap_wanted(v))
 			return true;
-		zc_reap_roles(v, reaper, ops);
-		reaper->walk = (struct zc_walk){ 0 };
 		reaper->walking = true;
+		reaper->at_roles = true;
+		reaper->member = 0;
+		reaper->role = 0;
+		reaper->io.life = 0;
+		reaper->owners = 0;
+		reaper->waiting = false;
+		reaper->walk = (struct zc_walk){ 0 };
 	}
-	if (reaper->owners) {
-		u32 granule;
-		u64 word;
-
-		while (budget--) {
-			if (!zc_walk_step(v, &reaper->walk, &granule, &word))
-				goto walked;
-			if (reaper->owners >> zc_word_owner(word) & 1)
-				zc_reap_run(v, reaper, ops, granule, word);
-		}
+	if (reaper->at_roles) {
+		if (!zc_reap_roles(v, reaper, ops))
+			return false;
+		reaper->at_roles = false;
+	}
+	if (reaper->owners && !zc_reap_walk(v, reaper, ops))
 		return false;
-	}
-walked:
 	reaper->walking = false;
 	if (reaper->walk.skipped) {
 		if (++reaper->skipping < ZC_REAP_SKIPPING_MAX)

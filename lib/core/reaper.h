@@ -8,6 +8,7 @@
 #ifndef ZC_CORE_REAPER_H
 #define ZC_CORE_REAPER_H
 
+#include "batch.h"
 #include "run.h"
 #include "view.h"
 
@@ -27,13 +28,27 @@ struct zc_reaper_ops {
 	void *ctx;
 };
 
+/* How far the look at what one dead reader held has come. */
+struct zc_reaper_io {
+	u64 life;		/* of its slot; 0: at none */
+	u64 granules;		/* that may still be asked for */
+	u32 hold;		/* next one */
+	u32 deferred;		/* entries that may still be looked through */
+};
+
 /* A pass, resumable: its position is private, a dead passer's work is redone. */
 struct zc_reaper {
 	u32 incarnation[ZC_MAX_WRITERS + ZC_MAX_CLEANERS + 1];
 	u64 owners;		/* bit ZC_OWNER_*: roles of this pass */
 	u64 head[ZC_MAX_WRITERS];
+	bool walking;		/* a pass is under way */
+	bool at_roles;		/* before its walk: at these of this member */
+	u32 member;
+	u32 role;		/* slot of a reader, counted over all writers */
+	struct zc_reaper_io io;
 	struct zc_walk walk;
-	bool walking;
+	struct zc_batch batch;	/* what came by that is CLEAN */
+	u64 left;		/* of this slice, in looks at a hold */
 	u32 skipping;		/* passes in a row that gave a segment up */
 	u32 partial;		/* passes that ended without having seen all */
 	bool waiting;		/* something is still in quarantine */
@@ -50,6 +65,12 @@ struct zc_reaper {
 
 /* How often a pass tries to say for a dead role that it takes back nothing any more. */
 #define ZC_REAP_TAKING_TRIES 64U
+
+/*
+ * What a slice may cost is counted in looks at a hold, which are a load each.  The head of
+ * a run is worth so many, or a page that is asked for.
+ */
+#define ZC_REAP_LOOKS 256U
 
 /* Quarantine of memory in I/O on plain shared memory: a time, not a proof. */
 #define ZC_QUARANTINE_NS 1000000000ULL
@@ -70,7 +91,8 @@ bool zc_member_declare_dead(const struct zc_view *v, u32 m, u64 life,
  * @v: the pool
  * @reaper: private state; all zero at first
  * @ops: surroundings
- * @budget: heads of runs to look at in this slice
+ * @budget: what this slice may cost: heads of runs, or ZC_REAP_LOOKS holds each.  It is
+ *	exceeded by what belongs together: the holds of one writer's readers, or one block
  * Return: true: nothing is left to do; false: call again (or later, when
  * @reaper->waiting: something is in quarantine).
  */

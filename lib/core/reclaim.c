@@ -199,8 +199,13 @@ bool zc_orphan_end(const struct zc_view *v, u32 granule, u64 word)
 	if (!zc_run_sane(v, granule, word) ||
 	    (w < ZC_MAX_WRITERS && zc_sequence_held(v, w, sequence)))
 		return false;
+	return zc_orphan_free(v, granule, word);
+}
+
+bool zc_orphan_free(const struct zc_view *v, u32 granule, u64 word)
+{
 	zc_run_normalise(v, granule, word);
-	if (!zc_move_reap(&d->word, word))
+	if (!zc_move_reap(&zc_desc(v, granule)->word, word))
 		return false;
 	zc_hint_add(v, granule, zc_word_length(word));
 	return true;

@@ -137,4 +137,7 @@ bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word);
  */
 bool zc_orphan_end(const struct zc_view *v, u32 granule, u64 word);
 
+/* The same, for who knows that nobody holds it, too: of zc_batch_look(). */
+bool zc_orphan_free(const struct zc_view *v, u32 granule, u64 word);
+
 #endif /* ZC_CORE_RECLAIM_H */

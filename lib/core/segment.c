@@ -42,7 +42,7 @@ static u32 zc_segment_grow(const struct zc_view *v, u32 first, u32 length)
 		if (want > v->segment_granules)
 			want = v->segment_granules;
 		length = zc_run_grow(v, first, want, ZC_OWNER_REMOVER);
-	} while (length >= want && length < v->segment_granules);
+	} while (length >= want && length < v->segment_granules && !zc_killed());
 	return length;
 }
 
@@ -58,7 +58,7 @@ bool zc_segment_take(const struct zc_view *v, u32 segment)
 	ZC_KILLPOINT(segment_claimed);
 	more = zc_segment_grow(v, first, zc_word_length(word));
 	/* Each time it is longer, or this ends: whatever somebody writes there. */
-	for (length = 0; more > length && more < v->segment_granules;) {
+	for (length = 0; more > length && more < v->segment_granules && !zc_killed();) {
 		length = more;
 		if (zc_segment_orphan(v, first + length))
 			more = zc_segment_grow(v, first, length);

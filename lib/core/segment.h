@@ -29,7 +29,8 @@ static inline void zc_segment_set(const struct zc_view *v, u32 segment, u32 stat
  *
  * All or nothing: who dies on the way leaves runs of ZC_OWNER_REMOVER, which
  * zc_segment_give() frees.  Ends orphans that nobody holds.
- * Return: true: nobody else has anything there, and nobody will.
+ * Return: true: nobody else has anything there, and nobody will.  In the kernel also
+ * false when the caller is being killed.
  */
 bool zc_segment_take(const struct zc_view *v, u32 segment);
 

@@ -13,7 +13,9 @@
  *   b. each word of the slot (load word, then check the slot, then CAS that word):
  *      FREE: back to nobody. USING with sequence >= head: CLEAN, then FREE, or
  *      (CLEAN, ORPHAN) while somebody holds it. CLEAN: finish.
- *      A CAS that fails looks at the same word again.
+ *      A CAS that fails looks at the same word again, but when that was CLEAN: whoever
+ *      was faster has ended it. (The code finishes many CLEAN words at a time, after one
+ *      look at the holds: the same steps of each, the CAS later.)
  *   c. CAS the slot (REAPING, 0) -> (ADOPTABLE, 0)
  * ADOPT: a new incarnation takes the slot and commits one more message at head,
  * while a reaper may still be on its way.
@@ -148,7 +150,7 @@ inline finish()
 		atomic {
 			if
 			:: st[b] == CLEAN && own[b] == WR && gen[b] == G -> own[b] = ORPHAN; gen[b]++
-			:: else -> again = true
+			:: else
 			fi
 		}
 	:: else ->
@@ -158,7 +160,7 @@ inline finish()
 			:: st[b] == CLEAN && own[b] == WR && gen[b] == G ->
 				freed();
 				st[b] = FREE; own[b] = NONE; gen[b]++
-			:: else -> again = true
+			:: else
 			fi
 		}
 	fi
