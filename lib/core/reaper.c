@@ -138,7 +138,9 @@ enum zc_reaped {
 /*
  * Does I/O go on in what the dead reader declared, where that can be known?  Blocks do not
  * overlap: who holds more than there is holds the same again and again, so that we look
- * for ever, and nothing waits for its I/O.
+ * for ever, and nothing waits for its I/O.  Nor does anything wait for very long: a reader
+ * that lives can pin the same pages for as long as it likes, or make it look so, and I/O of
+ * one that only reads does no harm to what comes there next.
  */
 static enum zc_reaped zc_reap_reader_io(const struct zc_view *v, struct zc_reaper *reaper,
 					u32 m, u64 life,
@@ -149,7 +151,9 @@ static enum zc_reaped zc_reap_reader_io(const struct zc_view *v, struct zc_reape
 	struct zc_reaper_io *io = &reaper->io;
 	u32 nr = zc_holds_nr(v, ra);
 
-	if (!ops->pinned || !zc_load_relaxed(&ra->io_nr))
+	if (!ops->pinned || !zc_load_relaxed(&ra->io_nr) ||
+	    ops->now_ns(ops->ctx) - zc_load_relaxed(&v->members[m].death_ns) >=
+		    ZC_READER_IO_NS)
 		return ZC_REAPED;
 	if (io->life != life)
 		*io = (struct zc_reaper_io){ .life = life, .granules = zc_granules(v),

@@ -75,6 +75,9 @@ struct zc_reaper {
 /* Quarantine of memory in I/O on plain shared memory: a time, not a proof. */
 #define ZC_QUARANTINE_NS 1000000000ULL
 
+/* Where it can be known what is pinned: so long a dead reader's I/O is waited for at most. */
+#define ZC_READER_IO_NS (10 * ZC_QUARANTINE_NS)
+
 /**
  * zc_member_declare_dead() - one sticky CAS, by whoever has proof
  * @v: the pool

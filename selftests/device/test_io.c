@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * test_io.c - members that die while what they declared is in I/O.
+ * test_io.c - members that die while what they declared is in I/O, or looks like it.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+
 #include "device.h"
+
+/* So many references make a small page look pinned, as far as the kernel can tell. */
+#define REFERENCES 1200
+#define PIPE_BYTES (1 << 20)
 
 struct world {
 	struct d_member m;
@@ -55,6 +63,30 @@ static void dies_in_io(void *arg)
 	holds_it(&m);
 }
 
+/* Makes the page of the message look pinned. */
+static void looks_pinned(struct world *w)
+{
+	struct iovec one = { .iov_base = d_data(&w->m, 0, PROT_READ), .iov_len = 1 };
+	int pipes[REFERENCES / 200][2], done = 0;
+
+	CHECK(*(volatile char *)one.iov_base == 0);
+	for (unsigned int i = 0; i < REFERENCES / 200; i++) {
+		CHECK(!pipe(pipes[i]));
+		CHECK(fcntl(pipes[i][1], F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES);
+		for (unsigned int k = 0; k < 200; k++)
+			done += vmsplice(pipes[i][1], &one, 1, 0) == 1;
+	}
+	CHECK_EQ(done, REFERENCES);
+}
+
+static uint32_t reaping(struct d_member *m)
+{
+	struct zc_ioc_stat stat;
+
+	CHECK_CALL(m->fd, ZC_IOC_STAT, &stat, 0);
+	return stat.reaping;
+}
+
 /* Before 6.5 I/O is waited for by time: since that death, not since another's. */
 static void io_of_others_makes_a_death_no_longer(void)
 {
@@ -73,8 +105,24 @@ static void io_of_others_makes_a_death_no_longer(void)
 	} while ((life & 0xffff) == ZC_LIFE_REAPING && life >> 32 == first.incarnation);
 }
 
+/* A member whose pages look pinned for ever: nobody waits for ever. */
+static void io_that_only_seems_to_go_on_ends(void)
+{
+	struct d_member dying;
+	struct world w;
+
+	world_init(&w);
+	looks_pinned(&w);
+	d_enter(&dying, 0);
+	holds_it(&dying);
+	munmap(dying.lease, 4096);
+	CHECK_EQ(d_event(w.m.fd, ZC_DEVICE_EVENT_MEMBER_DIED).member, dying.index);
+	CHECK_EQ(reaping(&w.m), 0);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(io_of_others_makes_a_death_no_longer),
+	T_CASE(io_that_only_seems_to_go_on_ends),
 	T_END,
 };
 

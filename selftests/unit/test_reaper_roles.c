@@ -396,7 +396,7 @@ Test(reaper, keeps_a_readers_holds_while_they_are_pinned)
 	unit_reader_take(&p, 0, 3, 0);
 	zc_reader_area(v, 0, 3)->io_nr = 1;
 	unit_declare_dead(&p, 0, DIED_NS);
-	unit_reaper_init(&r, DIED_NS + 10 * ZC_QUARANTINE_NS);
+	unit_reaper_init(&r, DIED_NS + ZC_READER_IO_NS - 1);
 	r.ops.pinned = one_is_pinned;
 	pinned_granule = S + 2;
 	for (i = 0; i < 10; i++)
@@ -411,6 +411,33 @@ Test(reaper, keeps_a_readers_holds_while_they_are_pinned)
 	unit_reap(&p, &r, 1000);
 	must_eq(zc_mask_bits(v->writer_slots[0].active), 0);
 	must(!zc_sequence_held(v, 0, s));
+	must_eq(r.told[0], 1);
+	unit_pool_fini(&p);
+}
+
+/* Others may have pinned it, for ever: a reader's I/O is not waited for so long. */
+Test(reaper, keeps_no_reader_for_ever)
+{
+	struct unit_pool p;
+	struct unit_reaper r;
+
+	unit_pool_init(&p, 1);
+	unit_member_join(&p, 0);
+	unit_member_join(&p, 1);
+	unit_writer_join(&p, 0, 1);
+	unit_reader_join(&p, 0, 3, 0, 0);
+	unit_commit(&p, 0, S, 3);
+	unit_reader_take(&p, 0, 3, 0);
+	zc_reader_area(&p.view, 0, 3)->io_nr = 1;
+	unit_declare_dead(&p, 0, DIED_NS);
+	unit_reaper_init(&r, DIED_NS + ZC_READER_IO_NS - 1);
+	r.ops.pinned = one_is_pinned;
+	pinned_granule = S + 2;
+	must(!zc_reap(&p.view, &r.reaper, &r.ops, 1000));
+	must(r.reaper.waiting);
+	r.now_ns++;
+	unit_reap(&p, &r, 1000);
+	must_eq(zc_mask_bits(p.view.writer_slots[0].active), 0);
 	must_eq(r.told[0], 1);
 	unit_pool_fini(&p);
 }
