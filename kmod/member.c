@@ -301,6 +301,9 @@ static void zc_member_dies(struct zc_pool *pool, struct zc_member *m)
 	zc_member_declare_dead(&pool->view, m->index, m->life, m->died_ns);
 	trace_zerocore_death(pool->name, m->index, pid_nr(m->pid));
 	zc_epoch_bump(pool);
+	/* Who waits for its events has no more to wait for; the reaping may take long. */
+	if (m->file)
+		wake_up_all(&m->file->wait);
 }
 
 static void zc_member_leaves(struct zc_pool *pool, struct zc_member *m)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -105,17 +106,36 @@ static void io_of_others_makes_a_death_no_longer(void)
 	} while ((life & 0xffff) == ZC_LIFE_REAPING && life >> 32 == first.incarnation);
 }
 
+static void *waits_for_events(void *arg)
+{
+	struct zc_device_event event;
+	struct d_member *m = arg;
+	ssize_t got;
+
+	do
+		got = read(m->fd, &event, sizeof(event));
+	while (got == sizeof(event));
+	return (void *)got;
+}
+
 /* A member whose pages look pinned for ever: nobody waits for ever. */
 static void io_that_only_seems_to_go_on_ends(void)
 {
 	struct d_member dying;
+	pthread_t thread;
 	struct world w;
+	void *got;
 
 	world_init(&w);
 	looks_pinned(&w);
 	d_enter(&dying, 0);
 	holds_it(&dying);
+	CHECK(!pthread_create(&thread, NULL, waits_for_events, &dying));
 	munmap(dying.lease, 4096);
+	/* Not even its own reader of events, for which there are no more. */
+	CHECK(!pthread_join(thread, &got));
+	CHECK(got == NULL || got == (void *)-1);
+	CHECK_EQ(reaping(&w.m), 1);
 	CHECK_EQ(d_event(w.m.fd, ZC_DEVICE_EVENT_MEMBER_DIED).member, dying.index);
 	CHECK_EQ(reaping(&w.m), 0);
 }
