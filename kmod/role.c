@@ -49,28 +49,25 @@ int zc_full(struct zc_pool *pool, int err)
 }
 
 /*
- * A reader may be there before its writer, and so makes the service.  Who may only
- * read makes half of them at most: nobody can lock writers out by looking.
+ * The entries that a service may be made of.  A reader may be there before its writer,
+ * and so makes the service.  Who may only read has half of the entries for that, all
+ * such members together, in use or not: nobody can lock writers out by looking.  And
+ * none goes for it that somebody else made, or that ever had a writer: what that left
+ * there is for those who have not come yet.
  */
-static bool zc_service_crowds(struct zc_pool *pool, struct zc_member *m,
-			      const struct zc_service_name *name)
+static u32 zc_service_may(const struct zc_pool *pool, const struct zc_member *m)
 {
-	const struct zc_view *v = &pool->view;
-	u32 i, r, n = 0;
-	u64 word;
+	u32 i, may = pool->by_readers;
 
-	if (m->may_write || zc_service_find(v, name, &word) >= 0)
-		return false;
-	for (i = 0; i < ZC_MAX_WRITERS; i++) {
-		if (!(pool->by_readers >> i & 1))
-			continue;
-		for (r = 0; r < ZC_MAX_READERS_PER; r++)
-			if (zc_life_state(zc_reader_slot(v, i, r)->life) !=
-			    ZC_LIFE_IDLE)
-				break;
-		n += r < ZC_MAX_READERS_PER;
-	}
-	return n >= ZC_MAX_WRITERS / 2;
+	lockdep_assert_held(&pool->lock);
+	if (m->may_write)
+		return ~0U;
+	if (hweight32(may) < ZC_MAX_WRITERS / 2)
+		for (i = 0; i < ZC_MAX_WRITERS; i++)
+			if (zc_service_state(pool->view.writer_slots[i].service) ==
+			    ZC_SERVICE_EMPTY)
+				may |= 1U << i;
+	return may;
 }
 
 /* Finds or makes the service; its writer region has memory then. */
@@ -84,13 +81,14 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 	int i, err;
 
 	lockdep_assert_held(&pool->lock);
-	if (zc_service_crowds(pool, m, name))
-		return zc_full(pool, -ENOSPC);
 	/* Nobody else claims: it ends at the first try. */
-	i = zc_service_open(&pool->view, name, m->index, &word, &created, &removed);
-	if (removed != ~0U)
+	i = zc_service_open(&pool->view, name, m->index, zc_service_may(pool, m),
+			    &word, &created, &removed);
+	if (removed != ~0U) {
+		pool->by_readers &= ~(1U << removed);
 		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_REMOVED, m->index,
 			       removed, ~0U);
+	}
 	if (i < 0)
 		return zc_full(pool, -ENOSPC);
 	if (created) {

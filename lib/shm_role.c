@@ -21,7 +21,7 @@ static zc_result_t zc_service_enter(struct zc_pool *pool,
 	bool created;
 
 	for (tries = 0; tries < 1000; tries++) {
-		int i = zc_service_open(v, name, pool->member, word, &created,
+		int i = zc_service_open(v, name, pool->member, ~0U, word, &created,
 					&removed);
 		zc_result_t result;
 

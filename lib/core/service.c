@@ -120,9 +120,9 @@ static void zc_service_drain(const struct zc_view *v, u32 i)
 			v->ring_mask + 1 + v->deferred_entries, &cursor);
 }
 
-/* A free entry becomes CLAIMING of @member. */
+/* A free entry of those of @may becomes CLAIMING of @member. */
 static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
-			    u64 *word, u32 *removed)
+			    u32 may, u64 *word, u32 *removed)
 {
 	u32 i;
 
@@ -130,7 +130,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		u64 *entry = &v->writer_slots[i].service;
 		u64 w = zc_load_acquire(entry);
 
-		if (zc_service_state(w) == ZC_SERVICE_EMPTY &&
+		if (may >> i & 1 && zc_service_state(w) == ZC_SERVICE_EMPTY &&
 		    zc_service_move(entry, &w, hash, member,
 				    ZC_SERVICE_CLAIMING)) {
 			*word = w;
@@ -144,7 +144,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		u32 old = zc_service_hash(w);
 		u32 r, used = 0;
 
-		if (zc_service_state(w) != ZC_SERVICE_READY ||
+		if (!(may >> i & 1) || zc_service_state(w) != ZC_SERVICE_READY ||
 		    zc_life_state(zc_load_acquire(&slot->life)) != ZC_LIFE_IDLE ||
 		    !zc_service_move(&slot->service, &w, old, member,
 				     ZC_SERVICE_RETIRING))
@@ -175,7 +175,7 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 }
 
 int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
-		    u32 member, u64 *word, bool *created, u32 *removed)
+		    u32 member, u32 may, u64 *word, bool *created, u32 *removed)
 {
 	u32 hash = zc_service_hash_of(name);
 	int found = zc_service_find(v, name, word);
@@ -188,7 +188,7 @@ int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
 	*removed = ~0U;
 	if (found >= 0)
 		return found;
-	me = zc_service_claim(v, hash, member, &w, removed);
+	me = zc_service_claim(v, hash, member, may, &w, removed);
 	if (me < 0)
 		return -1;
 	ZC_KILLPOINT(service_claimed);

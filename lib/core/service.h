@@ -53,6 +53,8 @@ int zc_service_find(const struct zc_view *v, const struct zc_service_name *name,
  * @v: the pool
  * @name: which
  * @member: the caller's index
+ * @may: a bit for each entry that it may make a service of, and take the service there
+ *	away for it when nobody uses that
  * @word: gets the entry's word
  * @created: gets whether this call made it
  * @removed: gets the entry whose service had to go for it, ~0: none; also when this call
@@ -60,10 +62,10 @@ int zc_service_find(const struct zc_view *v, const struct zc_service_name *name,
  *
  * Obstruction-free: nobody waits for a claimant that stopped; of two that claim
  * one name at a time, one aborts the other (model: service_registry.pml).
- * Return: index; -1: all entries are in use; -2: contention, try again.
+ * Return: index; -1: all entries of @may are in use; -2: contention, try again.
  */
 int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
-		    u32 member, u64 *word, bool *created, u32 *removed);
+		    u32 member, u32 may, u64 *word, bool *created, u32 *removed);
 
 /*
  * After a role became live in entry @idx: is it still the service that was

@@ -69,6 +69,78 @@ static void limits_services_that_readers_make(void)
 	t_join(peer);
 }
 
+/* A service that is not there, until @m gets none any more, or as many as @most. */
+static uint32_t makes_services(struct d_member *m, uint32_t most, bool stay)
+{
+	uint32_t made;
+
+	for (made = 0; made < most; made++) {
+		struct zc_ioc_reader reader = { .flags = 0 };
+		char name[16];
+		int error;
+
+		snprintf(name, sizeof(name), "mine-%u", made);
+		d_service(reader.name, name);
+		error = d_call(m->fd, ZC_IOC_READER_JOIN, &reader);
+		if (error) {
+			CHECK_EQ(error, ENOSPC);
+			break;
+		}
+		if (!stay)
+			CHECK_CALL(m->fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	}
+	return made;
+}
+
+static void makes_and_leaves_services(void *arg)
+{
+	struct d_member m;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_drop(1000, 1000);
+	d_enter(&m, 0);
+	/* One after the other, as many as it likes: its own make room. */
+	CHECK_EQ(makes_services(&m, 3 * ZC_MAX_WRITERS, false), 3 * ZC_MAX_WRITERS);
+	/* And by coming back to them it gets no more than its share. */
+	CHECK_EQ(makes_services(&m, 3 * ZC_MAX_WRITERS, true), ZC_MAX_WRITERS / 2);
+	t_say(t_parent(), "made");
+	t_hear(t_parent(), "end");
+}
+
+/* What a writer left is there for readers that are late, though nobody is at it now. */
+static void limits_what_readers_remove(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct t_peer *peer = t_spawn("maker", makes_and_leaves_services, NULL);
+	uint64_t words[ZC_MAX_WRITERS / 2];
+	struct zc_ioc_writer writer;
+	struct d_member m;
+	char name[16];
+
+	close(d_open());
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0666));
+	arg.mode = 0644;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	for (uint32_t i = 0; i < ZC_MAX_WRITERS / 2; i++) {
+		snprintf(name, sizeof(name), "writer-%u", i);
+		writer = d_writer(&m, name);
+		CHECK_EQ(writer.service, i);
+		CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
+		words[i] = d_slot(&m, i)->service;
+	}
+	t_say(peer, "go");
+	t_hear(peer, "made");
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0660));
+	/* Each touch of an entry would make its version grow. */
+	for (uint32_t i = 0; i < ZC_MAX_WRITERS / 2; i++)
+		CHECK_EQ(d_slot(&m, i)->service, words[i]);
+	/* Whoever may write may do that. */
+	d_writer(&m, "one-more");
+	t_say(peer, "end");
+	t_join(peer);
+}
+
 static void takes_all_records(void *arg)
 {
 	struct zc_ioc_join join = { .flags = 0 };
@@ -323,6 +395,7 @@ static void limits_what_garbage_does_to_the_dead(void)
 
 static const struct t_case cases[] = {
 	T_CASE(limits_services_that_readers_make),
+	T_CASE(limits_what_readers_remove),
 	T_CASE(limits_records_of_those_who_read),
 	T_CASE(limits_last_as_long_as_the_memory),
 	T_CASE(limits_count_segments_without_memory),

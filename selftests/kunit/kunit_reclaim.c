@@ -420,7 +420,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 	for (i = 0; i < 2 * ZC_MAX_WRITERS; i++) {
 		snprintf(text, sizeof(text), "s%u/i/e", i % ZC_MAX_WRITERS);
 		must(test, !zc_service_parse(name, text));
-		must_eq(test, zc_service_open(&w->view, name, 0, &word, &created, &removed),
+		must_eq(test, zc_service_open(&w->view, name, 0, ~0U, &word, &created, &removed),
 			i % ZC_MAX_WRITERS);
 		must_eq(test, created, i < ZC_MAX_WRITERS);
 		must(test, zc_service_unchanged(&w->view, i % ZC_MAX_WRITERS, word));
@@ -429,7 +429,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 			zk_writer_lives(w, i, 0);
 	}
 	must(test, !zc_service_parse(name, "one/too/many"));
-	must_eq(test, zc_service_open(&w->view, name, 0, &word, &created, &removed), -1);
+	must_eq(test, zc_service_open(&w->view, name, 0, ~0U, &word, &created, &removed), -1);
 	must_eq(test, zc_service_find(&w->view, name, &word), -1);
 	must(test, zc_service_parse(name, "a/b"));
 	must(test, zc_service_parse(name, "a//c"));

@@ -31,7 +31,7 @@ static int open_as(struct unit_pool *p, const struct zc_service_name *name,
 {
 	u64 word = ~0ULL;
 	u32 removed;
-	int i = zc_service_open(&p->view, name, member, &word, created, &removed);
+	int i = zc_service_open(&p->view, name, member, ~0U, &word, created, &removed);
 
 	if (i >= 0)
 		must_eq(word, p->view.writer_slots[i].service);
@@ -220,15 +220,51 @@ Test(service, reuses_an_idle_empty_entry)
 	for (i = 0; i < ZC_MAX_WRITERS; i++)
 		if (i != 17)
 			unit_writer_join(&p, i, 1);
-	must_eq(zc_service_open(&p.view, &more, 1, &word, &created, &removed), 17);
+	must_eq(zc_service_open(&p.view, &more, 1, ~0U, &word, &created, &removed), 17);
 	must(created);
 	must_eq(removed, 17);
-	must_eq(zc_service_open(&p.view, &more, 1, &word, &created, &removed), 17);
+	must_eq(zc_service_open(&p.view, &more, 1, ~0U, &word, &created, &removed), 17);
 	must(!created);
 	must_eq(removed, ~0U);
 	must_eq(zc_service_find(&p.view, &more, &word), 17);
 	must_eq(zc_service_find(&p.view, &old, &word), -1);
 	must_eq(entries(&p, ZC_SERVICE_READY), ZC_MAX_WRITERS);
+	unit_pool_fini(&p);
+}
+
+/* Entries that the caller has no right to are as if they were in use. */
+Test(service, takes_no_entry_but_those_it_may)
+{
+	struct zc_service_name a = name_of("a/b/c"), more = name_of("one/more/please");
+	u64 words[ZC_MAX_WRITERS], word;
+	struct unit_pool p;
+	u32 i, removed;
+	bool created;
+
+	unit_pool_init(&p, 1);
+	must_eq(zc_service_open(&p.view, &a, 1, 0, &word, &created, &removed), -1);
+	must_eq(entries(&p, ZC_SERVICE_EMPTY), ZC_MAX_WRITERS);
+	must_eq(zc_service_open(&p.view, &a, 1, 1U << 5, &word, &created, &removed), 5);
+	must(created);
+	/* What is there is found without any. */
+	must_eq(zc_service_open(&p.view, &a, 1, 0, &word, &created, &removed), 5);
+	must(!created);
+	unit_pool_fini(&p);
+
+	unit_pool_init(&p, 1);
+	fill(&p);
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		words[i] = p.view.writer_slots[i].service;
+	must_eq(zc_service_open(&p.view, &more, 1, 0, &word, &created, &removed), -1);
+	must_eq(removed, ~0U);
+	must_eq(zc_service_open(&p.view, &more, 1, 1U << 17 | 1U << 31, &word, &created,
+				&removed), 17);
+	must(created);
+	must_eq(removed, 17);
+	/* Nor was it looked at whether somebody uses them. */
+	for (i = 0; i < ZC_MAX_WRITERS; i++)
+		if (i != 17)
+			must_eq(p.view.writer_slots[i].service, words[i]);
 	unit_pool_fini(&p);
 }
 

@@ -36,7 +36,7 @@ static int enter(const struct zc_service_name *name, u32 member)
 	int i;
 
 	for (tries = 0; tries < 100; tries++) {
-		i = zc_service_open(&world.p.view, name, member, &word, &created, &removed);
+		i = zc_service_open(&world.p.view, name, member, ~0U, &word, &created, &removed);
 		if (i != -2)
 			return i;
 	}
@@ -473,7 +473,7 @@ static void *race_thread(void *arg)
 
 		pthread_barrier_wait(&race.barrier);
 		while (i == -2) {
-			i = zc_service_open(v, &world.name, 1 + me, &word,
+			i = zc_service_open(v, &world.name, 1 + me, ~0U, &word,
 					    &created, &removed);
 			race.created[me] += created;
 		}
