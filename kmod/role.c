@@ -332,6 +332,32 @@ static int zc_reader_region(struct zc_pool *pool, u32 n, u32 incarnation)
 	return 0;
 }
 
+/*
+ * Has the user of @m half of a service's places for readers?  More has none who may only
+ * read, and does not own the pool: nobody can lock other readers out by looking.
+ */
+static bool zc_reader_crowds(const struct zc_pool *pool, const struct zc_member *m,
+			     u32 w)
+{
+	DECLARE_BITMAP(same, ZC_MAX_MEMBERS) = { 0 };
+	const struct zc_member *other;
+	u32 r, n = 0;
+
+	lockdep_assert_held(&pool->lock);
+	if (m->may_write || uid_eq(m->uid, pool->uid))
+		return false;
+	list_for_each_entry(other, &pool->members, list)
+		if (uid_eq(other->uid, m->uid))
+			__set_bit(other->index, same);
+	for (r = 0; r < ZC_MAX_READERS_PER; r++) {
+		u64 life = zc_reader_slot(&pool->view, w, r)->life;
+
+		n += zc_life_state(life) != ZC_LIFE_IDLE &&
+		     test_bit(zc_life_member(life), same);
+	}
+	return n >= ZC_MAX_READERS_PER / 2;
+}
+
 static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
 			  struct zc_ioc_reader *arg)
 {
@@ -344,7 +370,7 @@ static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
 	for (r = 0; r < ZC_MAX_READERS_PER; r++)
 		if (zc_life_state(zc_reader_slot(v, w, r)->life) == ZC_LIFE_IDLE)
 			break;
-	if (r == ZC_MAX_READERS_PER)
+	if (r == ZC_MAX_READERS_PER || zc_reader_crowds(pool, m, w))
 		return zc_full(pool, -EUSERS);
 	rs = zc_reader_slot(v, w, r);
 	inc = zc_life_incarnation(rs->life) + 1;

@@ -43,8 +43,8 @@ static zc_result_t zc_role_failed(struct zc_pool *pool, int error,
 			       ZC_MAX_WRITERS, pool->name);
 	case EUSERS:
 		return zc_fail(ZC_ERROR_SLOTS,
-			       "service %s has %u readers, which is all it can",
-			       service, ZC_MAX_READERS_PER);
+			       "service %s has %u readers, which is all it can, or %u of one user who may only read the pool",
+			       service, ZC_MAX_READERS_PER, ZC_MAX_READERS_PER / 2);
 	case ENXIO:
 		return zc_role_fail(pool, pool->alive);
 	default:

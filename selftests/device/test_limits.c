@@ -141,6 +141,59 @@ static void limits_what_readers_remove(void)
 	t_join(peer);
 }
 
+/* How many places for readers of a service are there for the caller? */
+static uint32_t takes_places(struct d_member *m)
+{
+	uint32_t taken = 0;
+	int error;
+
+	do {
+		struct zc_ioc_reader reader = { .flags = 0 };
+
+		d_service(reader.name, "read");
+		error = d_call(m->fd, ZC_IOC_READER_JOIN, &reader);
+		taken += !error;
+	} while (!error);
+	CHECK_EQ(error, EUSERS);
+	return taken;
+}
+
+static void takes_all_places(void *arg)
+{
+	const uint32_t *uid = arg;
+	struct d_member m, more;
+
+	t_hear(t_parent(), "go");
+	d_drop(*uid, *uid);
+	d_enter(&m, 0);
+	CHECK_EQ(takes_places(&m), ZC_MAX_READERS_PER / 2);
+	/* It is the user who has a share. */
+	d_enter(&more, 0);
+	CHECK_EQ(takes_places(&more), 0);
+	t_say(t_parent(), "taken");
+	t_hear(t_parent(), "end");
+}
+
+static void limits_places_of_a_user_who_reads(void)
+{
+	uint32_t uid = 1000;
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct t_peer *peer = t_spawn("taker", takes_all_places, &uid);
+	struct d_member m;
+
+	close(d_open());
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0666));
+	arg.mode = 0644;
+	d_join(&m, d_create_with(&arg), 0);
+	t_say(peer, "go");
+	t_hear(peer, "taken");
+	CHECK(!chmod("/dev/" ZC_DEVICE_NAME, 0660));
+	/* The owner's may have what there is, though it may only read. */
+	CHECK_EQ(takes_places(&m), ZC_MAX_READERS_PER / 2);
+	t_say(peer, "end");
+	t_join(peer);
+}
+
 static void takes_all_records(void *arg)
 {
 	struct zc_ioc_join join = { .flags = 0 };
@@ -396,6 +449,7 @@ static void limits_what_garbage_does_to_the_dead(void)
 static const struct t_case cases[] = {
 	T_CASE(limits_services_that_readers_make),
 	T_CASE(limits_what_readers_remove),
+	T_CASE(limits_places_of_a_user_who_reads),
 	T_CASE(limits_records_of_those_who_read),
 	T_CASE(limits_last_as_long_as_the_memory),
 	T_CASE(limits_count_segments_without_memory),

@@ -259,8 +259,8 @@ struct zc_ioc_writer {
  *
  * It is active when this returns: everything is required for it until it has
  * stored its cursor.  ENOSPC: no free service, or half of them were made by members
- * that may only read, as the caller; EUSERS: 32 readers; EAGAIN: likewise, but
- * somebody is being reaped.
+ * that may only read, as the caller; EUSERS: 32 readers, or half of them are of the
+ * user of a caller that may only read; EAGAIN: likewise, but somebody is being reaped.
  */
 struct zc_ioc_reader {
 	__u8	name[3][ZC_NAME_BYTES];
