@@ -70,15 +70,14 @@ static u32 zc_service_may(const struct zc_pool *pool, const struct zc_member *m)
 	return may;
 }
 
-/* Finds or makes the service; its writer region has memory then. */
+/* Finds or makes the service. */
 static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 			    const struct zc_service_name *name)
 {
-	const struct zc_geometry *g = &pool->geometry;
 	bool created;
 	u32 removed;
 	u64 word;
-	int i, err;
+	int i;
 
 	lockdep_assert_held(&pool->lock);
 	/* Nobody else claims: it ends at the first try. */
@@ -98,15 +97,6 @@ static int zc_service_enter(struct zc_pool *pool, struct zc_member *m,
 		zc_event_about(pool, ZC_DEVICE_EVENT_SERVICE_ADDED, m->index, i,
 			       ~0U);
 	}
-	if (!pool->writer_area[i].addr) {
-		err = zc_pages_get(&pool->writer_area[i], pool->writers,
-				   g->off_writer_areas - g->off_hints +
-					   i * g->writer_area_bytes,
-				   g->writer_area_bytes);
-		if (err)
-			return err;
-		pool->view.writer_area[i] = pool->writer_area[i].addr;
-	}
 	return i;
 }
 
@@ -115,7 +105,8 @@ static struct zc_member *zc_role_begin(struct zc_file *file)
 {
 	struct zc_member *m;
 
-	mutex_lock(&file->pool->lock);
+	if (mutex_lock_killable(&file->pool->lock))
+		return ERR_PTR(-EINTR);
 	/* Who is gone by now must not look alive to whoever takes his place. */
 	zc_members_bury(file->pool);
 	m = zc_member_current(file);
@@ -131,6 +122,68 @@ static struct zc_member *zc_role_begin(struct zc_file *file)
 static void zc_role_end(struct zc_file *file)
 {
 	mutex_unlock(&file->pool->lock);
+}
+
+/*
+ * Memory for a role, of the writers' file, without pool->lock: whose memory cgroup is
+ * full waits, and nobody else does.  Two may be at it at a time.  They get the same
+ * pages, and the second finds them there.
+ */
+static int zc_area_make(struct zc_pool *pool, struct zc_pages *area,
+			struct zc_writer_area **seen, u64 off, u64 bytes)
+{
+	struct zc_pages made = { 0 };
+	int err = zc_pages_get(&made, pool->writers, off - pool->geometry.off_hints,
+			       bytes);
+
+	if (err)
+		return err;
+	if (mutex_lock_killable(&pool->lock)) {
+		err = -EINTR;
+	} else {
+		if (!area->addr) {
+			swap(*area, made);
+			if (seen)
+				*seen = area->addr;
+		}
+		mutex_unlock(&pool->lock);
+	}
+	zc_pages_put(&made);
+	return err;
+}
+
+/*
+ * As zc_role_begin(), and in the service, whose writer region has memory then.  Returns
+ * its index, or an error without the lock.
+ */
+static int zc_service_begin(struct zc_file *file, const struct zc_service_name *name,
+			    bool write, struct zc_member **member)
+{
+	struct zc_pool *pool = file->pool;
+	const struct zc_geometry *g = &pool->geometry;
+	int i, err;
+
+	for (;;) {
+		struct zc_member *m = zc_role_begin(file);
+
+		if (IS_ERR(m))
+			return PTR_ERR(m);
+		*member = m;
+		i = write && !m->may_write ? -EACCES :
+					     zc_service_enter(pool, m, name);
+		if (i >= 0 && pool->writer_area[i].addr)
+			return i;
+		zc_role_end(file);
+		if (i < 0)
+			return i;
+		/* Each round gives another service its memory: they end. */
+		err = zc_area_make(pool, &pool->writer_area[i],
+				   &pool->view.writer_area[i],
+				   g->off_writer_areas + i * g->writer_area_bytes,
+				   g->writer_area_bytes);
+		if (err)
+			return err;
+	}
 }
 
 /* Is that slot of that incarnation the caller's? */
@@ -168,16 +221,9 @@ int zc_writer_join(struct zc_file *file, struct zc_ioc_writer *arg)
 		err = zc_writer_check(pool, arg);
 	if (err)
 		return err;
-	m = zc_role_begin(file);
-	if (IS_ERR(m))
-		return PTR_ERR(m);
-	err = -EACCES;
-	if (!m->may_write)
-		goto out;
-	i = zc_service_enter(pool, m, &name);
-	err = i;
+	i = zc_service_begin(file, &name, true, &m);
 	if (i < 0)
-		goto out;
+		return i;
 	pool->by_readers &= ~(1U << i);
 	slot = &pool->view.writer_slots[i];
 	switch (zc_life_state(slot->life)) {
@@ -311,25 +357,17 @@ int zc_notify(struct zc_file *file, const struct zc_ioc_notify *arg)
 
 /*
  * A region of its own file for each reader: the one of before may still be mapped
- * writable by a process that let go of its role.
+ * writable by a process that let go of its role.  It becomes @region, to be freed.
  */
-static int zc_reader_region(struct zc_pool *pool, u32 n, u32 incarnation)
+static void zc_reader_region(struct zc_pool *pool, u32 n, u32 incarnation,
+			     struct zc_region *region)
 {
-	struct zc_region *r = &pool->reader[n];
-	struct zc_reader_area *area;
-	int err;
+	struct zc_reader_area *area = region->pages.addr;
 
 	lockdep_assert_held(&pool->lock);
-	pool->view.reader_area[n] = pool->nobody.addr;
-	zc_region_free(r);
-	err = zc_region_make(r, "zerocore-reader",
-			     pool->geometry.reader_area_bytes);
-	if (err)
-		return err;
-	area = r->pages.addr;
 	WRITE_ONCE(area->incarnation, incarnation);
+	swap(pool->reader[n], *region);
 	pool->view.reader_area[n] = area;
-	return 0;
 }
 
 /*
@@ -359,13 +397,12 @@ static bool zc_reader_crowds(const struct zc_pool *pool, const struct zc_member 
 }
 
 static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
-			  struct zc_ioc_reader *arg)
+			  struct zc_ioc_reader *arg, struct zc_region *region)
 {
 	struct zc_view *v = &pool->view;
 	struct zc_writer_slot *slot = &v->writer_slots[w];
 	struct zc_reader_slot *rs;
 	u32 r, inc;
-	int err;
 
 	for (r = 0; r < ZC_MAX_READERS_PER; r++)
 		if (zc_life_state(zc_reader_slot(v, w, r)->life) == ZC_LIFE_IDLE)
@@ -376,9 +413,7 @@ static int zc_reader_take(struct zc_pool *pool, struct zc_member *m, u32 w,
 	inc = zc_life_incarnation(rs->life) + 1;
 	if (!inc)
 		inc = 1;
-	err = zc_reader_region(pool, w * ZC_MAX_READERS_PER + r, inc);
-	if (err)
-		return err;
+	zc_reader_region(pool, w * ZC_MAX_READERS_PER + r, inc, region);
 	if (slot->flags & ZC_SERVICE_OVERWRITE)
 		arg->flags |= ZC_READER_HAZARD;
 	WRITE_ONCE(rs->flags, arg->flags);
@@ -398,6 +433,7 @@ int zc_reader_join(struct zc_file *file, struct zc_ioc_reader *arg)
 {
 	struct zc_pool *pool = file->pool;
 	struct zc_service_name name;
+	struct zc_region region = { 0 };
 	struct zc_member *m;
 	int i, err;
 
@@ -406,17 +442,25 @@ int zc_reader_join(struct zc_file *file, struct zc_ioc_reader *arg)
 	err = zc_name_copy(&name, arg->name);
 	if (err)
 		return err;
-	m = zc_role_begin(file);
-	if (IS_ERR(m))
-		return PTR_ERR(m);
-	i = zc_service_enter(pool, m, &name);
-	err = i < 0 ? i : zc_reader_take(pool, m, i, arg);
+	/* Before the lock, as zc_area_make(). */
+	err = zc_region_make(&region, "zerocore-reader",
+			     pool->geometry.reader_area_bytes);
+	if (err)
+		return err;
+	i = zc_service_begin(file, &name, false, &m);
+	if (i < 0) {
+		err = i;
+		goto out;
+	}
+	err = zc_reader_take(pool, m, i, arg, &region);
 	if (!err) {
 		zc_event_about(pool, ZC_DEVICE_EVENT_READER_JOINED, m->index, i,
 			       arg->reader);
 		trace_zerocore_reader(pool->name, m->index, i, arg->reader, true);
 	}
 	zc_role_end(file);
+out:
+	zc_region_free(&region);
 	return err;
 }
 
@@ -425,6 +469,7 @@ int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg)
 	struct zc_pool *pool = file->pool;
 	struct zc_view *v = &pool->view;
 	struct zc_writer_slot *slot;
+	struct zc_region region = { 0 };
 	struct zc_reader_slot *rs;
 	struct zc_member *m;
 	int err = -ESRCH;
@@ -450,62 +495,67 @@ int zc_reader_leave(struct zc_file *file, const struct zc_ioc_reader *arg)
 		smp_store_release(&rs->life,
 				  zc_life(arg->incarnation, 0, ZC_LIFE_IDLE));
 		v->reader_area[n] = pool->nobody.addr;
-		zc_region_free(&pool->reader[n]);
+		swap(pool->reader[n], region);
 		zc_epoch_bump(pool);
 		err = 0;
 	}
 	zc_role_end(file);
+	zc_region_free(&region);
 	return err;
 }
 
 /* --- cleaners ---------------------------------------------------------------------------- */
 
-/* Its region is there before it is: who looks at it allocates nothing. */
-static int zc_node_area_make(struct zc_pool *pool, u32 c)
+/* The first free place, or an error. */
+static int zc_cleaner_place(struct zc_pool *pool, const struct zc_member *m)
 {
-	const struct zc_geometry *g = &pool->geometry;
+	int c;
 
-	if (pool->node_area[c].addr)
-		return 0;
-	return zc_pages_get(&pool->node_area[c], pool->writers,
-			    g->off_nodes - g->off_hints + c * g->node_area_bytes,
-			    g->node_area_bytes);
+	lockdep_assert_held(&pool->lock);
+	if (!m->may_write)
+		return -EACCES;
+	for (c = 0; c < ZC_MAX_CLEANERS; c++)
+		if (zc_life_state(pool->view.cleaner_slots[c].life) == ZC_LIFE_IDLE)
+			return c;
+	return zc_full(pool, -EUSERS);
 }
 
 int zc_cleaner_join(struct zc_file *file, struct zc_ioc_cleaner *arg)
 {
 	struct zc_pool *pool = file->pool;
-	struct zc_member *m = zc_role_begin(file);
-	int err = 0;
-	u32 c;
+	const struct zc_geometry *g = &pool->geometry;
+	struct zc_member *m;
+	u32 inc;
+	u64 *life;
+	int c, err;
 
-	if (IS_ERR(m))
-		return PTR_ERR(m);
-	if (!m->may_write) {
+	for (;;) {
+		m = zc_role_begin(file);
+		if (IS_ERR(m))
+			return PTR_ERR(m);
+		c = zc_cleaner_place(pool, m);
+		/* Its region is there before it is: who looks at it allocates nothing. */
+		if (c < 0 || pool->node_area[c].addr)
+			break;
 		zc_role_end(file);
-		return -EACCES;
+		err = zc_area_make(pool, &pool->node_area[c], NULL,
+				   g->off_nodes + c * g->node_area_bytes,
+				   g->node_area_bytes);
+		if (err)
+			return err;
 	}
-	for (c = 0; c < ZC_MAX_CLEANERS; c++) {
-		u64 *life = &pool->view.cleaner_slots[c].life;
-		u32 inc = zc_life_incarnation(*life) + 1;
-
-		if (zc_life_state(*life) != ZC_LIFE_IDLE)
-			continue;
+	if (c >= 0) {
+		life = &pool->view.cleaner_slots[c].life;
+		inc = zc_life_incarnation(*life) + 1;
 		if (!inc)
 			inc = 1;
-		err = zc_node_area_make(pool, c);
-		if (err)
-			break;
 		/* As with writers and readers. */
 		smp_store_release(life, zc_life(inc, m->index, ZC_LIFE_LIVE));
 		arg->cleaner = c;
 		arg->incarnation = inc;
-		break;
 	}
-	if (c == ZC_MAX_CLEANERS)
-		err = zc_full(pool, -EUSERS);
 	zc_role_end(file);
-	return err;
+	return c < 0 ? c : 0;
 }
 
 int zc_cleaner_leave(struct zc_file *file, const struct zc_ioc_cleaner *arg)

@@ -42,7 +42,8 @@ static struct zc_user *zc_user_get(kuid_t uid)
 	list_for_each_entry(user, &zc_users, list)
 		if (uid_eq(user->uid, uid))
 			return user;
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	/* Not charged, for that might take time.  There is one a user with pools. */
+	user = kzalloc(sizeof(*user), GFP_KERNEL);
 	if (!user)
 		return NULL;
 	user->uid = uid;

@@ -12,8 +12,10 @@
  *	      member->events.lock	(spin)
  *
  * Nothing is copied from or to user memory under any of the mutexes (a fault takes
- * mmap_lock), and no file of a pool is allocated under pool->lock by fallocate
- * (which takes the inode's lock; tmpfs takes mmap_lock inside that one).
+ * mmap_lock).  No memory is charged to a cgroup under zc_pools_lock and pool->lock:
+ * who is over his limit reclaims or is throttled, for seconds, and others must not wait
+ * for that.  Nor is a file of a pool allocated there by fallocate (which takes the
+ * inode's lock; tmpfs takes mmap_lock inside that one).
  *
  * Lives: a descriptor (struct zc_file) holds the pool; a member holds its
  * descriptor's pool; the lease mapping holds the descriptor.  A linked persistent
