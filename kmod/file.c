@@ -45,7 +45,7 @@ static int zc_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
+static int zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 {
 	struct zc_pool *pool = zf->pool;
 	struct user_namespace *ns = current_user_ns();
@@ -55,13 +55,15 @@ static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 	stat->owner = from_kuid_munged(ns, pool->uid);
 	stat->group = from_kgid_munged(ns, pool->gid);
 	stat->mode = pool->mode;
-	mutex_lock(&zc_pools_lock);
+	if (mutex_lock_killable(&zc_pools_lock))
+		return -EINTR;
 	stat->flags = (pool->linked ? 0 : ZC_STAT_UNLINKED) |
 		      (pool->flags & ZC_CREATE_PERSIST ? ZC_STAT_PERSIST : 0);
 	mutex_unlock(&zc_pools_lock);
 	memcpy(stat->creation_id, pool->view.header->creation_id,
 	       sizeof(stat->creation_id));
-	mutex_lock(&pool->lock);
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
 	m = zc_member_current(zf);
 	stat->member = m ? m->index : ~0U;
 	zc_members_bury(pool);
@@ -93,6 +95,7 @@ static void zc_pool_stat(struct zc_file *zf, struct zc_ioc_stat *stat)
 	stat->reap_last_ns = pool->reap_last_ns;
 	stat->reap_max_ns = pool->reap_max_ns;
 	mutex_unlock(&pool->lock);
+	return 0;
 }
 
 /*
@@ -142,8 +145,7 @@ static int zc_file_call(struct zc_file *zf, unsigned int cmd,
 		return zc_member_leave(zf);
 	case ZC_IOC_STAT:
 		memset(&arg->stat, 0, sizeof(arg->stat));
-		zc_pool_stat(zf, &arg->stat);
-		return 0;
+		return zc_pool_stat(zf, &arg->stat);
 	case ZC_IOC_WRITER_JOIN:
 		return zc_reserved_zero(&arg->writer) ?
 			       zc_writer_join(zf, &arg->writer) : -EINVAL;

@@ -152,7 +152,9 @@ static int zc_map_lease(struct zc_member *m, struct vm_area_struct *vma)
 
 	if (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC))
 		return -EACCES;
-	mutex_lock(&pool->lock);
+	/* As in zc_place_find(). */
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
 	/* One: so that it can be counted on being the last. */
 	if (m->leased)
 		err = -EBUSY;

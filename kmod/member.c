@@ -66,7 +66,8 @@ struct zc_member *zc_member_leased(struct zc_file *file)
 {
 	struct zc_member *m;
 
-	mutex_lock(&file->pool->lock);
+	if (mutex_lock_killable(&file->pool->lock))
+		return ERR_PTR(-EINTR);
 	m = zc_member_current(file);
 	if (!m)
 		m = ERR_PTR(-EPERM);	/* whoever has it did not join */
@@ -205,10 +206,10 @@ int zc_member_join(struct zc_file *file, struct zc_ioc_join *arg)
 	err = zc_events_init(&m->events);
 	if (!err)
 		err = zc_region_make(&m->stamps, "zerocore-stamps", PAGE_SIZE);
+	if (!err && mutex_lock_killable(&pool->lock))
+		err = -EINTR;
 	if (err)
 		goto out;
-
-	mutex_lock(&pool->lock);
 	/* Who is gone by now must not keep others out. */
 	zc_members_bury(pool);
 	if (zc_member_current(file))
@@ -332,7 +333,8 @@ int zc_member_leave(struct zc_file *file)
 	struct zc_member *m;
 	int err = 0;
 
-	mutex_lock(&pool->lock);
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
 	m = zc_member_current(file);
 	if (m)
 		zc_member_leaves(pool, m);
@@ -486,7 +488,8 @@ int zc_member_evict(struct zc_file *file, const struct zc_ioc_evict *arg)
 	struct pid *pid = NULL;
 	int err = 0;
 
-	mutex_lock(&pool->lock);
+	if (mutex_lock_killable(&pool->lock))
+		return -EINTR;
 	m = zc_member_current(file);
 	if (!m) {
 		err = -EPERM;

@@ -15,7 +15,8 @@
  * mmap_lock).  No memory is charged to a cgroup under zc_pools_lock and pool->lock:
  * who is over his limit reclaims or is throttled, for seconds, and others must not wait
  * for that.  Nor is a file of a pool allocated there by fallocate (which takes the
- * inode's lock; tmpfs takes mmap_lock inside that one).
+ * inode's lock; tmpfs takes mmap_lock inside that one).  Whoever waits for one of them
+ * in a call can be killed.
  *
  * Lives: a descriptor (struct zc_file) holds the pool; a member holds its
  * descriptor's pool; the lease mapping holds the descriptor.  A linked persistent

@@ -175,11 +175,67 @@ static void killed_mapper_waits_no_longer(struct kunit *test)
 	must_eq(test, file_count(pool->kernel.file), held + 1);
 }
 
+/* --- other calls ------------------------------------------------------------------------- */
+
+static long leaves(void *file)
+{
+	return zc_member_leave(zk_zf(file));
+}
+
+static long asks_with_lease(void *file)
+{
+	struct zc_member *m = zc_member_leased(zk_zf(file));
+
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	zc_member_put(m);
+	return 0;
+}
+
+static long evicts(void *file)
+{
+	struct zc_ioc_evict arg = { .member = ZC_MAX_MEMBERS };
+
+	return zc_member_evict(zk_zf(file), &arg);
+}
+
+static long cleans(void *file)
+{
+	struct zc_ioc_cleaner arg = { .cleaner = 0 };
+
+	return zc_cleaner_join(zk_zf(file), &arg);
+}
+
+/* Who waits for the pool in any call can be killed, and did nothing. */
+static void killed_caller_waits_no_longer(struct kunit *test)
+{
+	static const struct {
+		long (*call)(void *file);
+		long otherwise;
+	} rows[] = {
+		{ asks_with_lease, 0 }, { evicts, -ESRCH }, { cleans, 0 }, { leaves, 0 },
+	};
+	struct zc_pool *pool = zk_pool(test, "kunit-calls");
+	struct file *file = zk_open(test, pool);
+	struct zk_member *m = zk_member(test, file, ZC_JOIN_WRITE);
+	long told;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		mutex_lock(&pool->lock);
+		told = as_told(m->p, SIGKILL, rows[i].call, file);
+		mutex_unlock(&pool->lock);
+		must_eq(test, told, -EINTR);
+		must_eq(test, zk_in(m->p, rows[i].call, file), rows[i].otherwise);
+	}
+}
+
 static struct kunit_case signal_cases[] = {
 	KUNIT_CASE(killed_creator_leaves_nothing),
 	KUNIT_CASE(signal_ends_an_allocation),
 	KUNIT_CASE(killed_grower_leaves_nothing),
 	KUNIT_CASE(killed_mapper_waits_no_longer),
+	KUNIT_CASE(killed_caller_waits_no_longer),
 	{}
 };
 
