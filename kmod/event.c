@@ -2,8 +2,8 @@
 /*
  * event.c - what happened to a pool, told to each member.
  *
- * A queue a member, bounded: who does not read loses the oldest, and is told how
- * many.
+ * A queue a member, bounded: who does not read loses the oldest, or what those who may
+ * only read make, and is told how many.
  */
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -46,11 +46,16 @@ void zc_epoch_bump(struct zc_pool *pool)
 }
 
 static void zc_event_put(struct zc_member *m,
-			 const struct zc_device_event *event)
+			 const struct zc_device_event *event, bool minor)
 {
 	struct zc_event_queue *q = &m->events;
 
 	spin_lock(&q->lock);
+	if (minor && q->nr >= ZC_DEVICE_EVENTS / 2) {
+		q->lost++;
+		spin_unlock(&q->lock);
+		return;
+	}
 	if (q->nr == ZC_DEVICE_EVENTS) {
 		q->first = (q->first + 1) % ZC_DEVICE_EVENTS;
 		q->nr--;
@@ -63,7 +68,12 @@ static void zc_event_put(struct zc_member *m,
 					   EPOLLIN | EPOLLRDNORM);
 }
 
-void zc_event_tell(struct zc_pool *pool, struct zc_device_event *event)
+/*
+ * Who may only read can make as many events as he likes.  So these are @minor: of a queue
+ * they fill half, and take the place of no other.
+ */
+static void zc_event_spread(struct zc_pool *pool, struct zc_device_event *event,
+			    bool minor)
 {
 	struct zc_member *m;
 
@@ -73,7 +83,16 @@ void zc_event_tell(struct zc_pool *pool, struct zc_device_event *event)
 	zc_epoch_bump(pool);
 	list_for_each_entry(m, &pool->members, list)
 		if (m->state == ZC_MEMBER_ALIVE)
-			zc_event_put(m, event);
+			zc_event_put(m, event, minor);
+}
+
+void zc_event_tell(struct zc_pool *pool, struct zc_device_event *event)
+{
+	bool minor = event->member < ZC_MAX_MEMBERS &&
+		     event->type != ZC_DEVICE_EVENT_READER_DISCONNECTED &&
+		     !(pool->view.members[event->member].caps & ZC_CAP_WRITE);
+
+	zc_event_spread(pool, event, minor);
 }
 
 void zc_event_about(struct zc_pool *pool, u32 type, u32 member, u32 service,
@@ -155,7 +174,7 @@ int zc_corrupt_tell(struct zc_pool *pool, struct zc_member *m,
 		event.pid = r->pid;
 		memcpy(event.comm, r->comm, sizeof(event.comm));
 	}
-	zc_event_tell(pool, &event);
+	zc_event_spread(pool, &event, !m->may_write);
 	return 0;
 }
 

@@ -237,6 +237,62 @@ static void events_lost_to_a_bad_address(void)
 	munmap(events, 2 * 4096);
 }
 
+static void comes_and_goes(struct d_member *m, unsigned int times)
+{
+	while (times--) {
+		struct zc_ioc_reader reader = d_reader(m, "x", 0);
+
+		CHECK_CALL(m->fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	}
+}
+
+static void is_a_member(void *arg)
+{
+	struct d_member m;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, ZC_JOIN_WRITE);
+	t_say_number(t_parent(), "member", m.index);
+	pause();
+}
+
+/* Who may only read fills no queue, so that what else happens has room there. */
+static void events_of_readers_leave_room(void)
+{
+	struct t_peer *peer = t_spawn("victim", is_a_member, NULL);
+	unsigned int died = 0, told = 0;
+	struct zc_device_event event;
+	struct zc_ioc_stat stat;
+	uint64_t victim;
+	struct d_member m, n;
+
+	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	d_enter(&n, 0);
+	t_say(peer, "go");
+	victim = t_hear_number(peer, "member");
+	comes_and_goes(&n, ZC_DEVICE_EVENTS);
+	t_kill(peer);
+	T_UNTIL(!d_call(m.fd, ZC_IOC_STAT, &stat) && stat.deaths == 1 && !stat.reaping);
+	comes_and_goes(&n, ZC_DEVICE_EVENTS);
+	CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+	CHECK_EQ(event.type, ZC_DEVICE_EVENT_OVERFLOW);
+	CHECK_OP(event.blocks, >=, 3 * ZC_DEVICE_EVENTS);
+	while (ready(m.fd, POLLIN) & POLLIN) {
+		CHECK(read(m.fd, &event, sizeof(event)) == sizeof(event));
+		if (event.type == ZC_DEVICE_EVENT_MEMBER_DIED) {
+			CHECK_EQ(event.member, victim);
+			died++;
+		}
+		told += event.type == ZC_DEVICE_EVENT_READER_JOINED ||
+			event.type == ZC_DEVICE_EVENT_READER_LEFT;
+	}
+	CHECK_EQ(died, 1);
+	/* Those that were told are the first. */
+	CHECK_OP(told, >, ZC_DEVICE_EVENTS / 4);
+	CHECK_OP(told, <=, ZC_DEVICE_EVENTS / 2);
+}
+
 /* An epoll set keeps looking at a descriptor whose member has left. */
 static void events_of_a_member_that_left(void)
 {
@@ -365,6 +421,7 @@ static const struct t_case cases[] = {
 	T_CASE(events_are_waited_for_until_a_signal),
 	T_CASE(events_end_with_the_membership),
 	T_CASE(events_lost_to_a_bad_address),
+	T_CASE(events_of_readers_leave_room),
 	T_CASE(events_of_a_member_that_left),
 	T_CASE(events_notify),
 	T_CASE(events_of_corrupt_messages),

@@ -452,8 +452,9 @@ enum zc_device_event_type {
  * @suspect: likewise
  *
  * read() returns whole records, as many as fit (EINVAL: not even one does).  At
- * most ZC_DEVICE_EVENTS wait for a member; then the oldest are dropped, and a
- * record of type OVERFLOW says how many.
+ * most ZC_DEVICE_EVENTS wait for a member; then the oldest are dropped.  Of members
+ * that may only read nothing is kept when half as many wait.  A record of type
+ * OVERFLOW says how many were lost.
  */
 struct zc_device_event {
 	__u32	bytes;
