@@ -55,6 +55,7 @@ struct zc_pool {
 	int lock_fd;
 	u64 control_dev, control_ino;
 	u64 lock_dev, lock_ino;
+	uid_t owner;			/* (invariant) whose the files are; not the device's */
 	char map_id[48];		/* of control in /proc/PID/maps, "" unknown */
 	u64 pid_ns;			/* 0: /proc cannot be used here */
 	const u32 *alive;		/* zc_not_forked of the process that attached */

@@ -8,7 +8,9 @@
  *	DATADIR/zerocore.ID.dataN	data segments
  *
  * ID is the random creation id in 32 hex digits, DIR $ZEROCORE_DIR or /dev/shm,
- * DATADIR is DIR or the mount of a hugetlbfs.  Whatever has an ID and no control
+ * DATADIR is DIR or the mount of a hugetlbfs.  All of them are one user's: what another
+ * one has put under such a name, or an ID into his control file, is none of that pool's.
+ * Whatever has an ID and no control
  * file, and whose lock file nobody has a lock in, is rubbish of somebody who was
  * killed while he made or removed a pool: see shm_remove.c.
  */
@@ -101,6 +103,9 @@ zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n);
 zc_result_t zc_shm_data_dir(const struct zc_pool *pool, char dir[ZC_PATH_BYTES]);
 /* The data file of a segment, to read; -errno. */
 int zc_shm_data_open(const struct zc_pool *pool, u32 segment);
+/* Is that folder the pool's own, by whatever path, or a hugetlbfs?  errno: 0, or why that
+ * cannot be seen. */
+bool zc_shm_data_dir_trusted(const char *data_dir, const char *dir);
 /* All data files of that id that belong to @owner. */
 void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
 

@@ -233,6 +233,7 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at %s", path);
+	pool->owner = st.st_uid;
 	error = zc_file_size(pool->control_fd, g->control_bytes);
 	/* Regions of roles are allocated when the role is registered. */
 	if (!error)
@@ -475,6 +476,8 @@ static zc_result_t zc_shm_validate(struct zc_pool *pool,
 		return zc_corrupt(pool->name, "its header has another size");
 	if (h->state != ZC_POOL_READY)
 		return zc_corrupt(pool->name, "it was never finished (half-created)");
+	if (memcmp(h->name, pool->name, sizeof(h->name)))
+		return zc_corrupt(pool->name, "its control file has another pool's name");
 	wrong = zc_geometry_check(&h->geometry, (u64)st->st_size);
 	if (wrong)
 		return zc_corrupt(pool->name, wrong);
@@ -501,11 +504,15 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 		return zc_fail_errno("cannot look at lock file %s", path);
 	if (!S_ISREG(st.st_mode))
 		return zc_corrupt(pool->name, "its lock file is not a regular file");
+	/* Anybody can write into his own control file which id he wants. */
+	if (st.st_uid != pool->owner)
+		return zc_corrupt(pool->name, "its lock file is another user's");
 	return ZC_OK;
 }
 
 static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 {
+	const struct zc_pool *attached;
 	struct zc_pool_header h;
 	zc_result_t result;
 	struct stat st;
@@ -518,6 +525,7 @@ static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at pool %s", pool->name);
+	pool->owner = st.st_uid;
 	bytes = S_ISREG(st.st_mode) ? pread(pool->control_fd, &h, sizeof(h), 0) :
 				      0;
 	if (bytes < 0)
@@ -530,7 +538,11 @@ static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 	 * Attached already: opening and closing the lock file once more would drop
 	 * this process's record locks.
 	 */
-	if (zc_pool_find(pool->creation_id))
+	attached = zc_pool_find(pool->creation_id);
+	if (attached && (attached->control_dev != pool->control_dev ||
+			 attached->control_ino != pool->control_ino))
+		return zc_corrupt(pool->name, "its control file has another pool's id");
+	if (attached)
 		return ZC_ERROR_BUSY;
 	/* No lock: no life to prove.  No data: nobody looks at payloads. */
 	if (pool->observer)

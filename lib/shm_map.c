@@ -215,19 +215,52 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 	return zc_segments_make(pool, &wish);
 }
 
+/* 0: the pool's owner has made it.  EPERM: he has not, but who opens it may be allowed
+ * more than he is.  Or errno. */
+static int zc_data_owner_check(const struct zc_pool *pool, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return errno;
+	return S_ISREG(st.st_mode) && st.st_uid == pool->owner ? 0 : EPERM;
+}
+
+static void zc_data_unlink_own(const struct zc_pool *pool, const char *path)
+{
+	struct stat st;
+
+	if (!lstat(path, &st) && S_ISREG(st.st_mode) && st.st_uid == pool->owner)
+		unlink(path);
+}
+
 /* The data file of segment @n. */
 static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 				   int flags, char path[ZC_SHM_PATH], int *fd)
 {
+	int error;
+
 	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
 		return zc_fail(ZC_ERROR_INVALID, "%s is too long", dir);
 	if (flags & O_CREAT)
-		unlink(path);
+		zc_data_unlink_own(pool, path);
 	*fd = zc_open(path, O_RDWR | flags | ZC_SHM_OPEN, 0600);
 	if (*fd < 0)
 		return zc_fail_errno("cannot %s data file %s",
 				     flags & O_CREAT ? "create" : "open", path);
-	return ZC_OK;
+	error = zc_data_owner_check(pool, *fd);
+	if (!error)
+		return ZC_OK;
+	close(*fd);
+	*fd = -1;
+	/* Ours: nobody would delete it with the others. */
+	if (flags & O_CREAT)
+		unlink(path);
+	errno = error;
+	return error == EPERM ?
+		       zc_fail(ZC_ERROR_CORRUPT_POOL, "data file %s is another user's "
+			       "than pool %s", path, pool->name) :
+		       zc_fail_errno("cannot look at data file %s", path);
 }
 
 /* Memory for segment @n, in a file that is new, or that was emptied. */
@@ -287,12 +320,12 @@ void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n)
 		return;
 	/* Whoever may not delete it empties it. */
 	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
-	if (fd >= 0) {
+	if (fd >= 0 && !zc_data_owner_check(pool, fd))
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			  (off_t)zc_segment_bytes(pool));
+	if (fd >= 0)
 		close(fd);
-	}
-	unlink(path);
+	zc_data_unlink_own(pool, path);
 }
 
 zc_result_t zc_shm_segment_fill(struct zc_pool *pool, const char *dir, u32 n)
@@ -380,6 +413,12 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 			       "data file %s is not a file of %llu bytes: remove pool "
 			       "%s and create it anew", path, bytes, pool->name);
 	}
+	if (st.st_uid != pool->owner) {
+		close(fd);
+		return zc_fail(ZC_ERROR_CORRUPT_POOL,
+			       "data file %s is another user's than pool %s", path,
+			       pool->name);
+	}
 	mapped = mmap(address, bytes,
 		      pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ,
 		      MAP_SHARED | MAP_FIXED, fd, 0);
@@ -395,6 +434,21 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 	return ZC_OK;
 }
 
+bool zc_shm_data_dir_trusted(const char *data_dir, const char *dir)
+{
+	struct stat own, st;
+
+	errno = 0;
+	if (!strcmp(data_dir, dir))
+		return true;
+	if (data_dir[0] != '/')
+		return false;
+	if (zc_is_hugetlbfs(data_dir))
+		return true;
+	return !errno && !stat(dir, &own) && !stat(data_dir, &st) &&
+	       own.st_dev == st.st_dev && own.st_ino == st.st_ino;
+}
+
 zc_result_t zc_shm_data_dir(const struct zc_pool *pool, char dir[ZC_PATH_BYTES])
 {
 	struct zc_pool_header *h = pool->view.header;
@@ -403,23 +457,34 @@ zc_result_t zc_shm_data_dir(const struct zc_pool *pool, char dir[ZC_PATH_BYTES])
 	/* Others may write it: a private copy, checked. */
 	for (i = 0; i < ZC_PATH_BYTES; i++)
 		dir[i] = (char)zc_load_relaxed(&h->data_dir[i]);
-	if (dir[0] != '/' || !memchr(dir, '\0', ZC_PATH_BYTES))
-		return zc_fail(ZC_ERROR_CORRUPT_POOL,
-			       "pool %s does not say where its data is: remove it and "
-			       "create it anew", pool->name);
-	return ZC_OK;
+	errno = 0;
+	if (memchr(dir, '\0', ZC_PATH_BYTES) && zc_shm_data_dir_trusted(dir, pool->dir))
+		return ZC_OK;
+	/* Its name is whatever somebody wrote there: not for a terminal. */
+	if (errno && !zc_no_file(errno))
+		return zc_fail_errno("cannot look at the folder of the data of pool %s",
+				     pool->name);
+	return zc_fail(ZC_ERROR_CORRUPT_POOL,
+		       "pool %s does not say where its data is (its own folder, or a "
+		       "hugetlbfs): remove it and create it anew", pool->name);
 }
 
 int zc_shm_data_open(const struct zc_pool *pool, u32 segment)
 {
 	char dir[ZC_PATH_BYTES], path[ZC_SHM_PATH];
-	int fd;
+	int fd, error;
 
 	if (zc_shm_data_dir(pool, dir) != ZC_OK ||
 	    !zc_shm_data_path(path, dir, pool->creation_id, segment))
 		return -EINVAL;
 	fd = open(path, O_RDONLY | ZC_SHM_OPEN);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	error = zc_data_owner_check(pool, fd);
+	if (!error)
+		return fd;
+	close(fd);
+	return -error;
 }
 
 zc_result_t zc_shm_data_map_more(struct zc_pool *pool)

@@ -80,13 +80,6 @@ static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
 	return named;
 }
 
-/* A data folder is the pool's own or a hugetlbfs; nothing else is believed. */
-static bool zc_data_dir_trusted(const char *data_dir, const char *dir)
-{
-	return !strcmp(data_dir, dir) ||
-	       (data_dir[0] == '/' && zc_is_hugetlbfs(data_dir));
-}
-
 static void zc_parts_unlink(const char *dir, const u8 id[16],
 			    const char *data_dir, uid_t owner)
 {
@@ -96,7 +89,7 @@ static void zc_parts_unlink(const char *dir, const u8 id[16],
 	u32 i;
 
 	zc_shm_data_unlink(dir, id, owner);
-	if (strcmp(data_dir, dir) && zc_data_dir_trusted(data_dir, dir))
+	if (strcmp(data_dir, dir) && zc_shm_data_dir_trusted(data_dir, dir))
 		zc_shm_data_unlink(data_dir, id, owner);
 	for (i = 0; i < 2; i++)
 		if (zc_shm_id_path(path, dir, id, last[i]) &&
