@@ -53,7 +53,8 @@ static bool zc_control_id(const char *path, u8 id[16])
 }
 
 /*
- * Has any control file of that folder this id?  One that cannot be read may.
+ * Has any control file of that user this id?  One that cannot be read may; what others
+ * write into theirs says nothing.
  */
 static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
 {
@@ -68,13 +69,13 @@ static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
 		return true;
 	while (!named && (e = readdir(d))) {
 		if (!zc_shm_is_control(e->d_name, name) ||
-		    !zc_shm_control_path(path, dir, name))
+		    !zc_shm_control_path(path, dir, name) || lstat(path, &st) ||
+		    st.st_uid != owner)
 			continue;
 		if (zc_control_id(path, other))
 			named = !memcmp(id, other, 16);
-		else if (!lstat(path, &st) && S_ISREG(st.st_mode) &&
-			 st.st_size >= 48)
-			named = st.st_uid == owner;
+		else
+			named = S_ISREG(st.st_mode) && st.st_size >= 48;
 	}
 	closedir(d);
 	return named;

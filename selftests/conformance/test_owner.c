@@ -6,6 +6,7 @@
  * Plain shared memory only: the device has no files.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -35,6 +36,20 @@ static struct plan *plan;
 static void path_of(char *path, size_t bytes, const char *name, const char *suffix)
 {
 	snprintf(path, bytes, "%s/zerocore.%s.%s", t_folder(), name, suffix);
+}
+
+/* How many files of that id are there? */
+static unsigned int files_of(const char *id)
+{
+	struct dirent *entry;
+	unsigned int nr = 0;
+	DIR *dir = opendir(t_folder());
+
+	CHECK(dir);
+	while ((entry = readdir(dir)))
+		nr += !!strstr(entry->d_name, id);
+	closedir(dir);
+	return nr;
 }
 
 static zc_pool_options_t small(void)
@@ -208,6 +223,43 @@ static void planted_id_is_not_the_pool_attached(void)
 	t_kill(peer);
 }
 
+/* A pool that was removed gives its memory back, whatever others say. */
+static void planted_id_keeps_no_memory(void)
+{
+	struct stat was;
+
+	begin();
+	plan->steal = true;
+	t_pool_close(make_victim(&was));
+	CHECK_OP(files_of(plan->id), >=, 3);
+	plant();
+	CHECK_OK(zc_pool_remove(t_name(VICTIM)));
+	CHECK_EQ(files_of(plan->id), 0);
+	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
+	t_kill(peer);
+}
+
+/* Nor does the sweep believe them. */
+static void planted_id_keeps_no_rubbish(void)
+{
+	char path[4400];
+	struct stat was;
+
+	begin();
+	plan->steal = true;
+	t_pool_close(make_victim(&was));
+	plant();
+	/* As one leaves them who is killed while he removes it. */
+	path_of(path, sizeof(path), t_name(VICTIM), "pool");
+	CHECK(!unlink(path));
+	CHECK_OP(files_of(plan->id), >=, 3);
+	/* This sweeps. */
+	CHECK_RESULT(zc_pool_remove(t_name(VICTIM)), ZC_ERROR_NOT_FOUND);
+	CHECK_EQ(files_of(plan->id), 0);
+	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
+	t_kill(peer);
+}
+
 /* A data folder that is neither the pool's nor a hugetlbfs, and text for a terminal. */
 static void planted_folder_is_refused(void)
 {
@@ -273,6 +325,8 @@ static void file_with_anothers_name_is_refused(void)
 static const struct t_case cases[] = {
 	T_CASE(planted_id_reaches_no_other_pool),
 	T_CASE(planted_id_is_not_the_pool_attached),
+	T_CASE(planted_id_keeps_no_memory),
+	T_CASE(planted_id_keeps_no_rubbish),
 	T_CASE(planted_folder_is_refused),
 	T_CASE(files_of_two_users_are_refused),
 	T_CASE(file_with_anothers_name_is_refused),
