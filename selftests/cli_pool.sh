@@ -35,6 +35,32 @@ fi
 run pool remove damaged
 point damaged_pool_can_be_removed $rc
 
+# --- who only looks -------------------------------------------------------------------
+
+# A pool that goes with its last member, as one leaves it who was killed: all that looks
+# leaves it as it is.
+run pool create looked --bytes 1M --huge never
+control=$ZEROCORE_DIR/zerocore.looked.pool
+if [ -e "$control" ]; then
+	printf '\1' | dd "of=$control" bs=1 seek=76 conv=notrunc status=none
+	run pool info looked
+	grep -q '^lives  *until its last member leaves' "$tmp/out"
+	good=$?
+	was=$(sha256sum "$control")
+	for verb in "pool list" "pool info looked" "pool info looked --json" "blocks looked" \
+		"blocks looked --verify" "service list looked" "reader list looked" \
+		"cleaner list looked" "member list looked"; do
+		run $verb
+		[ $rc = 0 ] && [ "$(sha256sum "$control" 2>&1)" = "$was" ] && continue
+		echo "# zerocore $verb"
+		good=1
+	done
+	point looking_leaves_all_as_it_is $good
+else
+	skip looking_leaves_all_as_it_is "not on plain shared memory"
+fi
+run pool remove looked
+
 # --- guards, sizes, places ------------------------------------------------------------
 
 run pool create guarded --bytes 1M --huge never --guard magic

@@ -408,7 +408,7 @@ int cmd_blocks(int argc, char **argv)
 		return cli_error("no memory");
 	in->kinds = ((1U << KINDS) - 1) & ~(1U << KIND_FREE);
 	cli_parse(&argp, argc, argv, in);
-	result = zc_pool_open(in->pool_name, &pool);
+	result = cli_observe(in->pool_name, &pool);
 	if (result) {
 		status = cli_fail_pool(result, in->pool_name);
 	} else {

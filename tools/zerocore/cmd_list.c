@@ -41,7 +41,7 @@ static int list(const struct argp *argp, int argc, char **argv,
 	int status;
 
 	cli_parse(argp, argc, argv, &pool_name);
-	result = zc_pool_open(pool_name, &pool);
+	result = cli_observe(pool_name, &pool);
 	if (result)
 		return cli_fail_pool(result, pool_name);
 	status = run(pool);

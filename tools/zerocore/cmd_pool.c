@@ -135,7 +135,7 @@ static int list_one(const char *name, void *ctx)
 		puts(name);
 		return 0;
 	}
-	result = zc_pool_open(name, &pool);
+	result = cli_observe(name, &pool);
 	if (!result)
 		result = zc_pool_get_info(pool, &info);
 	/* Removed since it was listed: nothing to tell. */
@@ -187,7 +187,8 @@ static int pool_list(int argc, char **argv)
 	};
 	static const struct argp argp = {
 		options, parse_list, NULL,
-		"List the pools of this machine; the members include this command."
+		"List the pools of this machine. On /dev/zerocore the members include this "
+		"command."
 		"\v"
 		"Examples:\n"
 		"  zerocore pool list\n"
@@ -251,7 +252,7 @@ static int show_all(zc_pool_t *pool, const char *name)
 static int info_one(const char *name)
 {
 	zc_pool_t *pool;
-	zc_result_t result = zc_pool_open(name, &pool);
+	zc_result_t result = cli_observe(name, &pool);
 	int status;
 
 	if (result)
@@ -371,7 +372,7 @@ static int pool_check(int argc, char **argv)
 {
 	static const struct argp argp = {
 		NULL, parse_names, "NAME...",
-		"Take back what dead members held, then look at every block. Exact "
+		"Attach, take back what dead members held, then look at every block. Exact "
 		"when nobody else is attached; in a pool in motion only what stays over "
 		"two passes counts. Exits 3 when it found defects."
 		"\v"

@@ -256,14 +256,12 @@ static int run(struct top *top)
 int cmd_top(int argc, char **argv)
 {
 	struct top top = { .frame = { .interval_ns = 1000000000ULL } };
-	zc_open_options_t open = ZC_OPEN_OPTIONS_INIT;
 	zc_result_t result;
 	int status;
 
 	cli_parse(&argp, argc, argv, &top);
 	cli_catch_signals();
-	open.observe = true;
-	result = zc_pool_open_with(top.pool_name, &open, &top.pool);
+	result = cli_observe(top.pool_name, &top.pool);
 	if (result)
 		return cli_fail_pool(result, top.pool_name);
 	top.now = snapshot_new();
