@@ -15,7 +15,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # last run is made longer than what is left: length - 1 is in bytes 1 to 3.
 run pool create damaged --bytes 4M --segment 4M
 control=$ZEROCORE_DIR/zerocore.damaged.pool
+on_files=
 if [ -e "$control" ]; then
+	on_files=yes
 	last=$(($(stat -c %s "$control") - (4 << 20) / 512 / 64 * 64))
 	printf '\0\xff\x03\0\1\0\0\0' |
 		dd "of=$control" bs=1 seek=$last conv=notrunc status=none
@@ -41,7 +43,7 @@ point damaged_pool_can_be_removed $rc
 # leaves it as it is.
 run pool create looked --bytes 1M --huge never
 control=$ZEROCORE_DIR/zerocore.looked.pool
-if [ -e "$control" ]; then
+if [ "$on_files" ]; then
 	printf '\1' | dd "of=$control" bs=1 seek=76 conv=notrunc status=none
 	run pool info looked
 	grep -q '^lives  *until its last member leaves' "$tmp/out"
@@ -60,6 +62,43 @@ else
 	skip looking_leaves_all_as_it_is "not on plain shared memory"
 fi
 run pool remove looked
+
+# Whoever owns a pool's file can cut it while somebody looks.  So that it happens in the
+# middle of each look: holes, on a file system that is full.
+looks_at_holes()
+{
+	mount -t tmpfs -o size=64M none "$ZEROCORE_DIR" || return 77
+	for name in a cut z; do
+		"$zc" pool create $name --bytes 1M --huge never >/dev/null || return 1
+	done
+	control=$ZEROCORE_DIR/zerocore.cut.pool
+	fallocate -p -o 4096 -l $(($(stat -c %s "$control") - 4096)) "$control" || return 77
+	cat /dev/zero >"$ZEROCORE_DIR/filler" 2>/dev/null
+	run pool list
+	[ $rc = 0 ] && [ "$(wc -l <"$tmp/out")" = 4 ] && grep -q '^a  *1 MiB' "$tmp/out" &&
+		grep -q '^cut  *pool cut .*cut' "$tmp/out" && grep -q '^z  *1 MiB' "$tmp/out" || return 1
+	run pool list --json
+	[ $rc = 0 ] && [ "$(wc -l <"$tmp/out")" = 3 ] &&
+		grep -q '"name":"cut","error":"pool cut .*cut' "$tmp/out" || return 1
+	run pool info cut a
+	[ $rc = 1 ] && grep -q '^pool  *a$' "$tmp/out" && grep -q '^zerocore: pool cut .*cut' "$tmp/err" || return 1
+	for verb in blocks "service list" "reader list" "cleaner list" "member list" "top --once"; do
+		says 1 'pool cut .*cut' $verb cut || return 1
+	done
+}
+if [ "$(id -u)" = 0 ] && [ "$on_files" ]; then
+	export -f looks_at_holes run says
+	export zc tmp limit_s
+	unshare -m bash -c looks_at_holes
+	good=$?
+else
+	good=77
+fi
+if [ $good = 77 ]; then
+	skip looking_survives_files_that_are_cut "needs root, mount, plain shared memory"
+else
+	point looking_survives_files_that_are_cut $good
+fi
 
 # --- guards, sizes, places ------------------------------------------------------------
 

@@ -324,6 +324,22 @@ good=$?
 show nameless
 point unknown_terminal_is_told $good
 
+# Whoever owns a pool's file can cut it while somebody looks.
+if [ -e "$ZEROCORE_DIR/zerocore.$pool.pool" ]; then
+	"$zc" pool create cut --bytes 1M --huge never >/dev/null
+	screen cut cut --interval 10ms
+	until_true wrote cut 'pool cut on'
+	truncate -s 4096 "$ZEROCORE_DIR/zerocore.cut.pool"
+	wait "$child"
+	[ $? = 1 ] && is_left cut && sed "s/.*\[?1049l//" "$tmp/cut.tty" | grep -qa "zerocore: pool cut .*cut"
+	good=$?
+	show cut
+	"$zc" pool remove cut
+	point screen_ends_when_the_file_is_cut $good
+else
+	skip screen_ends_when_the_file_is_cut "not on plain shared memory"
+fi
+
 # --- the end ----------------------------------------------------------------------------
 
 start json top $pool --json --interval 10ms

@@ -142,14 +142,6 @@ int cli_fail_pool(zc_result_t result, const char *name)
 	return cli_fail(result, "pool %s", name);
 }
 
-zc_result_t cli_observe(const char *name, zc_pool_t **pool)
-{
-	zc_open_options_t open = ZC_OPEN_OPTIONS_INIT;
-
-	open.observe = true;
-	return zc_pool_open_with(name, &open, pool);
-}
-
 bool cli_parse_number(const char *text, uint64_t max, uint64_t *number)
 {
 	unsigned long long value;

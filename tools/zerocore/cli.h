@@ -49,9 +49,6 @@ int cli_error(const char *fmt, ...) ZC_PRINTF(1, 2);
 int cli_fail(zc_result_t result, const char *fmt, ...) ZC_PRINTF(2, 3);
 /* The same about a pool: names it, unless the library's sentence does. */
 int cli_fail_pool(zc_result_t result, const char *name);
-/* Opens a pool to look at it: nothing of it is changed, nothing taken back, and where the
- * backend can do without, this process is no member. */
-zc_result_t cli_observe(const char *name, zc_pool_t **pool);
 /* "zerocore: ..." on stderr, for people who wait. */
 void cli_note(const char *fmt, ...) ZC_PRINTF(1, 2);
 

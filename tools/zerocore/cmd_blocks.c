@@ -9,6 +9,7 @@
 
 #include "cli.h"
 #include "directory.h"
+#include "observe.h"
 
 /* What the state and the owner of a block come to. */
 enum kind { KIND_FREE, KIND_CLAIMED, KIND_USING, KIND_CLEAN, KINDS };
@@ -367,13 +368,14 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
-static int show(struct blocks *in, zc_pool_t *pool)
+static int show(zc_pool_t *pool, const char *name, void *ctx)
 {
+	struct blocks *in = ctx;
 	zc_pool_info_t info = { .sz = sizeof(info) };
 	zc_result_t result = zc_pool_get_info(pool, &info);
 
 	if (result)
-		return cli_fail_pool(result, in->pool_name);
+		return cli_fail_pool(result, name);
 	in->granule_bytes = info.granule_bytes;
 	directory_read(&in->directory, pool);
 	if (!cli_json && !in->summary)
@@ -383,38 +385,30 @@ static int show(struct blocks *in, zc_pool_t *pool)
 	result = in->verify ? zc_inspect_verified(pool, visit, in) :
 			      zc_inspect_blocks(pool, visit, in);
 	if (result && result != ZC_ERROR_BUSY)
-		return cli_fail_pool(result, in->pool_name);
+		return cli_fail_pool(result, name);
 	if (in->summary && cli_json)
 		summary_json(in, !result);
 	else if (in->summary)
 		print_summary(in);
 	if (in->faults)
 		cli_note("%llu blocks of pool %s are corrupt: see `zerocore events` for who wrote them",
-			 (unsigned long long)in->faults, in->pool_name);
+			 (unsigned long long)in->faults, name);
 	if (result)
-		cli_note("pool %s changes too quickly: some blocks are not shown",
-			 in->pool_name);
+		cli_note("pool %s changes too quickly: some blocks are not shown", name);
 	return CLI_OK;
 }
 
 int cmd_blocks(int argc, char **argv)
 {
 	struct blocks *in = calloc(1, sizeof(*in));
-	zc_pool_t *pool;
-	zc_result_t result;
+	struct observe how = { .look = show, .ctx = in };
 	int status;
 
 	if (!in)
 		return cli_error("no memory");
 	in->kinds = ((1U << KINDS) - 1) & ~(1U << KIND_FREE);
 	cli_parse(&argp, argc, argv, in);
-	result = cli_observe(in->pool_name, &pool);
-	if (result) {
-		status = cli_fail_pool(result, in->pool_name);
-	} else {
-		status = show(in, pool);
-		zc_pool_close(pool);
-	}
+	status = observe(in->pool_name, &how);
 	free(in);
 	return status;
 }

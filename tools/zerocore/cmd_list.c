@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "directory.h"
+#include "observe.h"
 #include "rows.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -31,22 +32,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_child children[] = { { &cli_json_argp, 0, NULL, 0 },
 					      { 0 } };
 
-/* Parse, open, let @list print, close. */
+/* Parse, open, let @run print, close. */
 static int list(const struct argp *argp, int argc, char **argv,
-		int (*run)(zc_pool_t *pool))
+		int (*run)(zc_pool_t *pool, const char *name, void *ctx))
 {
+	const struct observe how = { .look = run };
 	const char *pool_name = NULL;
-	zc_result_t result;
-	zc_pool_t *pool;
-	int status;
 
 	cli_parse(argp, argc, argv, &pool_name);
-	result = cli_observe(pool_name, &pool);
-	if (result)
-		return cli_fail_pool(result, pool_name);
-	status = run(pool);
-	zc_pool_close(pool);
-	return status;
+	return observe(pool_name, &how);
 }
 
 /* service list */
@@ -83,8 +77,10 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 	return CLI_OK;
 }
 
-static int services(zc_pool_t *pool)
+static int services(zc_pool_t *pool, const char *name, void *ctx)
 {
+	(void)name;
+	(void)ctx;
 	if (!cli_json)
 		printf("%-32s %-8s %7s %-10s %7s %10s %10s %11s %8s %-16s %s\n",
 		       "SERVICE", "WRITER", "PID", "ON SLOW", "READERS",
@@ -155,8 +151,10 @@ static int show_readers(zc_pool_t *pool, const zc_service_info_t *info,
 	return directory_each_reader(pool, info->index, show_reader, service);
 }
 
-static int readers(zc_pool_t *pool)
+static int readers(zc_pool_t *pool, const char *name, void *ctx)
 {
+	(void)name;
+	(void)ctx;
 	if (!cli_json)
 		printf("%-32s %6s %7s %-12s %10s %8s %6s %10s %8s\n", "SERVICE",
 		       "READER", "PID", "KIND", "CURSOR", "LAG", "HOLDS",
@@ -208,13 +206,15 @@ static void show_cleaner(const zc_cleaner_info_t *info)
 	cli_json_line(o);
 }
 
-static int cleaners(zc_pool_t *pool)
+static int cleaners(zc_pool_t *pool, const char *name, void *ctx)
 {
 	zc_cleaner_info_t info;
 	zc_result_t result;
 	char line[256];
 	uint32_t i;
 
+	(void)name;
+	(void)ctx;
 	if (!cli_json) {
 		rows_titles(cleaner_fields, line, sizeof(line));
 		puts(line);
@@ -283,12 +283,14 @@ static void show_member(const zc_member_info_t *info)
 	cli_json_line(o);
 }
 
-static int members(zc_pool_t *pool)
+static int members(zc_pool_t *pool, const char *name, void *ctx)
 {
 	zc_member_info_t info;
 	zc_result_t result;
 	uint32_t i;
 
+	(void)name;
+	(void)ctx;
 	if (!cli_json)
 		printf("%6s %8s %8s %-7s %-16s %12s %12s\n", "MEMBER", "PID",
 		       "UID", "STATE", "PROGRAM", "ALIVE", "USED");

@@ -3,6 +3,7 @@
  * cmd_pool.c - zerocore pool list, info, check, remove, evict.
  */
 #include "cmd_pool.h"
+#include "observe.h"
 #include "snapshot.h"
 
 #include <stdio.h>
@@ -121,44 +122,54 @@ struct list {
 	int status;
 };
 
-static int list_one(const char *name, void *ctx)
+/* In place of its row, why there is none. */
+static int list_failed(zc_result_t result, const char *name, const char *why, void *ctx)
+{
+	struct json_object *o;
+
+	(void)ctx;
+	/* Removed since it was listed: nothing to tell. */
+	if (result == ZC_ERROR_NOT_FOUND)
+		return CLI_OK;
+	if (!cli_json) {
+		printf("%-24s %s\n", name, why);
+		return CLI_OK;
+	}
+	o = json_object_new_object();
+	cli_json_string(o, "name", name);
+	cli_json_string(o, "error", why);
+	cli_json_line(o);
+	return CLI_OK;
+}
+
+static int list_row(zc_pool_t *pool, const char *name, void *ctx)
 {
 	zc_pool_info_t info = { .sz = sizeof(info) };
-	struct list *in = ctx;
+	zc_result_t result = zc_pool_get_info(pool, &info);
 	char bytes[CLI_TEXT];
 	char free_bytes[CLI_TEXT];
-	struct json_object *o;
-	zc_pool_t *pool = NULL;
-	zc_result_t result;
 
-	if (in->names) {
-		puts(name);
-		return 0;
-	}
-	result = cli_observe(name, &pool);
-	if (!result)
-		result = zc_pool_get_info(pool, &info);
-	/* Removed since it was listed: nothing to tell. */
-	if (result == ZC_ERROR_NOT_FOUND) {
-		zc_pool_close(pool);
-		return 0;
-	}
-	if (cli_json) {
-		o = result ? json_object_new_object() : info_json(&info);
-		if (result) {
-			cli_json_string(o, "name", name);
-			cli_json_string(o, "error", zc_last_error());
-		}
-		cli_json_line(o);
-	} else if (result) {
-		printf("%-24s %s\n", name, zc_last_error());
-	} else {
+	if (result)
+		return list_failed(result, name, zc_last_error(), ctx);
+	if (cli_json)
+		cli_json_line(info_json(&info));
+	else
 		printf("%-24s %11s %11s %8u %8u %8u\n", name,
 		       cli_format_bytes(info.bytes, bytes),
 		       cli_format_bytes(info.free_bytes, free_bytes),
 		       info.members, info.writers, info.readers);
-	}
-	zc_pool_close(pool);
+	return CLI_OK;
+}
+
+static int list_one(const char *name, void *ctx)
+{
+	const struct observe how = { .look = list_row, .failed = list_failed };
+	struct list *in = ctx;
+
+	if (in->names)
+		puts(name);
+	else if (observe(name, &how))
+		in->status = CLI_FAILED;
 	return 0;
 }
 
@@ -249,17 +260,17 @@ static int show_all(zc_pool_t *pool, const char *name)
 	return result ? cli_fail_pool(result, name) : CLI_OK;
 }
 
+static int show_info(zc_pool_t *pool, const char *name, void *ctx)
+{
+	(void)ctx;
+	return cli_json ? show_all(pool, name) : cmd_pool_show(pool, name);
+}
+
 static int info_one(const char *name)
 {
-	zc_pool_t *pool;
-	zc_result_t result = cli_observe(name, &pool);
-	int status;
+	const struct observe how = { .look = show_info };
 
-	if (result)
-		return cli_fail_pool(result, name);
-	status = cli_json ? show_all(pool, name) : cmd_pool_show(pool, name);
-	zc_pool_close(pool);
-	return status;
+	return observe(name, &how);
 }
 
 static void check_json(const char *name, const zc_check_report_t *report)

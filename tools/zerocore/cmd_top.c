@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "observe.h"
 #include "top.h"
 
 /* The map of a frame that is text. */
@@ -231,15 +232,17 @@ static int print(struct top *top)
 
 /* --- the command ------------------------------------------------------------------- */
 
-static int run(struct top *top)
+static int run(zc_pool_t *pool, const char *name, void *ctx)
 {
+	struct top *top = ctx;
 	zc_result_t result;
 	sigset_t ends;
 
+	top->pool = pool;
 	top->now->pool.sz = sizeof(top->now->pool);
 	result = zc_pool_get_info(top->pool, &top->now->pool);
 	if (result)
-		return cli_fail_pool(result, top->pool_name);
+		return cli_fail_pool(result, name);
 	/* They come while it waits, and between that and the next only. */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);
@@ -256,19 +259,16 @@ static int run(struct top *top)
 int cmd_top(int argc, char **argv)
 {
 	struct top top = { .frame = { .interval_ns = 1000000000ULL } };
-	zc_result_t result;
+	struct observe how = { .look = run, .lost = top_screen_leave, .ctx = &top };
 	int status;
 
 	cli_parse(&argp, argc, argv, &top);
 	cli_catch_signals();
-	result = cli_observe(top.pool_name, &top.pool);
-	if (result)
-		return cli_fail_pool(result, top.pool_name);
 	top.now = snapshot_new();
 	top.before = snapshot_new();
-	status = top.now && top.before ? run(&top) : cli_error("no memory");
+	status = top.now && top.before ? observe(top.pool_name, &how) :
+					 cli_error("no memory");
 	snapshot_free(top.now);
 	snapshot_free(top.before);
-	zc_pool_close(top.pool);
 	return status;
 }

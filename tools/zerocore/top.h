@@ -37,5 +37,7 @@ int top_failed(const struct top *top, zc_result_t result);
 
 /* The live screen.  Returns the exit code. */
 int top_screen(struct top *top);
+/* Of no effect where there is none. */
+void top_screen_leave(void);
 
 #endif /* ZEROCORE_TOP_H */

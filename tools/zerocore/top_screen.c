@@ -409,6 +409,12 @@ static void catch_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+void top_screen_leave(void)
+{
+	if (stdscr && !isendwin())
+		endwin();
+}
+
 int top_screen(struct top *top)
 {
 	struct screen s = { .top = top, .keys = true,
