@@ -154,6 +154,24 @@ else
 fi
 point pools_are_placed $good
 
+# --- text of others -------------------------------------------------------------------
+
+# What another process wrote, with the bytes that a terminal obeys: U+009B is one.
+run pool create text --bytes 1M --huge never
+name=$'c1 \xc2\x9b31m del \x7f esc \e[31m raw \x9b31m cut \xc3 e-acute \xc3\xa9'
+obeyed=$'[\x01-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|[^\xc2\xc3\xbf]\x9b'
+echo >"$tmp/$name"
+timeout $limit_s "$zc" pub text test/cli/text --files "$tmp/$name" --history 2 >/dev/null 2>&1
+run sub text test/cli/text --history 2 --count 1 --print name --timeout $wait_s
+[ $rc = 0 ] && grep -qx $'.*/c1 ?31m del ? esc ?\\[31m raw ?31m cut ? e-acute \xc3\xa9' "$tmp/out" &&
+	! LC_ALL=C grep -aqE "$obeyed" "$tmp/out"
+good=$?
+run sub text test/cli/text --history 2 --count 1 --json --timeout $wait_s
+[ $rc = 0 ] && grep -q 'c1 \\u009b31m del \\u007f esc \\u001b\[31m' "$tmp/out" &&
+	! LC_ALL=C grep -aqE "$obeyed" "$tmp/out" || good=1
+run pool remove text
+point no_terminal_obeys_what_others_wrote $good
+
 # --- the end ------------------------------------------------------------------------
 
 run pool info placed

@@ -77,10 +77,12 @@ extern const char *const cli_guards[];
 #define CLI_TEXT 32
 const char *cli_format_bytes(uint64_t bytes, char *out);
 const char *cli_format_age(uint64_t ns, char *out);
-/* @text with control characters as '?': other processes wrote it. */
+/* @text with control characters, and what is no UTF-8, as '?': other processes wrote it. */
 const char *cli_printable(const char *text, char *out, size_t out_bytes);
 
-/* JSON.  cli_json_line() prints one object on one line and frees it. */
+/* JSON.  cli_json_line() prints one object on one line and frees it; cli_json_print() the
+ * object only.  Both escape what a terminal would obey. */
+void cli_json_print(struct json_object *object);
 void cli_json_line(struct json_object *object);
 void cli_json_u64(struct json_object *object, const char *key, uint64_t value);
 void cli_json_bool(struct json_object *object, const char *key, bool value);

@@ -45,47 +45,6 @@ const char *cli_format_age(uint64_t ns, char *out)
 	return out;
 }
 
-const char *cli_printable(const char *text, char *out, size_t out_bytes)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < out_bytes && text[i]; i++)
-		out[i] = ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) ?
-				 '?' : text[i];
-	out[i] = '\0';
-	return out;
-}
-
-void cli_json_line(struct json_object *object)
-{
-	fputs(json_object_to_json_string_ext(
-		      object, JSON_C_TO_STRING_PLAIN |
-				      JSON_C_TO_STRING_NOSLASHESCAPE),
-	      stdout);
-	putchar('\n');
-	json_object_put(object);
-}
-
-void cli_json_u64(struct json_object *object, const char *key, uint64_t value)
-{
-	json_object_object_add(object, key, json_object_new_uint64(value));
-}
-
-void cli_json_bool(struct json_object *object, const char *key, bool value)
-{
-	json_object_object_add(object, key, json_object_new_boolean(value));
-}
-
-void cli_json_double(struct json_object *object, const char *key, double value)
-{
-	char text[32];
-
-	/* json-c would print all 17 digits. */
-	snprintf(text, sizeof(text), "%.6g", value);
-	json_object_object_add(object, key,
-			       json_object_new_double_s(value, text));
-}
-
 /* Length of the UTF-8 character at @s, 0 when there is none. */
 static size_t utf8_length(const unsigned char *s, size_t left)
 {
@@ -116,6 +75,84 @@ static size_t utf8_length(const unsigned char *s, size_t left)
 	    (code >= 0xd800 && code <= 0xdfff))
 		return 0;
 	return length;
+}
+
+/* C1 is among them: U+009B is to many terminals what escape and a bracket are. */
+static bool is_control(const unsigned char *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+const char *cli_printable(const char *text, char *out, size_t out_bytes)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t left = strlen(text), used = 0, length;
+
+	while (left) {
+		length = utf8_length(s, left);
+		if (used + (length ? length : 1) >= out_bytes)
+			break;
+		if (length && !is_control(s)) {
+			memcpy(out + used, s, length);
+			used += length;
+		} else {
+			out[used++] = '?';
+		}
+		length = length ? length : 1;
+		s += length;
+		left -= length;
+	}
+	out[used] = '\0';
+	return out;
+}
+
+void cli_json_print(struct json_object *object)
+{
+	const char *at = json_object_to_json_string_ext(
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *from = at;
+
+	/* What json-c leaves as it is, and a terminal obeys: in strings only. */
+	while ((at = strpbrk(at, "\x7f\xc2"))) {
+		const unsigned char *s = (const unsigned char *)at;
+
+		if (!is_control(s)) {
+			at++;
+			continue;
+		}
+		fwrite(from, 1, (size_t)(at - from), stdout);
+		printf("\\u%04x", s[0] == 0xc2 ? s[1] : s[0]);
+		at += s[0] == 0xc2 ? 2 : 1;
+		from = at;
+	}
+	fputs(from, stdout);
+}
+
+void cli_json_line(struct json_object *object)
+{
+	cli_json_print(object);
+	putchar('\n');
+	json_object_put(object);
+}
+
+void cli_json_u64(struct json_object *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+void cli_json_bool(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+void cli_json_double(struct json_object *object, const char *key, double value)
+{
+	char text[32];
+
+	/* json-c would print all 17 digits. */
+	snprintf(text, sizeof(text), "%.6g", value);
+	json_object_object_add(object, key,
+			       json_object_new_double_s(value, text));
 }
 
 void cli_json_text(struct json_object *object, const char *key,

@@ -95,9 +95,11 @@ static void print_value(struct sub *sub, const struct sub_message *message,
 {
 	struct json_object *value = typed_json(sub->reader, message->block);
 
-	printf("%s%s", *blank,
-	       value ? json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
-						      JSON_C_TO_STRING_NOSLASHESCAPE) : "-");
+	fputs(*blank, stdout);
+	if (value)
+		cli_json_print(value);
+	else
+		putchar('-');
 	json_object_put(value);
 	*blank = " ";
 }
