@@ -169,6 +169,9 @@ good=$?
 run sub text test/cli/text --history 2 --count 1 --json --timeout $wait_s
 [ $rc = 0 ] && grep -q 'c1 \\u009b31m del \\u007f esc \\u001b\[31m' "$tmp/out" &&
 	! LC_ALL=C grep -aqE "$obeyed" "$tmp/out" || good=1
+# Sentences of the library, too, have words of others in them.
+ZEROCORE_DIR=$'/nowhere\e[31m\xc2\x9b' timeout $limit_s "$zc" pool list >"$tmp/out" 2>"$tmp/err"
+[ $? = 1 ] && grep -q '^zerocore: .*cannot use folder /nowhere?\[31m? ' "$tmp/err" || good=1
 run pool remove text
 point no_terminal_obeys_what_others_wrote $good
 

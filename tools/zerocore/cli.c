@@ -86,14 +86,14 @@ int cli_dispatch(const char *noun, const struct cli_verb *verbs,
 	return CLI_USAGE;
 }
 
+/* A sentence of the library may have in it what another process wrote. */
 static void say(const char *fmt, va_list args)
 {
+	char text[CLI_SENTENCE], clean[CLI_SENTENCE];
+
+	vsnprintf(text, sizeof(text), fmt, args);
 	fflush(stdout);
-	flockfile(stderr);
-	fputs("zerocore: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	fprintf(stderr, "zerocore: %s\n", cli_printable(text, clean, sizeof(clean)));
 }
 
 int cli_error(const char *fmt, ...)

@@ -75,6 +75,7 @@ extern const char *const cli_guards[];
 
 /* For people: "1.50 MiB", "12.3 ms".  @out holds CLI_TEXT bytes. */
 #define CLI_TEXT 32
+#define CLI_SENTENCE 4096
 const char *cli_format_bytes(uint64_t bytes, char *out);
 const char *cli_format_age(uint64_t ns, char *out);
 /* @text with control characters, and what is no UTF-8, as '?': other processes wrote it. */

@@ -175,7 +175,7 @@ static int clean(const struct clean *in, zc_pool_t *pool)
 	zc_result_t refused = zc_set_scaling_policy(pool, &in->policy);
 
 	if (refused) {
-		fprintf(stderr, "zerocore: %s\n", zc_last_error());
+		cli_error("%s", zc_last_error());
 		return CLI_USAGE;
 	}
 	for (uint32_t i = 0; i < in->threads; i++) {

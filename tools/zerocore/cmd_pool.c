@@ -125,6 +125,7 @@ struct list {
 /* In place of its row, why there is none. */
 static int list_failed(zc_result_t result, const char *name, const char *why, void *ctx)
 {
+	char clean[CLI_SENTENCE];
 	struct json_object *o;
 
 	(void)ctx;
@@ -132,7 +133,7 @@ static int list_failed(zc_result_t result, const char *name, const char *why, vo
 	if (result == ZC_ERROR_NOT_FOUND)
 		return CLI_OK;
 	if (!cli_json) {
-		printf("%-24s %s\n", name, why);
+		printf("%-24s %s\n", name, cli_printable(why, clean, sizeof(clean)));
 		return CLI_OK;
 	}
 	o = json_object_new_object();
