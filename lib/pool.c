@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -230,6 +231,7 @@ static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 {
 	struct zc_numa_saved saved;
 	zc_result_t result;
+	char why[512];
 
 	result = zc_numa_begin(&saved, options,
 			       pool->backend->id == ZC_BACKEND_DEVICE);
@@ -246,10 +248,12 @@ static zc_result_t zc_pool_create_locked(struct zc_pool *pool, const char *name,
 				 (u32)options->numa | options->numa_node << 8);
 		return ZC_OK;
 	}
+	/* What follows may fail, too, and say so: the last of a transient pool has removed it. */
+	snprintf(why, sizeof(why), "%s", zc_last_error());
 	/* Somebody may have removed it, and made another. */
 	pool->backend->unname(pool);
 	pool->backend->detach(pool);
-	return result;
+	return zc_fail(result, "%s", why);
 }
 
 zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,

@@ -79,6 +79,26 @@ static void close_it(void)
 	zc_pool_close(pool);
 }
 
+/* Its last member takes its name away, also where it was the first one's end. */
+static zc_result_t create_transient(void)
+{
+	zc_result_t result = zc_pool_create(t_name(0), &options, &pool);
+
+	if (result != ZC_OK && strstr(zc_last_error(), "there is no pool"))
+		T_FAIL("%s: %s", zc_strerror(result), zc_last_error());
+	return result;
+}
+
+static void fault_while_a_transient_pool_is_created(void)
+{
+	const struct t_attempt a = { .name = "create transient", .act = create_transient,
+				     .undo = close_it, .excused = excused_create };
+
+	small();
+	options.transient = true;
+	t_attempt(&a);
+}
+
 static void fault_while_a_pool_is_opened(void)
 {
 	const struct t_attempt a = { .name = "open", .before = make, .act = open_it,
@@ -335,6 +355,7 @@ static void fault_while_a_pool_of_huge_pages_is_created(void)
 
 static const struct t_case cases[] = {
 	T_CASE(fault_while_a_pool_is_created),
+	T_CASE(fault_while_a_transient_pool_is_created),
 	T_CASE(fault_while_a_pool_is_opened),
 	T_CASE(fault_while_a_pool_is_observed),
 	T_CASE(fault_while_a_pool_is_removed),
