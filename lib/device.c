@@ -72,43 +72,41 @@ static const char *zc_device_path(void)
 	return path && path[0] ? path : "/dev/" ZC_DEVICE_NAME;
 }
 
-int zc_device_open(void)
+zc_result_t zc_device_open(int *fd)
 {
 	const char *path = zc_device_path();
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
 
-	if (fd >= 0)
-		return fd;
+	*fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (*fd >= 0)
+		return ZC_OK;
 	switch (errno) {
 	case ENOENT:
 	case ENXIO:
 	case ENODEV:
-		zc_fail(ZC_ERROR_NOT_SUPPORTED,
-			"%s is not there: load the module (modprobe zerocore, or make "
-			"insmod), or use plain shared memory (ZEROCORE_BACKEND=shm)",
-			path);
-		break;
+		return zc_fail(ZC_ERROR_NOT_SUPPORTED,
+			       "%s is not there: load the module (modprobe zerocore, or "
+			       "make insmod), or use plain shared memory "
+			       "(ZEROCORE_BACKEND=shm)", path);
 	case EACCES:
 	case EPERM:
-		zc_fail(ZC_ERROR_PERMISSION,
-			"you may not open %s: join the group zerocore (adduser NAME "
-			"zerocore, and log in again), or use plain shared memory "
-			"(ZEROCORE_BACKEND=shm)", path);
-		break;
+		return zc_fail(ZC_ERROR_PERMISSION,
+			       "you may not open %s: join the group zerocore (adduser "
+			       "NAME zerocore, and log in again), or use plain shared "
+			       "memory (ZEROCORE_BACKEND=shm)", path);
 	default:
-		zc_fail_errno("cannot open %s", path);
+		return zc_fail_errno("cannot open %s", path);
 	}
-	return -1;
 }
 
 zc_result_t zc_device_usable(void)
 {
 	struct zc_ioc_features f;
-	int fd = zc_device_open(), error;
+	zc_result_t result;
+	int fd, error;
 
-	if (fd < 0)
-		return strstr(zc_last_error(), "may not") ?
-			       ZC_ERROR_PERMISSION : ZC_ERROR_NOT_SUPPORTED;
+	result = zc_device_open(&fd);
+	if (result)
+		return result;
 	error = zc_device_call(fd, ZC_IOC_FEATURES, &f);
 	close(fd);
 	if (error)
@@ -235,10 +233,10 @@ static zc_result_t zc_device_create(struct zc_pool *pool, const char *name,
 	if (result)
 		return result;
 	memcpy(arg.name, pool->name, sizeof(arg.name));
-	fd = zc_device_open();
-	if (fd < 0) {
+	result = zc_device_open(&fd);
+	if (result) {
 		zc_device_detach(pool);
-		return ZC_ERROR_NOT_SUPPORTED;
+		return result;
 	}
 	error = zc_device_call(fd, ZC_IOC_CREATE, &arg);
 	close(fd);
@@ -278,10 +276,10 @@ static zc_result_t zc_device_open_pool(struct zc_pool *pool, const char *name)
 	if (result)
 		return result;
 	memcpy(arg.name, pool->name, sizeof(arg.name));
-	fd = zc_device_open();
-	if (fd < 0) {
+	result = zc_device_open(&fd);
+	if (result) {
 		zc_device_detach(pool);
-		return ZC_ERROR_NOT_SUPPORTED;
+		return result;
 	}
 	error = zc_device_call(fd, ZC_IOC_OPEN, &arg);
 	close(fd);
@@ -313,10 +311,12 @@ static bool zc_device_still_named(const struct zc_pool *pool)
 static zc_result_t zc_device_remove(const char *name)
 {
 	struct zc_ioc_unlink arg = { .flags = 0 };
-	int fd = zc_device_open(), error;
+	zc_result_t result;
+	int fd, error;
 
-	if (fd < 0)
-		return ZC_ERROR_NOT_SUPPORTED;
+	result = zc_device_open(&fd);
+	if (result)
+		return result;
 	strncpy((char *)arg.name, name, sizeof(arg.name) - 1);
 	error = zc_device_call(fd, ZC_IOC_UNLINK, &arg);
 	close(fd);
@@ -332,10 +332,12 @@ static zc_result_t zc_device_unname(struct zc_pool *pool)
 static zc_result_t zc_device_remove_all(u32 *removed)
 {
 	struct zc_ioc_unlink arg = { .flags = ZC_UNLINK_ALL };
-	int fd = zc_device_open(), error;
+	zc_result_t result;
+	int fd, error;
 
-	if (fd < 0)
-		return ZC_ERROR_NOT_SUPPORTED;
+	result = zc_device_open(&fd);
+	if (result)
+		return result;
 	error = zc_device_call(fd, ZC_IOC_UNLINK, &arg);
 	close(fd);
 	if (error)
@@ -375,11 +377,12 @@ static zc_result_t zc_device_evict(struct zc_pool *pool, u32 member,
 static zc_result_t zc_device_list(struct zc_names *names)
 {
 	struct zc_ioc_list arg = { .reserved = { 0 } };
-	int fd = zc_device_open(), error;
-	zc_result_t result = ZC_OK;
+	zc_result_t result;
+	int fd, error;
 
-	if (fd < 0)
-		return ZC_ERROR_NOT_SUPPORTED;
+	result = zc_device_open(&fd);
+	if (result)
+		return result;
 	for (;;) {
 		error = zc_device_call(fd, ZC_IOC_LIST, &arg);
 		if (error)

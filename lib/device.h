@@ -28,8 +28,8 @@ struct zc_device {
 
 /* Is the device there, permitted, and one that we understand? */
 zc_result_t zc_device_usable(void);
-/* A descriptor of the device; -1 with a sentence. */
-int zc_device_open(void);
+/* A descriptor of the device. */
+zc_result_t zc_device_open(int *fd);
 /* 0 or errno. */
 int zc_device_call(int fd, unsigned long command, void *arg);
 /* The same; EAGAIN: a dead one is being reaped, which is a matter of milliseconds. */

@@ -150,7 +150,10 @@ static zc_result_t zc_backend_choose(zc_backend_t wish, struct zc_choice *choice
 		result = zc_device_usable();
 		if (result == ZC_OK)
 			choice->backend[choice->nr++] = &zc_device_backend;
-		else if (wish == ZC_BACKEND_DEVICE)
+		/* What is there and cannot be opened now may have the pool. */
+		else if (wish == ZC_BACKEND_DEVICE ||
+			 (result != ZC_ERROR_NOT_SUPPORTED &&
+			  result != ZC_ERROR_PERMISSION && result != ZC_ERROR_VERSION))
 			return result;
 		else
 			zc_log(ZC_LOG_INFO, "plain shared memory, because: %s",

@@ -35,7 +35,7 @@ typedef enum zc_numa {
 } zc_numa_t;
 
 typedef enum zc_backend {
-	ZC_BACKEND_AUTO = 0,
+	ZC_BACKEND_AUTO = 0,	/* the device where it is there and permitted, else the other */
 	ZC_BACKEND_SHM = 1,	/* plain shared memory */
 	ZC_BACKEND_DEVICE = 2	/* /dev/zerocore */
 } zc_backend_t;

@@ -270,6 +270,41 @@ static void backend_of_the_environment(void)
 	unsetenv("ZEROCORE_BACKEND");
 }
 
+/* A pool of that name on plain shared memory would be another one than the device's. */
+static void device_that_cannot_be_opened_now_is_told(void)
+{
+	static const struct {
+		int error;
+		zc_result_t result;	/* ZC_OK: plain shared memory is taken */
+	} now[] = {
+		{ EMFILE, ZC_ERROR_SYSTEM },   { ENFILE, ZC_ERROR_SYSTEM },
+		{ ENOMEM, ZC_ERROR_NO_MEMORY }, { EINTR, ZC_ERROR_SYSTEM },
+		{ ENOENT, ZC_OK },	       { ENXIO, ZC_OK },
+		{ ENODEV, ZC_OK },	       { EACCES, ZC_OK },
+		{ EPERM, ZC_OK },
+	};
+
+	begin();
+	unsetenv("ZEROCORE_BACKEND");
+	for (unsigned int i = 0; i < sizeof(now) / sizeof(*now); i++) {
+		t_fault_call("open", 1, now[i].error);
+		CHECK_RESULT(zc_pool_create(t_name(0), &options, &pool), now[i].result);
+		CHECK(t_fault_end());
+		if (now[i].result == ZC_OK) {
+			unmake();
+			continue;
+		}
+		CHECK(strstr(zc_last_error(), "cannot open "));
+		CHECK_EQ(files(), 0);
+		t_fault_call("open", 1, now[i].error);
+		CHECK_RESULT(zc_pool_open(t_name(0), &pool), now[i].result);
+		t_fault_call("open", 1, now[i].error);
+		CHECK_RESULT(zc_pool_remove(t_name(0)), now[i].result);
+		CHECK(strstr(zc_last_error(), "cannot open "));
+		t_fault_end();
+	}
+}
+
 /* The random name of its files is taken, as if by chance. */
 static void name_by_chance_taken_is_drawn_again(void)
 {
@@ -277,8 +312,9 @@ static void name_by_chance_taken_is_drawn_again(void)
 	zc_result_t result;
 
 	begin();
+	files_alone_are_opened();
 	/*
-	 * What looks for the device and for memory opens files, too.  The lock file comes
+	 * What looks for memory opens files, too.  The lock file comes
 	 * first, and is drawn again; the three that are opened when the name is its own
 	 * are not there, unless somebody put them there.
 	 */
@@ -541,6 +577,7 @@ static const struct t_case cases[] = {
 	T_CASE(permissions_that_lock_the_owner_out_refused),
 	T_CASE(folder_that_is_none_refused),
 	T_CASE(backend_of_the_environment),
+	T_CASE(device_that_cannot_be_opened_now_is_told),
 	T_CASE(name_by_chance_taken_is_drawn_again),
 	T_CASE(rubbish_is_swept_and_nothing_else),
 	T_CASE(rubbish_with_too_long_a_name_stays),
