@@ -224,6 +224,18 @@ wait "$a" || good=1
 	cmp -s "$tmp/two/x" "$tmp/alike/x.2" || good=1
 point files_do_not_replace_each_other $good
 
+# A message that is no file is named by its number, as a file may be.
+mkdir "$tmp/numbered" "$tmp/mixed"
+echo file >"$tmp/numbered/message-1"
+echo raw | timeout $limit_s "$zc" pub $pool test/cli/mixed --stdin --history 9 >"$tmp/out" 2>"$tmp/err"
+good=$?
+run pub $pool test/cli/mixed --files "$tmp/numbered" --history 9 --timeout $wait_s
+[ $rc = 0 ] || good=1
+run sub $pool test/cli/mixed --history 9 --output "$tmp/mixed" --timeout $wait_s
+[ $rc = 0 ] && [ "$(ls "$tmp/mixed")" = $'message-1\nmessage-1.2' ] && grep -qx raw "$tmp/mixed/message-1" &&
+	grep -qx file "$tmp/mixed/message-1.2" || good=1
+point messages_and_files_do_not_replace_each_other $good
+
 head -c 5M /dev/zero >"$tmp/large"
 start a sub $pool $svc --sha256 --timeout $wait_s
 a=$child

@@ -19,6 +19,8 @@
 /* The bytes that --print hex shows of a message. */
 #define HEX_BYTES 64
 
+#define RAW_NAME "message-"
+
 static void to_hex(const unsigned char *bytes, size_t nr, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -194,7 +196,7 @@ static bool save_name(const struct sub_message *message, char *out,
 	const char *base = slash ? slash + 1 : message->name;
 
 	if (message->kind != FILE_MESSAGE_IS_FILE) {
-		snprintf(out, out_bytes, "message-%llu",
+		snprintf(out, out_bytes, RAW_NAME "%llu",
 			 (unsigned long long)message->info.sequence);
 		return true;
 	}
@@ -209,6 +211,20 @@ struct saved {
 	char *path;
 };
 
+static void *saved_names;
+
+/* Raw messages have their numbers for names, which none has twice: they are not kept, so
+ * that an endless stream needs no memory for each. */
+static bool saved_raw;
+
+static bool is_raw_name(const char *name)
+{
+	size_t prefix = strlen(RAW_NAME);
+
+	return !strncmp(name, RAW_NAME, prefix) && name[prefix] &&
+	       !name[prefix + strspn(name + prefix, "0123456789")];
+}
+
 static int by_saved_name(const void *a, const void *b)
 {
 	return strcmp(((const struct saved *)a)->name, ((const struct saved *)b)->name);
@@ -217,14 +233,13 @@ static int by_saved_name(const void *a, const void *b)
 /* false: it is another one's, in this run.  A path that comes again is its newer version. */
 static bool take_name(const char *name, const char *path)
 {
-	static void *names;
 	struct saved *mine = malloc(sizeof(*mine)), **found;
 
 	if (!mine)
 		return true;
 	mine->name = strdup(name);
 	mine->path = strdup(path);
-	found = mine->name && mine->path ? tsearch(mine, &names, by_saved_name) : NULL;
+	found = mine->name && mine->path ? tsearch(mine, &saved_names, by_saved_name) : NULL;
 	if (found && *found == mine)
 		return true;
 	free(mine->name);
@@ -233,13 +248,23 @@ static bool take_name(const char *name, const char *path)
 	return !found || !strcmp((*found)->path, path);
 }
 
+static bool is_free_name(const struct sub_message *message, char *name)
+{
+	const struct saved raw = { .name = name };
+
+	if (message->kind != FILE_MESSAGE_IS_FILE)
+		return !tfind(&raw, &saved_names, by_saved_name);
+	return !(saved_raw && is_raw_name(name)) && take_name(name, message->name);
+}
+
 /* Of two paths that end alike, the second is saved as NAME.2. */
 static bool unused_name(const struct sub_message *message, char *name, size_t name_bytes)
 {
 	size_t end = strlen(name);
 	unsigned int n;
 
-	for (n = 2; !take_name(name, message->name); n++)
+	saved_raw |= message->kind != FILE_MESSAGE_IS_FILE;
+	for (n = 2; !is_free_name(message, name); n++)
 		if ((size_t)snprintf(name + end, name_bytes - end, ".%u", n) >=
 		    name_bytes - end)
 			return false;
