@@ -372,6 +372,7 @@ UDEVDIR ?= /usr/lib/udev/rules.d
 MODLOADDIR ?= /usr/lib/modules-load.d
 MODULE_SRC = Kbuild dkms.conf $(wildcard kmod/*.[ch] lib/core/*.[ch] include/uapi/linux/*.h)
 
+# DKMS builds nothing anew that has the same version, and removes nothing that it has not.
 ## install-module  its sources for DKMS, the udev rule, and loading it at boot
 install-module:
 	for file in $(MODULE_SRC); do install -D -m 644 $$file \
@@ -379,11 +380,14 @@ install-module:
 	install -D -m 644 kmod/60-zerocore.rules $(DESTDIR)$(UDEVDIR)/60-zerocore.rules
 	install -D -m 644 kmod/zerocore.conf $(DESTDIR)$(MODLOADDIR)/zerocore.conf
 	$(if $(DESTDIR),,getent group zerocore >/dev/null || groupadd --system zerocore)
-	$(if $(DESTDIR),,! command -v dkms >/dev/null || dkms install zerocore/$(VERSION))
+	$(if $(DESTDIR),,! command -v dkms >/dev/null || { \
+		dkms remove zerocore/$(VERSION) --all >/dev/null 2>&1; \
+		dkms install zerocore/$(VERSION); })
 
 ## uninstall-module  what install-module put there
 uninstall-module:
-	$(if $(DESTDIR),,! command -v dkms >/dev/null || dkms remove zerocore/$(VERSION) --all)
+	$(if $(DESTDIR),,! command -v dkms >/dev/null || \
+		dkms remove zerocore/$(VERSION) --all || :)
 	rm -rf $(DESTDIR)$(SRCDIR)/zerocore-$(VERSION)
 	rm -f $(DESTDIR)$(UDEVDIR)/60-zerocore.rules $(DESTDIR)$(MODLOADDIR)/zerocore.conf
 

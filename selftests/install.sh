@@ -167,6 +167,32 @@ check installs_twice make_install
 check uninstalls make --no-print-directory uninstall DESTDIR="$root" PREFIX=/usr
 check nothing_is_left uninstalled
 
+# DKMS as its version 3 does: what is installed is not installed again, and what is not in
+# its tree cannot be removed.
+mkdir "$tmp/fake"
+cat >"$tmp/fake/dkms" <<-END
+	#!/bin/sh
+	case \$1 in
+	install) [ -e "$tmp/in-tree" ] || echo built >>"$tmp/builds"; : >"$tmp/in-tree" ;;
+	remove) [ -e "$tmp/in-tree" ] || exit 3; rm "$tmp/in-tree" ;;
+	esac
+END
+printf '#!/bin/sh\nexit 0\n' >"$tmp/fake/getent"
+chmod 755 "$tmp/fake/dkms" "$tmp/fake/getent"
+make_module()
+{
+	PATH=$tmp/fake:$PATH make --no-print-directory "$1" DESTDIR= SRCDIR="$tmp/module/src" \
+		UDEVDIR="$tmp/module/udev" MODLOADDIR="$tmp/module/load"
+}
+module_is_new() { make_module install-module && make_module install-module && [ "$(wc -l <"$tmp/builds")" = 2 ]; }
+module_goes()
+{
+	rm -f "$tmp/in-tree"
+	make_module uninstall-module && [ -z "$(find "$tmp/module" -type f)" ]
+}
+check module_is_built_anew module_is_new
+check module_goes_without_dkms module_goes
+
 lib=/usr/lib/x86_64-linux-gnu
 check installs_elsewhere make_install LIBDIR=$lib
 check library_is_elsewhere test -e "$root$lib/libzerocore.so"
