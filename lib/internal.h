@@ -5,6 +5,7 @@
  * Locks: zc_pools_lock (the list of attached pools) > pool->lock (its roles)
  * > leaf locks.  Nothing that happens per message takes one.  Nobody waits for a thread
  * that may be in a hook or handler with one of the first two: those may open pools.
+ * Such a thread waits for another one only as await.c permits.
  */
 #ifndef ZC_LIB_INTERNAL_H
 #define ZC_LIB_INTERNAL_H
@@ -342,10 +343,29 @@ zc_result_t zc_pool_joined(const struct zc_pool *pool);
 /* The pool of that creation id that this process is a member of, or NULL.
  * (under zc_pools_lock) */
 struct zc_pool *zc_pool_find(const u8 creation_id[16]);
-/* Whose cleaner or background thread this is, or NULL. */
+/* Whose cleaner or background thread this is, or NULL; and is it a cleaner? */
 extern _Thread_local const struct zc_pool *zc_thread_of;
+extern _Thread_local bool zc_thread_cleans;
 /* In a forked child, before anything else: drop what was inherited. */
 void zc_pools_after_fork(void);
+
+/* --- await.c ----------------------------------------------------------------- */
+
+/* A thread of @who's waits for the end of @whom's cleaners, or of @all of its threads. */
+struct zc_await {
+	const struct zc_pool *who;	/* NULL: a program's own thread */
+	const struct zc_pool *whom;
+	bool cleans;			/* it is a cleaner */
+	bool all;
+	struct zc_await *next;
+};
+
+/* This thread is about to wait.  BUSY with a sentence: it would for ever. */
+zc_result_t zc_await_begin(struct zc_await *a, const struct zc_pool *whom, bool all);
+void zc_await_end(struct zc_await *a);
+/* @whom has no threads any more, and its address may be another's. */
+void zc_awaits_over(const struct zc_pool *whom);
+void zc_awaits_after_fork(void);
 
 /* --- role close, used by zc_pool_close() --------------------------------------- */
 void zc_roles_close(struct zc_pool *pool);

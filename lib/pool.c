@@ -21,6 +21,7 @@
 #define ZC_OPEN_TRIES 16
 
 _Thread_local const struct zc_pool *zc_thread_of;
+_Thread_local bool zc_thread_cleans;
 
 static pthread_mutex_t zc_pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t zc_pools_closed = PTHREAD_COND_INITIALIZER;
@@ -71,6 +72,7 @@ void zc_pools_after_fork(void)
 	pthread_mutex_init(&zc_pools_lock, NULL);
 	pthread_cond_init(&zc_pools_closed, NULL);
 	zc_thread_of = NULL;
+	zc_awaits_after_fork();
 	zora_after_fork();
 	for (pool = zc_pools; pool; pool = next) {
 		next = pool->next;
@@ -328,6 +330,7 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 				       struct zc_pool **out)
 {
 	zc_result_t result = ZC_ERROR_NOT_FOUND;
+	struct zc_await await;
 	bool again = true;
 	u32 i;
 
@@ -350,11 +353,13 @@ static zc_result_t zc_pool_open_locked(const struct zc_backend_ops *backend,
 				   zc_pool_find(pool->creation_id) : NULL;
 		zc_pool_free(pool);
 		if (attached && !attached->refs) {
-			/* Its end waits for this thread. */
-			if (zc_thread_of == attached)
+			/* Its end may wait for this thread. */
+			if (zc_await_begin(&await, attached, true) != ZC_OK)
 				return zc_fail(ZC_ERROR_BUSY, "pool %s is being closed by "
-					       "this process", name);
+					       "this process, which waits for this handler "
+					       "or hook", name);
 			pthread_cond_wait(&zc_pools_closed, &zc_pools_lock);
+			zc_await_end(&await);
 			again = true;
 			i = 0;
 			continue;
@@ -421,6 +426,7 @@ zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member, uint32_t incarnation
 void zc_pool_close(zc_pool_t *pool)
 {
 	struct zc_pool **at;
+	struct zc_await await;
 	bool last;
 
 	if (!pool)
@@ -434,13 +440,19 @@ void zc_pool_close(zc_pool_t *pool)
 		return;
 	}
 	pthread_mutex_lock(&zc_pools_lock);
-	last = --pool->refs == 0;
+	last = pool->refs == 1;
+	if (last && zc_await_begin(&await, pool, true) != ZC_OK) {
+		pthread_mutex_unlock(&zc_pools_lock);
+		return;
+	}
+	pool->refs--;
 	pthread_mutex_unlock(&zc_pools_lock);
 	if (!last)
 		return;
 	/* Threads end that may be in a hook or handler, which may open another pool. */
 	zc_roles_close(pool);
 	zc_background_join(pool);
+	zc_await_end(&await);
 	/* Until here it is in the list: nobody opens its lock file and drops our locks. */
 	pthread_mutex_lock(&zc_pools_lock);
 	for (at = &zc_pools; *at && *at != pool; at = &(*at)->next)
@@ -448,6 +460,7 @@ void zc_pool_close(zc_pool_t *pool)
 	if (*at)
 		*at = pool->next;
 	zc_pool_leave(pool);
+	zc_awaits_over(pool);
 	zc_pool_free(pool);
 	pthread_cond_broadcast(&zc_pools_closed);
 	pthread_mutex_unlock(&zc_pools_lock);

@@ -161,8 +161,8 @@ ZC_API zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments,
  * Return: ZC_OK; ZC_ERROR_NOT_FOUND; ZC_ERROR_VERSION for another layout;
  * ZC_ERROR_CORRUPT_POOL for a truncated, foreign or half-created file;
  * ZC_ERROR_PERMISSION; ZC_ERROR_SLOTS when too many processes are attached; ZC_ERROR_BUSY
- * in a hook or handler of that very pool, in a thread of the library's, while this process
- * closes it. Other threads wait until it is closed.
+ * in a hook or handler, in a thread of the library's, while this process closes the pool and
+ * that waits for this thread: see zc_pool_close(). Other threads wait until it is closed.
  */
 ZC_API zc_result_t zc_pool_open(const char *name, zc_pool_t **out);
 
@@ -223,8 +223,12 @@ ZC_API zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member,
  *
  * Roles of this process that are still registered are unregistered. Pointers
  * into blocks are invalid afterwards. Waits for hooks and handlers that run in threads of
- * the library's; they may open and close other pools meanwhile. Threads: no other may use
- * the pool.
+ * the library's; they may open and close other pools meanwhile, unless they would wait for
+ * each other: hooks of two pools that close each other's, or open each other's while both
+ * are being closed. The call that would close such a circle is refused: ZC_ERROR_BUSY in
+ * zc_last_error()'s words, the pool stays as it is, and may be closed when the hook or
+ * handler has returned. So is closing a pool in a hook or handler of its own. Threads: no
+ * other may use the pool.
  */
 ZC_API void zc_pool_close(zc_pool_t *pool);
 
