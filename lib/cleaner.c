@@ -298,6 +298,7 @@ static void *zc_cleaner_main(void *arg)
 	u64 sleep_ns = c->period_ns;
 
 	zc_thread_of = c->pool;
+	zc_thread_cleans = true;
 	pthread_setname_np(pthread_self(), "zc-clean");
 	while (!zc_load_acquire(&c->stop) && !zc_load_relaxed(&c->pool->evicted))
 		if (!zc_cleaner_turn(c, &sleep_ns))
@@ -474,20 +475,29 @@ void zc_cleaners_close(struct zc_pool *pool)
 		zc_cleaner_end(c);
 }
 
-void zc_cleaner_stop(zc_cleaner_t *c)
+void zc_cleaner_finish(struct zc_cleaner *c)
 {
-	struct zc_pool *pool;
+	struct zc_pool *pool = c->pool;
 
-	if (!c || !zc_load_relaxed(c->alive) ||
-	    zc_handlers_run(&c->ring.handlers))
-		return;
-	pool = c->pool;
 	pthread_mutex_lock(&pool->lock);
 	zc_cleaner_unlink(c);
 	pthread_mutex_unlock(&pool->lock);
 	zc_cleaner_end(c);
-	/* Those of the team are not left alone in this process. */
-	zc_cleaners_sweep(pool, true);
+	/* Those of the team are not left alone in this process; this may be one's thread. */
+	if (!zc_in_cleaner_of(pool))
+		zc_cleaners_sweep(pool, true);
+}
+
+void zc_cleaner_stop(zc_cleaner_t *c)
+{
+	struct zc_await await;
+
+	/* No cleaner waits for one of its pool: it may be the same, or one of the team. */
+	if (!c || !zc_load_relaxed(c->alive) ||
+	    zc_await_begin(&await, c->pool, false) != ZC_OK)
+		return;
+	zc_cleaner_finish(c);
+	zc_await_end(&await);
 }
 
 zc_result_t zc_cleaner_get_stats(zc_cleaner_t *c, zc_cleaner_stats_t *stats)

@@ -96,6 +96,15 @@ enum zc_cleaner_kind {
 zc_result_t zc_cleaner_new(struct zc_pool *pool, const zc_cleaner_options_t *o,
 			   enum zc_cleaner_kind kind, struct zc_cleaner **out);
 
+/* Is this thread one of that pool's cleaners? */
+static inline bool zc_in_cleaner_of(const struct zc_pool *pool)
+{
+	return zc_thread_cleans && zc_thread_of == pool;
+}
+
+/* Ends it, and the team's if no other is left in this process. */
+void zc_cleaner_finish(struct zc_cleaner *c);
+
 /* Ends cleaners of the team that were told to, or all of them if no other is left. */
 void zc_cleaners_sweep(struct zc_pool *pool, bool all);
 

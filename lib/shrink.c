@@ -217,11 +217,38 @@ static zc_result_t zc_shrink_one(struct zc_pool *pool, u64 deadline)
 		       pool->name, pool->name);
 }
 
+/*
+ * Somebody must take back what was read; a pool may have no cleaner.  This thread will
+ * wait for it.  If it is a cleaner of this pool: the guest waits for nobody who waits for
+ * one of those.
+ */
+static struct zc_cleaner *zc_guest_begin(struct zc_pool *pool, struct zc_await *await)
+{
+	const zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	struct zc_cleaner *guest;
+
+	*await = (struct zc_await){ .who = NULL };
+	if (!zc_in_cleaner_of(pool) && zc_await_begin(await, pool, false) != ZC_OK)
+		return NULL;
+	if (zc_cleaner_new(pool, &options, ZC_CLEANER_GUEST, &guest) == ZC_OK)
+		return guest;
+	zc_await_end(await);
+	return NULL;
+}
+
+static void zc_guest_end(struct zc_cleaner *guest, struct zc_await *await)
+{
+	if (!guest)
+		return;
+	zc_cleaner_finish(guest);
+	zc_await_end(await);
+}
+
 zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_ns)
 {
 	u64 deadline = zc_deadline(timeout_ns);
-	const zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
-	struct zc_cleaner *cleaner = NULL;
+	struct zc_cleaner *guest = NULL;
+	struct zc_await await;
 	zc_result_t result;
 
 	if (!pool)
@@ -238,11 +265,10 @@ zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_
 			       "pool %s has huge pages of the kernel's reserve, which "
 			       "stay as long as it does: one that is to shrink is "
 			       "created with ZC_HUGE_TRANSPARENT (--huge transparent)", pool->name);
-	/* Somebody must take back what was read; a pool may have no cleaner. */
 	if (segments && timeout_ns)
-		zc_cleaner_new(pool, &options, ZC_CLEANER_GUEST, &cleaner);
+		guest = zc_guest_begin(pool, &await);
 	while (segments-- && result == ZC_OK)
 		result = zc_shrink_one(pool, deadline);
-	zc_cleaner_stop(cleaner);
+	zc_guest_end(guest, &await);
 	return result;
 }

@@ -58,8 +58,15 @@ ZC_API zc_result_t zc_cleaner_start(zc_pool_t *pool,
 				    const zc_cleaner_options_t *options,
 				    zc_cleaner_t **out);
 
-/* zc_cleaner_stop() - ends the thread. NULL: nothing happens. Returns when it has ended;
- * zc_pool_close() does it for those that are left. */
+/**
+ * zc_cleaner_stop() - end the thread
+ * @cleaner: NULL: nothing happens
+ *
+ * Returns when it has ended; zc_pool_close() does it for those that are left. Refused in the
+ * thread of a cleaner of the same pool (a hook, a handler, a policy, a strategy), and in a
+ * hook or handler of another pool that the cleaner waits for: then nothing happens but
+ * ZC_ERROR_BUSY in zc_last_error()'s words. See zc_pool_close().
+ */
 ZC_API void zc_cleaner_stop(zc_cleaner_t *cleaner);
 
 /**

@@ -36,9 +36,10 @@ typedef enum zc_pressure {
  * NULL: none. The last three run in a thread of the library, of which a pool has one in
  * a process, or in a thread that is in zc_pool_next_event(); backpressure is looked at
  * ten times a second. No lock is held, and the first two may use the role that called
- * them, as a handler may. A hook must not close the pool, nor unregister that role: this
- * is refused where it is noticed (ZC_ERROR_BUSY in zc_last_error()'s words, and nothing
- * happens). While one runs in the library's thread deaths of others are not seen: be
+ * them, as a handler may. A hook must not close the pool, unregister that role, nor stop a
+ * cleaner of the pool in a cleaner's thread: this is refused where it is noticed
+ * (ZC_ERROR_BUSY in zc_last_error()'s words, and nothing happens). Other pools: see
+ * zc_pool_close(). While one runs in the library's thread deaths of others are not seen: be
  * short.
  */
 typedef struct zc_hooks {

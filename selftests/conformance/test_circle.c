@@ -28,6 +28,177 @@ static bool was_refused(void)
 	return strstr(zc_last_error(), "handler or hook");
 }
 
+/* --- one pool --------------------------------------------------------------------------- */
+
+static struct {
+	zc_pool_t *pool;
+	zc_cleaner_t *cleaner, *other;
+	zc_messagering_t *node;
+	uint64_t may, refused, done;
+	zc_result_t result;
+} at;
+
+static void stops_it(zc_cleaner_t *cleaner)
+{
+	if (!of(&at.may) || of(&at.done))
+		return;
+	zc_cleaner_stop(cleaner);
+	set(&at.refused, was_refused());
+	set(&at.done, 1);
+}
+
+static bool policy_stops(const zc_stats_t *stats, int current, void *ctx)
+{
+	(void)stats;
+	(void)current;
+	(void)ctx;
+	stops_it(at.cleaner);
+	return false;
+}
+
+static bool segments_stop(const zc_stats_t *stats, int segments, void *ctx)
+{
+	(void)stats;
+	(void)segments;
+	(void)ctx;
+	stops_it(at.cleaner);
+	return false;
+}
+
+static bool strategy_stops(const zc_clean_stats_t *stats, void *ctx)
+{
+	(void)stats;
+	(void)ctx;
+	stops_it(at.cleaner);
+	return false;
+}
+
+static zc_cleaner_t *cleaner_of(zc_pool_t *pool)
+{
+	zc_cleaner_options_t options = ZC_CLEANER_OPTIONS_INIT;
+	zc_cleaner_t *cleaner;
+
+	options.idle_ns = 1000000;
+	CHECK_OK(zc_cleaner_start(pool, &options, &cleaner));
+	return cleaner;
+}
+
+static uint32_t id_of(zc_cleaner_t *cleaner)
+{
+	zc_cleaner_stats_t stats = { .sz = sizeof(stats) };
+
+	CHECK_OK(zc_cleaner_get_stats(cleaner, &stats));
+	return stats.id;
+}
+
+static zc_pool_t *growing_pool(void)
+{
+	zc_pool_options_t options = t_pool_options();
+
+	options.bytes = 1 << 20;
+	options.segment_bytes = 1 << 20;
+	options.max_bytes = 2 << 20;
+	return t_pool_create(&options);
+}
+
+static void cleaner_stays(void)
+{
+	set(&at.may, 1);
+	T_UNTIL(of(&at.done));
+	CHECK(of(&at.refused));
+	CHECK_OP(id_of(at.cleaner), <, 8);
+	zc_cleaner_stop(at.cleaner);
+	t_pool_check_rest(at.pool);
+	t_pool_close(at.pool);
+}
+
+static void policy_does_not_stop_its_cleaner(void)
+{
+	zc_scaling_policy_t policy = ZC_SCALING_POLICY_INIT;
+
+	at.pool = t_pool_create(NULL);
+	policy.should_scale_up = policy_stops;
+	CHECK_OK(zc_set_scaling_policy(at.pool, &policy));
+	at.cleaner = cleaner_of(at.pool);
+	cleaner_stays();
+}
+
+static void growth_does_not_stop_its_cleaner(void)
+{
+	zc_scaling_policy_t policy = ZC_SCALING_POLICY_INIT;
+
+	at.pool = growing_pool();
+	policy.should_grow = segments_stop;
+	CHECK_OK(zc_set_scaling_policy(at.pool, &policy));
+	at.cleaner = cleaner_of(at.pool);
+	cleaner_stays();
+}
+
+static void strategy_does_not_stop_its_cleaner(void)
+{
+	zc_clean_strategy_t strategy = ZC_CLEAN_STRATEGY_INIT;
+
+	at.pool = t_pool_create(NULL);
+	strategy.should_scan = strategy_stops;
+	CHECK_OK(zc_set_clean_strategy(at.pool, &strategy));
+	at.cleaner = cleaner_of(at.pool);
+	cleaner_stays();
+}
+
+static void call(zc_messagering_t *node, zc_cleaner_t *cleaner)
+{
+	zc_result_t result;
+
+	/* Whoever does not look for a quarter of a second is out of the ring for a while. */
+	do
+		result = zc_messagering_post(node, id_of(cleaner), ZC_MSG_USER, NULL, 0, 0);
+	while (result == ZC_ERROR_NOT_FOUND && t_left_ns());
+	CHECK_OK(result);
+}
+
+static void handles(zc_cleaner_t *cleaner, zc_message_handler_t handler, uint64_t ctx)
+{
+	CHECK_OK(zc_cleaner_handle(cleaner, ZC_MSG_USER, handler, (void *)(uintptr_t)ctx));
+}
+
+static void stops_the_other(const zc_message_t *message, void *ctx)
+{
+	(void)message;
+	(void)ctx;
+	stops_it(at.other);
+}
+
+/* It may be stopping this one. */
+static void cleaner_does_not_stop_another(void)
+{
+	at.pool = t_pool_create(NULL);
+	t_no_more_cleaners(at.pool);
+	at.cleaner = cleaner_of(at.pool);
+	at.other = cleaner_of(at.pool);
+	CHECK_OK(zc_messagering_register(at.pool, &at.node));
+	handles(at.cleaner, stops_the_other, 0);
+	set(&at.may, 1);
+	do {
+		call(at.node, at.cleaner);
+		/* A node that does not look is passed over. */
+		zc_messagering_on_message(at.node, 1000000, NULL);
+	} while (!of(&at.done));
+	CHECK(of(&at.refused));
+	CHECK_OP(id_of(at.other), <, 8);
+	zc_cleaner_stop(at.other);
+	zc_messagering_unregister(at.node);
+	cleaner_stays();
+}
+
+static void pressure_stops(zc_pool_t *pool, zc_pressure_t level, uint32_t used, void *ctx)
+{
+	(void)pool;
+	(void)level;
+	(void)used;
+	(void)ctx;
+	stops_it(at.cleaner);
+}
+
 static zc_pressure_t is_high(const zc_pressure_stats_t *stats, void *ctx)
 {
 	(void)stats;
@@ -49,10 +220,52 @@ static void hooks_into(zc_pool_t *pool,
 	CHECK_OK(zc_set_hooks(pool, &hooks));
 }
 
+static void hook_of_the_pool_stops_a_cleaner(void)
+{
+	at.pool = t_pool_create(NULL);
+	at.cleaner = cleaner_of(at.pool);
+	set(&at.may, 1);
+	hooks_into(at.pool, pressure_stops, 0);
+	T_UNTIL(of(&at.done));
+	CHECK(!of(&at.refused));
+	/* Its place is another's. */
+	for (unsigned int i = 0; i < 8; i++)
+		cleaner_of(at.pool);
+	t_pool_close(at.pool);
+}
+
+static void shrinks(const zc_message_t *message, void *ctx)
+{
+	(void)message;
+	(void)ctx;
+	if (of(&at.done))
+		return;
+	at.result = zc_pool_shrink(at.pool, 1, t_wait_ns());
+	set(&at.done, 1);
+}
+
+/* Another one cleans meanwhile, which this thread waits for. */
+static void pool_shrinks_in_a_handler_of_its_cleaner(void)
+{
+	at.pool = growing_pool();
+	CHECK_OK(zc_pool_grow(at.pool, 1));
+	at.cleaner = cleaner_of(at.pool);
+	CHECK_OK(zc_messagering_register(at.pool, &at.node));
+	handles(at.cleaner, shrinks, 0);
+	call(at.node, at.cleaner);
+	T_UNTIL(of(&at.done));
+	CHECK_OK(at.result);
+	zc_messagering_unregister(at.node);
+	zc_cleaner_stop(at.cleaner);
+	t_pool_check_rest(at.pool);
+	t_pool_close(at.pool);
+}
+
 /* --- two pools ----------------------------------------------------------------------------- */
 
 static struct {
 	zc_pool_t *pool[2];
+	zc_cleaner_t *cleaner[2];
 	uint64_t in[2], closing[2], refused[2], done[2];
 } two;
 
@@ -170,11 +383,46 @@ static void hooks_close_each_others_pool(void)
 	zc_pool_close(two.pool[of(&two.refused[0])]);
 }
 
+static void stops_the_others(const zc_message_t *message, void *ctx)
+{
+	unsigned int me = (unsigned int)(uintptr_t)ctx;
+
+	(void)message;
+	if (!begins(me))
+		return;
+	zc_cleaner_stop(two.cleaner[!me]);
+	ends(me, was_refused());
+}
+
+static void handlers_stop_each_others_cleaner(void)
+{
+	zc_messagering_t *node[2];
+
+	make_two();
+	for (unsigned int i = 0; i < 2; i++) {
+		two.cleaner[i] = cleaner_of(two.pool[i]);
+		handles(two.cleaner[i], stops_the_others, i);
+		CHECK_OK(zc_messagering_register(two.pool[i], &node[i]));
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		call(node[i], two.cleaner[i]);
+	one_was_refused();
+	for (unsigned int i = 0; i < 2; i++)
+		zc_pool_close(two.pool[i]);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct t_case cases[] = {
+		T_CASE(policy_does_not_stop_its_cleaner),
+		T_CASE(growth_does_not_stop_its_cleaner),
+		T_CASE(strategy_does_not_stop_its_cleaner),
+		T_CASE(cleaner_does_not_stop_another),
+		T_CASE(hook_of_the_pool_stops_a_cleaner),
+		T_CASE(pool_shrinks_in_a_handler_of_its_cleaner),
 		T_CASE(hooks_open_each_others_pool_while_both_are_closed),
 		T_CASE(hooks_close_each_others_pool),
+		T_CASE(handlers_stop_each_others_cleaner),
 		T_END
 	};
 
