@@ -217,7 +217,7 @@ static void zc_watch_begin(struct zc_pool *pool, u32 m, u64 life)
 	if (zc_life_member(life) != ZC_MEMBER_JOINING &&
 	    b->pidfds < ZC_PIDFDS_MAX && w->pid != (u32)getpid() &&
 	    zc_live_visible(pool, r)) {
-		w->fd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+		w->fd = zc_fd_keep((int)syscall(SYS_pidfd_open, w->pid, 0));
 		/* Looked at once more: is it the one that was opened? */
 		if (w->fd >= 0 && zc_live_visible(pool, r)) {
 			w->kind = ZC_WATCH_PIDFD;

@@ -91,7 +91,7 @@ zc_result_t zc_reader_get_fd(zc_reader_t *r, int *out_fd)
 	if (!zc_role_usable(r->alive, &r->closed))
 		return zc_role_fail(r->pool, r->alive);
 	if (r->event_fd < 0) {
-		r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r->event_fd = zc_fd_keep(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 		if (r->event_fd < 0)
 			return zc_fail_errno("eventfd");
 		if (fstat(r->event_fd, &st)) {

@@ -8,6 +8,7 @@
 #include <linux/zerocore_layout.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -16,6 +17,33 @@
 #include "harness.h"
 
 #define SERVICE "descriptors/test/main"
+
+/* Descriptors that are looked at. */
+#define DESCRIPTORS 256
+
+/* What it is open on, as /proc tells; "": it is not.  Takes no descriptor. */
+static void what_is(int fd, char what[128])
+{
+	char path[48];
+	ssize_t bytes;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	bytes = readlink(path, what, 127);
+	what[bytes < 0 ? 0 : bytes] = '\0';
+}
+
+/* How many from @first on are open on something with that name. */
+static unsigned int open_on(const char *name, int first)
+{
+	unsigned int nr = 0;
+	char what[128];
+
+	for (int fd = first; fd < DESCRIPTORS; fd++) {
+		what_is(fd, what);
+		nr += strstr(what, name) != NULL;
+	}
+	return nr;
+}
 
 /* --- of a reader ------------------------------------------------------------------ */
 
@@ -147,10 +175,72 @@ static void pool_is_no_output(void)
 	t_join(silent);
 }
 
+static void none_is_output(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		CHECK(fcntl(fd, F_GETFD) < 0);
+}
+
+static void polls_without_output(void *arg)
+{
+	struct t_reader reader;
+	zc_pool_t *pool;
+	int fd = -1;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	for (fd = 0; fd < 3; fd++)
+		close(fd);
+	CHECK_OK(zc_reader_get_fd(reader.role, &fd));
+	CHECK_OP(fd, >, 2);
+	none_is_output();
+	t_reader_close(&reader);
+	zc_pool_close(pool);
+}
+
+static void event_is_no_output(void)
+{
+	struct t_peer *silent = t_spawn("silent", polls_without_output, NULL);
+
+	t_pool_create(NULL);
+	t_say(silent, "open");
+	t_join(silent);
+}
+
+static void watches_without_output(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	pool = t_pool_open();
+	/* Of the parent; it may be two at first, of which one is among these. */
+	T_UNTIL(open_on("pidfd", 3) == 1 && open_on("pidfd", 0) == 1);
+	none_is_output();
+	zc_pool_close(pool);
+}
+
+static void watch_is_no_output(void)
+{
+	struct t_peer *silent = t_spawn("silent", watches_without_output, NULL);
+
+	if (!t_backend_is_shm())
+		t_skip("the kernel watches who has the device open");
+	t_pool_create(NULL);
+	t_say(silent, "open");
+	t_join(silent);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(file_in_place_of_an_event_is_left_alone),
 	T_CASE(event_in_place_of_another_is_left_open),
 	T_CASE(pool_is_no_output),
+	T_CASE(event_is_no_output),
+	T_CASE(watch_is_no_output),
 	T_END,
 };
 
