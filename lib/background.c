@@ -78,7 +78,8 @@ struct zc_background {
 	u64 pipe_dev, pipe_ino;
 	u32 epoch;
 	u32 high;		/* members above it were never there */
-	u32 pidfds;
+	u32 pidfds;		/* those in @unclosed among them */
+	u32 unclosed_nr;
 	u32 probes;		/* watches that are asked */
 	u32 next_probe;
 	u64 stamped_ns;
@@ -89,6 +90,7 @@ struct zc_background {
 	bool lookout;		/* nobody who lives has a lower number */
 	struct zc_reaper reaper;
 	struct zc_watch watch[ZC_MAX_MEMBERS];
+	struct zc_watch unclosed[ZC_PIDFDS_MAX];	/* pidfds not known to be ours */
 	struct pollfd poll[ZC_PIDFDS_MAX + 1];
 	u32 polled[ZC_PIDFDS_MAX + 1];
 };
@@ -175,30 +177,46 @@ void zc_reap_all(struct zc_pool *pool)
 
 /* --- watching --------------------------------------------------------------------- */
 
-/* Is @fd a pidfd of @pid?  All pidfds have one inode; /proc tells them apart. */
-static bool zc_is_pidfd(int fd, u32 pid)
+/*
+ * Closes a pidfd of ours.  All pidfds have one inode; /proc tells them apart, and of a
+ * process that is gone says -1.  false: there is no descriptor or memory to look by.
+ */
+static bool zc_pidfd_close(const struct zc_watch *w)
 {
 	char path[48], line[96];
-	bool found = false;
-	unsigned int shown;
+	bool ours = false;
+	unsigned int pid;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", w->fd);
 	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "Pid: %u", &shown) == 1 && shown == pid;
-	if (f)
-		fclose(f);
-	return found;
+	if (!f)
+		return errno != EMFILE && errno != ENFILE && errno != ENOMEM;
+	while (!ours && fgets(line, sizeof(line), f))
+		ours = sscanf(line, "Pid: %u", &pid) == 1 &&
+		       (pid == w->pid || pid == ~0U);
+	fclose(f);
+	if (ours)
+		close(w->fd);
+	return true;
+}
+
+/* Those for which there was no descriptor to look by. */
+static void zc_pidfds_close(struct zc_background *b)
+{
+	while (b->unclosed_nr && zc_pidfd_close(&b->unclosed[b->unclosed_nr - 1])) {
+		b->unclosed_nr--;
+		b->pidfds--;
+	}
 }
 
 static void zc_watch_end(struct zc_background *b, struct zc_watch *w)
 {
 	if (w->kind == ZC_WATCH_PIDFD) {
-		/* Of a process that is gone, its line says -1. */
-		if (zc_is_pidfd(w->fd, w->pid) || zc_is_pidfd(w->fd, ~0U))
-			close(w->fd);
-		b->pidfds--;
+		if (zc_pidfd_close(w))
+			b->pidfds--;
+		else
+			b->unclosed[b->unclosed_nr++] = *w;
 	}
 	if (w->kind == ZC_WATCH_PROBE || w->kind == ZC_WATCH_ENDED)
 		b->probes--;
@@ -272,6 +290,7 @@ static bool zc_watch_scan(struct zc_pool *pool, u64 now, bool *reaping)
 	u32 lowest = ZC_MAX_MEMBERS;
 	bool declared = false;
 
+	zc_pidfds_close(b);
 	if (epoch != b->epoch)
 		b->changed_ns = now;
 	if (full) {
@@ -580,18 +599,26 @@ void zc_background_join(struct zc_pool *pool)
 	pthread_join(b->thread, NULL);
 }
 
+/* The pipe first: then there are descriptors to look at the others by. */
+static void zc_background_close(struct zc_background *b)
+{
+	u32 m;
+
+	zc_fd_close(&b->pipe[0], b->pipe_dev, b->pipe_ino);
+	zc_fd_close(&b->pipe[1], b->pipe_dev, b->pipe_ino);
+	zc_pidfds_close(b);
+	for (m = 0; m < ZC_MAX_MEMBERS; m++)
+		zc_watch_end(b, &b->watch[m]);
+}
+
 void zc_background_stop(struct zc_pool *pool)
 {
 	struct zc_background *b = pool->background;
-	u32 m;
 
 	if (!b)
 		return;
 	zc_background_join(pool);
-	for (m = 0; m < ZC_MAX_MEMBERS; m++)
-		zc_watch_end(b, &b->watch[m]);
-	zc_fd_close(&b->pipe[0], b->pipe_dev, b->pipe_ino);
-	zc_fd_close(&b->pipe[1], b->pipe_dev, b->pipe_ino);
+	zc_background_close(b);
 	free(b);
 	pool->background = NULL;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,12 +236,104 @@ static void watch_is_no_output(void)
 	t_join(silent);
 }
 
+/* --- none left ---------------------------------------------------------------------- */
+
+#define PEERS 3
+
+static void waits_for_end(void *arg)
+{
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	pool = t_pool_open();
+	t_say(t_parent(), "opened");
+	t_hear(t_parent(), "end");
+	zc_pool_close(pool);
+}
+
+static unsigned int takes_all(int taken[DESCRIPTORS])
+{
+	unsigned int nr = 0;
+	int fd;
+
+	while ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
+		CHECK_OP(nr, <, DESCRIPTORS);
+		taken[nr++] = fd;
+	}
+	return nr;
+}
+
+/* Its death is seen while this process can open nothing. */
+static void peers_die(struct t_peer *peer[PEERS], zc_pool_t *pool)
+{
+	zc_event_t event = { .sz = sizeof(event) };
+	unsigned int died = 0;
+
+	for (unsigned int i = 0; i < PEERS; i++) {
+		/* These stay: a free one would do. */
+		peer[i]->in = peer[i]->out = -1;
+		t_kill(peer[i]);
+	}
+	while (died < PEERS) {
+		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
+		died += event.type == ZC_EVENT_MEMBER_DIED;
+	}
+}
+
+static void dead_peers_leave_no_descriptor(bool close_first)
+{
+	struct rlimit limit;
+	struct t_peer *peer[PEERS];
+	int taken[DESCRIPTORS];
+	unsigned int nr;
+	zc_pool_t *pool;
+
+	if (!t_backend_is_shm())
+		t_skip("the kernel watches who has the device open");
+	for (unsigned int i = 0; i < PEERS; i++)
+		peer[i] = t_spawn("peer", waits_for_end, NULL);
+	pool = t_pool_create(NULL);
+	for (unsigned int i = 0; i < PEERS; i++) {
+		t_say(peer[i], "open");
+		t_hear(peer[i], "opened");
+	}
+	T_UNTIL(open_on("pidfd", 0) == PEERS);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = DESCRIPTORS;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	nr = takes_all(taken);
+	peers_die(peer, pool);
+	if (close_first)
+		t_pool_close(pool);
+	else
+		while (nr)
+			close(taken[--nr]);
+	T_UNTIL(!open_on("pidfd", 0));
+	while (nr)
+		close(taken[--nr]);
+	if (!close_first)
+		t_pool_close(pool);
+}
+
+static void death_without_descriptors_leaves_none(void)
+{
+	dead_peers_leave_no_descriptor(false);
+}
+
+static void close_without_descriptors_leaves_none(void)
+{
+	dead_peers_leave_no_descriptor(true);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(file_in_place_of_an_event_is_left_alone),
 	T_CASE(event_in_place_of_another_is_left_open),
 	T_CASE(pool_is_no_output),
 	T_CASE(event_is_no_output),
 	T_CASE(watch_is_no_output),
+	T_CASE(death_without_descriptors_leaves_none),
+	T_CASE(close_without_descriptors_leaves_none),
 	T_END,
 };
 
