@@ -611,6 +611,13 @@ static void zc_background_close(struct zc_background *b)
 		zc_watch_end(b, &b->watch[m]);
 }
 
+/* The thread is not here; the parent's descriptors are. */
+void zc_background_after_fork(struct zc_pool *pool)
+{
+	if (pool->background)
+		zc_background_close(pool->background);
+}
+
 void zc_background_stop(struct zc_pool *pool)
 {
 	struct zc_background *b = pool->background;

@@ -24,6 +24,7 @@
 struct zc_background;
 struct zc_backend_ops;
 struct zc_device;
+struct zc_event_fd;
 
 /* Somebody who follows the ring of events. */
 struct zc_listener {
@@ -78,6 +79,7 @@ struct zc_pool {
 	struct zc_reader *readers;	/* (under @lock) */
 	struct zc_cleaner *cleaners;	/* (under @lock) */
 	struct zc_messagering *rings;	/* (under @lock) */
+	struct zc_event_fd *event_fds;	/* of the readers (under @lock) */
 	zc_scaling_policy_t scaling;	/* (under @lock) */
 	struct zc_strategies strategies;	/* (under @lock); version: anybody */
 	pthread_mutex_t map_lock;	/* leaf: @data_writable, mapping */
@@ -280,6 +282,8 @@ u32 zc_numa_here(void);
 zc_result_t zc_background_start(struct zc_pool *pool);
 void zc_background_join(struct zc_pool *pool);	/* its end is waited for */
 void zc_background_stop(struct zc_pool *pool);
+/* A forked child: its copies of the descriptors go. */
+void zc_background_after_fork(struct zc_pool *pool);
 /* Reaps to the end, now, in the calling thread (up to quarantine). */
 void zc_reap_all(struct zc_pool *pool);
 extern const struct zc_reaper_ops zc_lib_reaper_ops;	/* .ctx is set per call */

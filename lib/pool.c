@@ -81,6 +81,8 @@ void zc_pools_after_fork(void)
 		zc_fd_close(&pool->lock_fd, pool->lock_dev, pool->lock_ino);
 		if (pool->device)
 			zc_device_after_fork(pool);
+		zc_background_after_fork(pool);
+		zc_reader_fds_after_fork(pool);
 		pool->next = zc_pools_inherited;
 		zc_pools_inherited = pool;
 	}

@@ -38,7 +38,6 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	r->segment_mask = v->segment_granules - 1;
 	r->granule_shift = v->granule_shift;
 	r->ring_mask = v->ring_mask;
-	r->event_fd = -1;
 	r->held_nr = max_holds;
 	r->held = aligned_alloc(ZC_CACHE_LINE, max_holds * sizeof(*r->held));
 	r->free_held = calloc(max_holds, sizeof(*r->free_held));

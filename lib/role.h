@@ -225,8 +225,7 @@ struct zc_reader {
 	u64 corrupt;
 	u64 changed;		/* corrupt when they were let go */
 	u64 sleeps;
-	int event_fd;
-	u64 event_dev, event_ino, event_id;	/* of that; all eventfds share the inode */
+	struct zc_event_fd *event;	/* NULL: none */
 	pthread_t fd_thread;
 	u32 fd_stop;
 	struct zc_reader *next;	/* in pool->readers */
@@ -469,5 +468,7 @@ bool zc_reader_ready(const struct zc_reader *r);
 
 /* --- reader_fd.c ----------------------------------------------------------- */
 void zc_reader_fd_close(struct zc_reader *r);
+/* A forked child: its copies go.  It may have freed readers, but none of what is listed. */
+void zc_reader_fds_after_fork(struct zc_pool *pool);
 
 #endif /* ZC_LIB_ROLE_H */

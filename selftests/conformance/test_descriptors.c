@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -326,6 +327,69 @@ static void close_without_descriptors_leaves_none(void)
 	dead_peers_leave_no_descriptor(true);
 }
 
+/* --- of a parent -------------------------------------------------------------------- */
+
+/* Of a pool that it opens anew it has its own. */
+static void child_keeps_none(char pipes[4][128], unsigned int nr)
+{
+	zc_open_options_t options = ZC_OPEN_OPTIONS_INIT;
+	zc_pool_t *pool;
+
+	options.observe = true;
+	CHECK_OK(zc_pool_open_with(t_name(0), &options, &pool));
+	for (unsigned int i = 0; i < nr; i++)
+		CHECK_EQ(open_on(pipes[i], 0), 0);
+	CHECK_EQ(open_on("eventfd", 0), 0);
+	CHECK_EQ(open_on("pidfd", 0), 0);
+	zc_pool_close(pool);
+}
+
+static void forked_child_keeps_none_of_its_parents(void)
+{
+	struct t_peer *peer = t_spawn("peer", waits_for_end, NULL);
+	char before[DESCRIPTORS][128], pipes[4][128];
+	unsigned int nr = 0;
+	struct t_reader reader;
+	zc_pool_t *pool;
+	int status, event;
+	pid_t pid;
+
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		what_is(fd, before[fd]);
+	pool = t_pool_create(NULL);
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	CHECK_OK(zc_reader_get_fd(reader.role, &event));
+	t_say(peer, "open");
+	t_hear(peer, "opened");
+	if (t_backend_is_shm())
+		T_UNTIL(open_on("pidfd", 0) == 1);
+	for (int fd = 0; fd < DESCRIPTORS; fd++) {
+		char what[128];
+
+		what_is(fd, what);
+		if (!strncmp(what, "pipe:", 5) && strcmp(what, before[fd])) {
+			CHECK_OP(nr, <, 4);
+			strcpy(pipes[nr++], what);
+		}
+	}
+	CHECK_EQ(nr, 2);
+	CHECK_EQ(open_on("eventfd", 0), 1);
+	pid = t_fork();
+	if (!pid) {
+		/* It may be done with roles before. */
+		zc_reader_unregister(reader.role);
+		child_keeps_none(pipes, nr);
+		t_leave();
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status);
+	/* They are the parent's all the same. */
+	CHECK_EQ(open_on(pipes[0], 0), 2);
+	t_reader_close(&reader);
+	t_say(peer, "end");
+	t_join(peer);
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(file_in_place_of_an_event_is_left_alone),
 	T_CASE(event_in_place_of_another_is_left_open),
@@ -334,6 +398,7 @@ static const struct t_case cases[] = {
 	T_CASE(watch_is_no_output),
 	T_CASE(death_without_descriptors_leaves_none),
 	T_CASE(close_without_descriptors_leaves_none),
+	T_CASE(forked_child_keeps_none_of_its_parents),
 	T_END,
 };
 
