@@ -354,8 +354,7 @@ static zc_result_t zc_device_evict(struct zc_pool *pool, u32 member,
 	int error;
 
 	if (!zc_device_fd_good(pool))
-		return zc_fail(ZC_ERROR_SYSTEM, "this program closed the descriptor of "
-			       "pool %s", pool->name);
+		return zc_device_lost(pool);
 	error = zc_device_call(pool->device->fd, ZC_IOC_EVICT, &arg);
 	switch (error) {
 	case 0:
@@ -456,6 +455,13 @@ bool zc_device_fd_good(const struct zc_pool *pool)
 	       stat.member == pool->member &&
 	       !memcmp(stat.creation_id, pool->creation_id,
 		       sizeof(stat.creation_id));
+}
+
+zc_result_t zc_device_lost(const struct zc_pool *pool)
+{
+	return zc_fail(ZC_ERROR_SYSTEM,
+		       "this program closed the descriptor of pool %s: close the pool and "
+		       "open it again", pool->name);
 }
 
 static void zc_device_leave(struct zc_pool *pool)

@@ -12,6 +12,7 @@
 struct zc_device {
 	int fd;			/* the pool's, or -1 */
 	bool fd_lost;		/* the program closed it behind our back */
+	bool blind_told;	/* (under map_lock) that new readers are not seen */
 	void *lease;
 	struct zc_stamps *stamps;
 	struct zc_geometry geometry;
@@ -41,6 +42,8 @@ zc_result_t zc_device_fail(int error, const char *what, const char *name);
 void zc_device_after_fork(struct zc_pool *pool);
 /* Is the descriptor still the one of the pool? */
 bool zc_device_fd_good(const struct zc_pool *pool);
+/* The sentence if it is not. */
+zc_result_t zc_device_lost(const struct zc_pool *pool);
 
 /* --- device_map.c ------------------------------------------------------------- */
 

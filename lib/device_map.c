@@ -17,9 +17,14 @@
 
 #define ZC_READERS (ZC_MAX_WRITERS * ZC_MAX_READERS_PER)
 
+/* Only of the pool: another file of the program's may have the number by now. */
 static void *zc_device_mmap(const struct zc_pool *pool, void *at, u32 region,
 			    u64 off, u64 bytes, int prot)
 {
+	if (!zc_device_fd_good(pool)) {
+		errno = EBADF;
+		return MAP_FAILED;
+	}
 	return mmap(at, bytes, prot, MAP_SHARED | (at ? MAP_FIXED : 0),
 		    pool->device->fd, (off_t)(ZC_MAP_OFFSET(region) + off));
 }
@@ -93,7 +98,8 @@ zc_result_t zc_device_map_more(struct zc_pool *pool)
 	pthread_mutex_lock(&pool->map_lock);
 	for (s = v->segments_mapped; s < zc_segments(v); s++) {
 		if (!zc_device_map_segment(pool, s)) {
-			result = zc_fail_errno("cannot map segment %u of pool %s", s,
+			result = errno == EBADF ? zc_device_lost(pool) :
+				 zc_fail_errno("cannot map segment %u of pool %s", s,
 					       pool->name);
 			break;
 		}
@@ -106,16 +112,22 @@ zc_result_t zc_device_map_more(struct zc_pool *pool)
 zc_result_t zc_device_grow(struct zc_pool *pool)
 {
 	struct zc_ioc_segment arg = { .segment = 0 };
-	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_ADD, &arg);
+	int error;
 
+	if (!zc_device_fd_good(pool))
+		return zc_device_lost(pool);
+	error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_ADD, &arg);
 	return error ? zc_device_fail(error, "add a segment", pool->name) : ZC_OK;
 }
 
 zc_result_t zc_device_shrink(struct zc_pool *pool, u32 segment)
 {
 	struct zc_ioc_segment arg = { .segment = segment };
-	int error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_REMOVE, &arg);
+	int error;
 
+	if (!zc_device_fd_good(pool))
+		return zc_device_lost(pool);
+	error = zc_device_call(pool->device->fd, ZC_IOC_SEGMENT_REMOVE, &arg);
 	/* Somebody else removed it just now, as who was stopped for long may find. */
 	if (error == ENXIO)
 		error = EBUSY;
@@ -207,6 +219,17 @@ static bool zc_device_replace(struct zc_pool *pool, void *at, u32 region, u64 of
 	return true;
 }
 
+/* (under map_lock) */
+static void zc_device_blind(struct zc_pool *pool)
+{
+	if (pool->device->blind_told)
+		return;
+	pool->device->blind_told = true;
+	zc_log(ZC_LOG_WARN, "this program closed the descriptor of pool %s: what readers "
+	       "that come now have read is not seen, and their writers here wait for "
+	       "them; close the pool and open it again", pool->name);
+}
+
 bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write)
 {
 	struct zc_view *v = &pool->view;
@@ -227,8 +250,11 @@ bool zc_device_map_reader(struct zc_pool *pool, u32 w, u32 r, bool write)
 		zc_store_release(&v->reader_mapped[n], 0);
 		if (!zc_device_replace(pool, zc_reader_area(v, w, r), ZC_MAP_READERS,
 				       off, v->reader_area_bytes,
-				       write ? PROT_READ | PROT_WRITE : PROT_READ))
+				       write ? PROT_READ | PROT_WRITE : PROT_READ)) {
+			if (errno == EBADF)
+				zc_device_blind(pool);
 			break;
+		}
 		/* The kernel maps that of who is there: was it the same before? */
 		after = zc_life_incarnation(
 			zc_load_acquire(&zc_reader_slot(v, w, r)->life));

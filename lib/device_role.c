@@ -21,13 +21,6 @@ static void zc_names_copy(u8 to[3][ZC_NAME_BYTES],
 		memcpy(to[i], name->part[i], ZC_NAME_BYTES);
 }
 
-static zc_result_t zc_device_lost(struct zc_pool *pool)
-{
-	return zc_fail(ZC_ERROR_SYSTEM,
-		       "this program closed the descriptors of pool %s: close it and "
-		       "open it again for new roles", pool->name);
-}
-
 static zc_result_t zc_role_failed(struct zc_pool *pool, int error,
 				  const char *service, bool writer)
 {

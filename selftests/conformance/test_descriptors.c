@@ -390,6 +390,119 @@ static void forked_child_keeps_none_of_its_parents(void)
 	t_pool_close(pool);
 }
 
+/* --- of a pool ---------------------------------------------------------------------- */
+
+static void reads_all(void *arg)
+{
+	struct t_reader reader;
+	zc_pool_t *pool;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	pool = t_pool_open();
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	t_say(t_parent(), "opened");
+	t_read_many(&reader, t_hear_number(t_parent(), "read"));
+	t_reader_close(&reader);
+	zc_pool_close(pool);
+}
+
+static void close_all_but(const bool keep[DESCRIPTORS], int instead)
+{
+	for (int fd = 0; fd < DESCRIPTORS; fd++) {
+		if (keep[fd] || fd == instead || fcntl(fd, F_GETFD) < 0)
+			continue;
+		CHECK(!close(fd));
+		if (instead >= 0)
+			CHECK_EQ(dup2(instead, fd), fd);
+	}
+}
+
+static void look_what_is_open(bool is[DESCRIPTORS])
+{
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		is[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+static zc_pool_options_t growing(void)
+{
+	zc_pool_options_t options = t_pool_options();
+
+	options.bytes = options.segment_bytes = 1 << 20;
+	options.max_bytes = 4 << 20;
+	return options;
+}
+
+/* Whatever has the pool's numbers is not mapped, where readers are looked for. */
+static void reader_comes_when_all_are_another_file(void)
+{
+	struct t_peer *peer = t_spawn("reader", reads_all, NULL);
+	bool mine[DESCRIPTORS];
+	struct t_writer writer;
+	uint64_t sent = 0;
+	zc_pool_t *pool;
+	char path[8192];
+	struct stat st;
+	int file;
+
+	snprintf(path, sizeof(path), "%s/mine", t_folder());
+	file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	CHECK(file >= 0 && !unlink(path));
+	look_what_is_open(mine);
+	pool = t_pool_create(NULL);
+	t_writer_open(&writer, pool, SERVICE, NULL);
+	close_all_but(mine, file);
+	t_say(peer, "open");
+	t_hear(peer, "opened");
+	/* Until nothing can be taken back: the reader has read nothing. */
+	while (t_try_write(&writer, 1000, 0) == ZC_OK)
+		sent++;
+	CHECK_OP(sent, >, 0);
+	CHECK(!fstat(file, &st));
+	CHECK_EQ(st.st_size, 0);
+	t_say_number(peer, "read", sent);
+	t_join(peer);
+	t_writer_close(&writer);
+	t_pool_close(pool);
+}
+
+static uint32_t segments_of(zc_pool_t *pool)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+
+	CHECK_OK(zc_pool_get_info(pool, &info));
+	return info.segments;
+}
+
+/* What has the number may be another pool's: of the same make, opened later. */
+static void pool_is_not_grown_in_place_of_another(void)
+{
+	zc_pool_options_t options = growing();
+	bool mine[DESCRIPTORS];
+	zc_pool_t *pool, *other;
+
+	look_what_is_open(mine);
+	pool = t_pool_create_at(0, &options);
+	CHECK_OK(zc_pool_create(t_name(1), &options, &other));
+	close_all_but(mine, -1);
+	zc_pool_close(other);
+	CHECK_OK(zc_pool_open(t_name(1), &other));
+	if (t_backend_is_shm()) {
+		CHECK_OK(zc_pool_grow(pool, 1));
+		CHECK_EQ(segments_of(pool), 2);
+		CHECK_OK(zc_pool_shrink(pool, 1, t_wait_ns()));
+	} else {
+		CHECK_RESULT(zc_pool_grow(pool, 1), ZC_ERROR_SYSTEM);
+		CHECK(strstr(zc_last_error(), "closed the descriptor"));
+	}
+	CHECK_EQ(segments_of(other), 1);
+	CHECK_OK(zc_pool_grow(other, 1));
+	CHECK_EQ(segments_of(pool), 1);
+	CHECK_EQ(segments_of(other), 2);
+	zc_pool_close(other);
+	t_pool_close(pool);
+}
+
 static const struct t_case cases[] = {
 	T_CASE(file_in_place_of_an_event_is_left_alone),
 	T_CASE(event_in_place_of_another_is_left_open),
@@ -399,6 +512,8 @@ static const struct t_case cases[] = {
 	T_CASE(death_without_descriptors_leaves_none),
 	T_CASE(close_without_descriptors_leaves_none),
 	T_CASE(forked_child_keeps_none_of_its_parents),
+	T_CASE(reader_comes_when_all_are_another_file),
+	T_CASE(pool_is_not_grown_in_place_of_another),
 	T_END,
 };
 
