@@ -5,6 +5,8 @@
 #include "internal.h"
 #include "role.h"
 
+_Thread_local const struct zc_hooked *zc_hooked;
+
 static zc_hooks_t zc_hooks_since(struct zc_pool *pool, u64 *since_ns)
 {
 	zc_hooks_t h = ZC_HOOKS_INIT;
@@ -75,19 +77,25 @@ void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r)
 {
 	u64 since_ns;
 	zc_hooks_t h = zc_hooks_since(pool, &since_ns);
+	struct zc_hooked here = { pool, zc_hooked };
 	zc_event_t event = { .sz = sizeof(event) };
 	const struct zc_view *v = &pool->view;
 
 	/* What was before the hooks were set is not told, whoever reads it when. */
 	if (r->time_ns < since_ns)
 		return;
+	zc_hooked = &here;
 	if (r->type == ZC_EVENT_MEMBER_DIED && h.member_died) {
+		/* On /dev/zerocore two threads may be here. */
+		pthread_mutex_lock(&pool->lock);
 		zc_event_out(pool, &pool->hook_listener, &event, r);
+		pthread_mutex_unlock(&pool->lock);
 		h.member_died(pool, &event, h.ctx);
 	} else if ((r->type == ZC_EVENT_SEGMENT_ADDED ||
 		    r->type == ZC_EVENT_SEGMENT_REMOVED) && h.pool_resized) {
 		h.pool_resized(pool, zc_granules_live(v) << v->granule_shift, h.ctx);
 	}
+	zc_hooked = here.outer;
 }
 
 static void zc_hook_pressure(struct zc_pool *pool, const zc_hooks_t *h)

@@ -90,7 +90,7 @@ struct zc_pool {
 	zc_hooks_t hooks;		/* (under @lock) */
 	u64 hooked_ns;			/* when they were set (under @lock) */
 	u32 hooked;			/* there are some: @lock need not be taken */
-	struct zc_listener hook_listener;	/* the background thread's */
+	struct zc_listener hook_listener;	/* the background thread's; names: @lock */
 	zc_pressure_t pressure;		/* as it was last seen; likewise */
 	struct zc_background *background;
 	struct zc_pool *next;		/* (under zc_pools_lock) */
@@ -326,7 +326,14 @@ u32 zc_guard_choose(zc_guard_t asked, u32 otherwise);
 
 /* --- hooks.c -------------------------------------------------------------------- */
 
-/* Something happened: in a thread of the library, without a lock. */
+/* Whose hooks this thread is in, which may be a program's own: in zc_pool_next_event(). */
+struct zc_hooked {
+	const struct zc_pool *pool;
+	const struct zc_hooked *outer;
+};
+extern _Thread_local const struct zc_hooked *zc_hooked;
+
+/* Something happened: in a thread of the library or of the program's, without a lock. */
 void zc_event_out(struct zc_pool *pool, struct zc_listener *l, zc_event_t *event,
 		  const struct zc_event_record *r);
 void zc_hook_event(struct zc_pool *pool, const struct zc_event_record *r);
@@ -373,8 +380,8 @@ void zc_awaits_after_fork(void);
 
 /* --- role close, used by zc_pool_close() --------------------------------------- */
 void zc_roles_close(struct zc_pool *pool);
-/* Is this thread in a program's function that one of them, or the background thread,
- * has called? */
+/* Is this thread in a program's function that one of them, the background thread, or
+ * zc_pool_next_event() has called? */
 bool zc_roles_in(struct zc_pool *pool);
 /* The background thread found this member dead in the eyes of its peers: every
  * role stops with ZC_ERROR_EVICTED. */

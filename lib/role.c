@@ -106,7 +106,10 @@ bool zc_roles_in(struct zc_pool *pool)
 	const struct zc_reader *r;
 	/* A cleaner that is being stopped is in no list any more. */
 	bool run = zc_thread_of == pool;
+	const struct zc_hooked *h;
 
+	for (h = zc_hooked; h; h = h->outer)
+		run |= h->pool == pool;
 	pthread_mutex_lock(&pool->lock);
 	for (w = pool->writers; w && !run; w = w->next)
 		run = zc_handlers_in(&w->mail->handlers);
