@@ -505,7 +505,7 @@ zc_result_t zc_pool_remove_all(uint32_t *removed)
 	for (i = 0; result == ZC_OK && i < choice.nr; i++)
 		result = choice.backend[i]->remove_all(&n);
 	pthread_mutex_unlock(&zc_pools_lock);
-	if (removed)
+	if (removed && result == ZC_OK)
 		*removed = n;
 	return result;
 }

@@ -141,7 +141,11 @@ static void fault_while_a_pool_is_removed(void)
 
 static zc_result_t remove_all(void)
 {
-	return zc_pool_remove_all(NULL);
+	uint32_t removed = 4711;
+	zc_result_t result = zc_pool_remove_all(&removed);
+
+	CHECK_EQ(removed != 4711, result == ZC_OK);
+	return result;
 }
 
 static void fault_while_all_pools_are_removed(void)
