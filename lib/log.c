@@ -82,10 +82,10 @@ void zc_set_log(zc_log_fn fn, zc_log_level_t level, void *ctx)
 	static struct zc_log_sink *all;
 	struct zc_log_sink *sink = NULL;
 
-	if (fn) {
+	if (fn)
 		sink = malloc(sizeof(*sink));
-		if (!sink)
-			return;
+	/* Without memory the default: what the last one needs may go from here on. */
+	if (sink) {
 		sink->fn = fn;
 		sink->ctx = ctx;
 		sink->level = level;

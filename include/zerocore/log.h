@@ -36,7 +36,9 @@ typedef void (*zc_log_fn)(zc_log_level_t level, const char *message, void *ctx);
  *	variable ZEROCORE_LOG (error, warn, info, debug) asks for on stderr
  * @level: lines up to this level
  * @ctx: handed to @fn
- * Threads: any.
+ *
+ * Without memory for it the default is back. The function that was set before may still be
+ * running in another thread. Threads: any.
  */
 ZC_API void zc_set_log(zc_log_fn fn, zc_log_level_t level, void *ctx);
 

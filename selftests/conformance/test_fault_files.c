@@ -559,14 +559,28 @@ static void first_without_a_page_is_refused(void)
 	unmake();
 }
 
-/* No memory to remember where to log to: all goes on where it did. */
-static void log_without_memory_stays(void)
+static void counts(zc_log_level_t level, const char *message, void *ctx)
 {
+	(void)level;
+	(void)message;
+	++*(unsigned int *)ctx;
+}
+
+/* No memory to remember where to log to: not where the last one did, whose owner frees it. */
+static void log_without_memory_is_the_default(void)
+{
+	unsigned int lines = 0, before;
+
 	begin();
+	zc_set_log(counts, ZC_LOG_DEBUG, &lines);
+	CHECK_RESULT(zc_pool_open(NULL, &pool), ZC_ERROR_INVALID);
+	before = lines;
+	CHECK_OP(before, >, 0);
 	t_fault_call("malloc", 1, ENOMEM);
 	zc_set_log((zc_log_fn)abort, ZC_LOG_DEBUG, NULL);
 	CHECK(t_fault_end());
 	CHECK_RESULT(zc_pool_open(NULL, &pool), ZC_ERROR_INVALID);
+	CHECK_EQ(lines, before);
 }
 
 static const struct t_case cases[] = {
@@ -587,7 +601,7 @@ static const struct t_case cases[] = {
 	T_CASE(descriptors_that_were_closed_are_opened_again),
 	T_CASE(child_without_a_page_is_refused),
 	T_CASE(first_without_a_page_is_refused),
-	T_CASE(log_without_memory_stays),
+	T_CASE(log_without_memory_is_the_default),
 	T_END
 };
 
