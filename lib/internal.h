@@ -58,7 +58,8 @@ struct zc_pool {
 	u64 control_dev, control_ino;
 	u64 lock_dev, lock_ino;
 	uid_t owner;			/* (invariant) whose the files are; not the device's */
-	char map_id[48];		/* of control in /proc/PID/maps, "" unknown */
+	char map_id[48];		/* of control in /proc/PID/maps */
+	u32 map_known;			/* it is there, for good */
 	u64 pid_ns;			/* 0: /proc cannot be used here */
 	const u32 *alive;		/* zc_not_forked of the process that attached */
 	char name[ZC_NAME_BYTES];

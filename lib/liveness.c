@@ -215,7 +215,7 @@ static bool zc_proc_maps_pool(const struct zc_pool *pool, u32 pid, u64 token,
 
 	*none = true;
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
-	f = pool->map_id[0] ? fopen(path, "re") : NULL;
+	f = zc_load_acquire(&pool->map_known) ? fopen(path, "re") : NULL;
 	if (!f)
 		return true;
 	while (!found && fgets(line, sizeof(line), f)) {

@@ -58,6 +58,11 @@ bool zc_no_file(int error);
 bool zc_fd_is(int fd, u64 dev, u64 ino);
 void zc_fd_close(int *fd, u64 dev, u64 ino);
 
+/* --- shm_files.c ------------------------------------------------------------ */
+
+/* How /proc/PID/maps names control, if there is a descriptor to look by. */
+void zc_shm_map_id(struct zc_pool *pool);
+
 /* --- shm_room.c ------------------------------------------------------------- */
 
 /* Would @bytes more fit on the file system and into the machine? */

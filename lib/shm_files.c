@@ -44,19 +44,19 @@ static bool zc_shm_note_fd(int *fd, u64 *dev, u64 *ino, struct stat *st)
  * How /proc/PID/maps names control.  From our own line: there, some file systems
  * show another device than stat() does.
  */
-static void zc_shm_map_id(struct zc_pool *pool)
+void zc_shm_map_id(struct zc_pool *pool)
 {
 	FILE *f = fopen("/proc/self/maps", "re");
 	char line[512], device[24], inode[24];
 	unsigned long long from, to;
 
-	pool->map_id[0] = '\0';
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "%llx-%llx %*s %*s %23s %23s", &from, &to,
 			   device, inode) == 4 &&
 		    from == (uintptr_t)pool->control) {
 			snprintf(pool->map_id, sizeof(pool->map_id), "%s %s",
 				 device, inode);
+			zc_store_release(&pool->map_known, 1);
 			break;
 		}
 	if (f)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -583,6 +584,64 @@ static void log_without_memory_is_the_default(void)
 	CHECK_EQ(lines, before);
 }
 
+/* --- a process that could not be looked at when it attached ------------------------- */
+
+static uint64_t my_start_ticks(void)
+{
+	const struct zc_member_record *members;
+	const struct zc_pool_header *h;
+	uint64_t ticks = 0;
+	struct stat st;
+	int fd = open(control, O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0 && !fstat(fd, &st));
+	h = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(h != MAP_FAILED);
+	close(fd);
+	members = (const void *)((const char *)h + h->geometry.off_members);
+	for (unsigned int m = 0; m < ZC_MAX_MEMBERS && !ticks; m++)
+		if (__atomic_load_n(&members[m].pid, __ATOMIC_RELAXED) == (uint32_t)getpid())
+			ticks = __atomic_load_n(&members[m].start_ticks, __ATOMIC_RELAXED);
+	munmap((void *)h, (size_t)st.st_size);
+	return ticks;
+}
+
+static void becomes_another_program(void *arg)
+{
+	zc_pool_t *mine;
+
+	(void)arg;
+	t_hear(t_parent(), "open");
+	CHECK_OK(zc_pool_open(t_name(0), &mine));
+	t_say(t_parent(), "opened");
+	t_hear(t_parent(), "exec");
+	execlp("sleep", "sleep", "1000", NULL);
+}
+
+/* As if there had been no descriptor: peers see it all the same, and it sees them. */
+static void process_is_looked_at_later(void)
+{
+	struct t_peer *peer = t_spawn("peer", becomes_another_program, NULL);
+	zc_event_t event = { .sz = sizeof(event) };
+	char stat[64];
+
+	snprintf(stat, sizeof(stat), "/proc/%d/stat", (int)getpid());
+	t_fault_file(stat, NULL);
+	t_fault_file("/proc/self/maps", NULL);
+	make();
+	CHECK_EQ(my_start_ticks(), 0);
+	t_say(peer, "open");
+	t_hear(peer, "opened");
+	t_fault_files_end();
+	T_UNTIL(my_start_ticks());
+	t_say(peer, "exec");
+	do
+		CHECK_OK(zc_pool_next_event(pool, &event, t_wait_ns()));
+	while (event.type != ZC_EVENT_MEMBER_DIED);
+	t_kill(peer);
+	unmake();
+}
+
 static const struct t_case cases[] = {
 	T_CASE(lock_file_of_another_kind_refused),
 	T_CASE(data_file_of_another_kind_refused),
@@ -602,6 +661,7 @@ static const struct t_case cases[] = {
 	T_CASE(child_without_a_page_is_refused),
 	T_CASE(first_without_a_page_is_refused),
 	T_CASE(log_without_memory_is_the_default),
+	T_CASE(process_is_looked_at_later),
 	T_END
 };
 
