@@ -74,10 +74,12 @@ static zc_result_t zc_grow_one(struct zc_pool *pool)
 zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments)
 {
 	const struct zc_view *v;
+	struct zc_said said;
 	zc_result_t result;
 
 	if (!pool)
 		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	zc_said_keep(&said);
 	result = zc_pool_usable(pool);
 	if (result != ZC_OK)
 		return result;
@@ -96,5 +98,5 @@ zc_result_t zc_pool_grow(zc_pool_t *pool, uint32_t segments)
 	}
 	if (result == ZC_OK)
 		result = pool->backend->map_more(pool);
-	return result;
+	return zc_said_of(&said, result);
 }

@@ -111,6 +111,20 @@ zc_result_t zc_fail(zc_result_t result, const char *fmt, ...)
  * to SYSTEM. */
 zc_result_t zc_fail_errno(const char *fmt, ...) ZC_PRINTF(1, 2);
 
+#define ZC_SENTENCE_BYTES 2560	/* two shapes of types have room */
+
+/*
+ * This thread's sentence as it was, where something may fail and be got over: a call
+ * that succeeds leaves the sentence alone.  zc_said_of(): only if @result is ZC_OK.
+ */
+struct zc_said {
+	char text[ZC_SENTENCE_BYTES];
+};
+
+void zc_said_keep(struct zc_said *said);
+void zc_said_again(const struct zc_said *said);
+zc_result_t zc_said_of(const struct zc_said *said, zc_result_t result);
+
 /* Copies a growable struct (size_t sz first) out to a caller who set .sz: what he
  * does not know is left out, what we do not know is zeroed. false: .sz is bad. */
 bool zc_copy_out(void *dst, const void *src, size_t src_bytes);

@@ -269,8 +269,10 @@ zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
 	struct zc_choice choice;
 	zc_pool_options_t o;
 	struct zc_pool *pool;
+	struct zc_said said;
 	zc_result_t result;
 
+	zc_said_keep(&said);
 	if (!out)
 		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
 	result = zc_name_check(name);
@@ -297,7 +299,7 @@ zc_result_t zc_pool_create(const char *name, const zc_pool_options_t *options,
 		return result;
 	}
 	*out = pool;
-	return ZC_OK;
+	return zc_said_of(&said, ZC_OK);
 }
 
 /* One try; BUSY: attached already, with @pool->creation_id; NOT_FOUND: removed. */
@@ -383,9 +385,11 @@ zc_result_t zc_pool_open_with(const char *name,
 {
 	zc_open_options_t o = ZC_OPEN_OPTIONS_INIT;
 	struct zc_choice choice;
+	struct zc_said said;
 	zc_result_t result;
 	u32 i;
 
+	zc_said_keep(&said);
 	if (!out)
 		return zc_fail(ZC_ERROR_INVALID, "no place for the pool (out is NULL)");
 	result = zc_name_check(name);
@@ -405,7 +409,7 @@ zc_result_t zc_pool_open_with(const char *name,
 			break;
 	}
 	pthread_mutex_unlock(&zc_pools_lock);
-	return result;
+	return zc_said_of(&said, result);
 }
 
 zc_result_t zc_pool_open(const char *name, zc_pool_t **out)
@@ -429,6 +433,7 @@ void zc_pool_close(zc_pool_t *pool)
 {
 	struct zc_pool **at;
 	struct zc_await await;
+	struct zc_said said;
 	bool last;
 
 	if (!pool)
@@ -461,7 +466,9 @@ void zc_pool_close(zc_pool_t *pool)
 		;
 	if (*at)
 		*at = pool->next;
+	zc_said_keep(&said);
 	zc_pool_leave(pool);
+	zc_said_again(&said);
 	zc_awaits_over(pool);
 	zc_pool_free(pool);
 	pthread_cond_broadcast(&zc_pools_closed);
@@ -472,8 +479,10 @@ zc_result_t zc_pool_remove(const char *name)
 {
 	zc_result_t result = zc_name_check(name);
 	struct zc_choice choice;
+	struct zc_said said;
 	u32 i;
 
+	zc_said_keep(&said);
 	if (result == ZC_OK)
 		result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
 	if (result == ZC_OK)
@@ -487,15 +496,17 @@ zc_result_t zc_pool_remove(const char *name)
 			break;
 	}
 	pthread_mutex_unlock(&zc_pools_lock);
-	return result;
+	return zc_said_of(&said, result);
 }
 
 zc_result_t zc_pool_remove_all(uint32_t *removed)
 {
 	struct zc_choice choice = { 0 };
+	struct zc_said said;
 	zc_result_t result;
 	u32 n = 0, i;
 
+	zc_said_keep(&said);
 	result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
 	if (result == ZC_OK)
 		result = zc_fork_guard();
@@ -507,7 +518,7 @@ zc_result_t zc_pool_remove_all(uint32_t *removed)
 	pthread_mutex_unlock(&zc_pools_lock);
 	if (removed && result == ZC_OK)
 		*removed = n;
-	return result;
+	return zc_said_of(&said, result);
 }
 
 const char *zc_pool_name(const zc_pool_t *pool)
@@ -543,15 +554,19 @@ zc_result_t zc_pool_list(int (*visit)(const char *name, void *ctx), void *ctx)
 {
 	struct zc_names names = { NULL, 0, 0 };
 	struct zc_choice choice;
+	struct zc_said said;
 	zc_result_t result;
 	size_t n;
 	u32 i;
 
 	if (!visit)
 		return zc_fail(ZC_ERROR_INVALID, "nobody to visit (visit is NULL)");
+	zc_said_keep(&said);
 	result = zc_backend_choose(ZC_BACKEND_AUTO, &choice);
 	for (i = 0; result == ZC_OK && i < choice.nr; i++)
 		result = choice.backend[i]->list(&names);
+	/* Before the visits, which may fail at something of their own. */
+	zc_said_of(&said, result);
 	if (names.nr)
 		qsort(names.name, names.nr, sizeof(*names.name),
 		      zc_name_compare);

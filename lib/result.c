@@ -7,8 +7,6 @@
 
 #include "internal.h"
 
-#define ZC_SENTENCE_BYTES 2560	/* two shapes of types have room */
-
 static _Thread_local char zc_sentence[ZC_SENTENCE_BYTES];
 
 const char *zc_strerror(zc_result_t result)
@@ -49,6 +47,23 @@ const char *zc_strerror(zc_result_t result)
 const char *zc_last_error(void)
 {
 	return zc_sentence;
+}
+
+void zc_said_keep(struct zc_said *said)
+{
+	memcpy(said->text, zc_sentence, strlen(zc_sentence) + 1);
+}
+
+void zc_said_again(const struct zc_said *said)
+{
+	memcpy(zc_sentence, said->text, strlen(said->text) + 1);
+}
+
+zc_result_t zc_said_of(const struct zc_said *said, zc_result_t result)
+{
+	if (result == ZC_OK)
+		zc_said_again(said);
+	return result;
 }
 
 #define ZC_TEXT_OF(n) #n

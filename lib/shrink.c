@@ -249,10 +249,12 @@ zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_
 	u64 deadline = zc_deadline(timeout_ns);
 	struct zc_cleaner *guest = NULL;
 	struct zc_await await;
+	struct zc_said said;
 	zc_result_t result;
 
 	if (!pool)
 		return zc_fail(ZC_ERROR_INVALID, "pool is NULL");
+	zc_said_keep(&said);
 	result = zc_pool_usable(pool);
 	if (result != ZC_OK)
 		return result;
@@ -270,5 +272,5 @@ zc_result_t zc_pool_shrink(zc_pool_t *pool, uint32_t segments, uint64_t timeout_
 	while (segments-- && result == ZC_OK)
 		result = zc_shrink_one(pool, deadline);
 	zc_guest_end(guest, &await);
-	return result;
+	return zc_said_of(&said, result);
 }

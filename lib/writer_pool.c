@@ -263,6 +263,18 @@ static bool zc_writer_find(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 	return deep && zc_search_deep(w, n, granule);
 }
 
+/* It looks elsewhere where that fails. */
+static ZC_SLOW bool zc_writer_meet(struct zc_writer *w, u32 granule)
+{
+	struct zc_said said;
+	bool met;
+
+	zc_said_keep(&said);
+	met = zc_pool_meet(w->pool, granule) == ZC_OK;
+	zc_said_again(&said);
+	return met;
+}
+
 bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 {
 	const struct zc_view *v = &w->pool->view;
@@ -276,7 +288,7 @@ bool zc_writer_take(struct zc_writer *w, u32 n, bool deep, u32 *granule)
 	if (zc_unlikely(zc_segment_state(v, segment) != ZC_SEGMENT_READY))
 		return false;
 	if (zc_likely(segment < zc_load_acquire(&v->segments_mapped)) ||
-	    zc_pool_meet(w->pool, *granule) == ZC_OK)
+	    zc_writer_meet(w, *granule))
 		return true;
 	/* No addresses, or no permission any more: somebody else may have it. */
 	zc_writer_give_back(w, *granule);

@@ -90,6 +90,9 @@ ZC_API const char *zc_strerror(zc_result_t result);
 
 /**
  * zc_last_error() - what went wrong in this thread's last failing call
+ *
+ * A call that succeeds leaves it alone, and so does a poll with timeout 0 that finds
+ * nothing: look at it after a call that came to something else than these.
  * Threads: each has its own. Return: a sentence that says what to do; valid
  * until this thread's next failing call; "" if nothing failed yet.
  */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -133,6 +134,43 @@ static void pool_names_validated(void)
 		zc_pool_close(pool);
 		CHECK_OK(zc_pool_remove(good[i]));
 	}
+}
+
+static int visit_none(const char *name, void *ctx)
+{
+	(void)name;
+	(void)ctx;
+	return 1;
+}
+
+/* What is tried on the way, and got over, is not said. */
+static void pool_success_says_nothing(void)
+{
+	zc_pool_options_t options = t_pool_options();
+	zc_pool_t *pool = NULL, *again = NULL;
+
+	/* The device is asked first, and is not there. */
+	CHECK(!setenv("ZEROCORE_BACKEND", "auto", 1));
+	CHECK(!setenv("ZEROCORE_DEVICE", "/nowhere/zerocore", 1));
+	CHECK(!*zc_last_error());
+	CHECK_OK(zc_pool_create(t_name(0), &options, &pool));
+	CHECK_OK(zc_pool_open(t_name(0), &again));
+	zc_pool_close(again);
+	zc_pool_close(pool);
+	CHECK_OK(zc_pool_open(t_name(0), &pool));
+	CHECK_OK(zc_pool_list(visit_none, NULL));
+	CHECK(!*zc_last_error());
+
+	/* Nor is what failed before forgotten. */
+	CHECK_RESULT(zc_pool_open(t_name(1), &again), ZC_ERROR_NOT_FOUND);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	zc_pool_close(pool);
+	options.transient = true;
+	CHECK_OK(zc_pool_create(t_name(0), &options, &pool));
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	zc_pool_close(pool);
+	CHECK_OK(zc_pool_remove_all(NULL));
+	CHECK(strstr(zc_last_error(), t_name(1)));
 }
 
 static void refuse(const zc_pool_options_t *options, zc_result_t expected)
@@ -550,6 +588,7 @@ static const struct t_case cases[] = {
 	T_CASE(pool_missing_not_found),
 	T_CASE(pool_exists_refused),
 	T_CASE(pool_names_validated),
+	T_CASE(pool_success_says_nothing),
 	T_CASE(pool_geometry_refused),
 	T_CASE(pool_too_large_leaves_nothing),
 	T_CASE(pool_geometry_corners_work),
