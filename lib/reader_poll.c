@@ -53,6 +53,15 @@ static inline void zc_fence_if_wanted(struct zc_reader *r)
 	}
 }
 
+/* It begins later than it said: what it had no claim to is not lost. */
+static zc_result_t zc_begin_at(struct zc_reader *r, u64 to)
+{
+	r->begin = to;
+	zc_store_relaxed(&r->area->begin, to);
+	zc_cursor_store(r, to);
+	return ZC_OK;
+}
+
 /*
  * The entry at the cursor is not mine any more, or the writer said that it is
  * not kept for me: go on at the oldest that may still be there.
@@ -75,12 +84,8 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 		 * was not there yet: it begins now, after all that was committed before.
 		 */
 		if (r->cursor == r->begin &&
-		    zc_load_relaxed(&slot->on_slow) == ZC_SLOW_DISCONNECT) {
-			r->begin = to;
-			zc_store_relaxed(&r->area->begin, to);
-			zc_cursor_store(r, to);
-			return ZC_OK;
-		}
+		    zc_load_relaxed(&slot->on_slow) == ZC_SLOW_DISCONNECT)
+			return zc_begin_at(r, to);
 	} else {
 		/* Hazard reader: where the writer has not reclaimed yet. */
 		u64 head = zc_load_acquire(&r->writer_area->head);
@@ -88,6 +93,9 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 
 		if (tail > to && tail <= head)
 			to = tail;
+		/* History, as far as it is still there when it is first looked at. */
+		if (r->cursor == r->begin && to <= zc_load_relaxed(&r->area->join))
+			return zc_begin_at(r, to);
 	}
 	zc_count_lost(r, to - r->cursor);
 	zc_cursor_store(r, to);

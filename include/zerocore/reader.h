@@ -23,7 +23,7 @@ struct zc_type;
  *	them (counted as lost), the writer never waits for me. Readers of an
  *	overwrite topic always are.
  * @history: begin with up to that many messages from before the join, as far
- *	as they are still there
+ *	as they are still there; what is gone by then is not counted as lost
  * @max_holds: blocks held at a time, 0: 64; at most the pool's max_holds
  * @spin_ns: how long a waiting poll spins before it sleeps; 0: 20 us
  * @guard_release: verify a guarded message once more when it is released
@@ -176,7 +176,8 @@ ZC_API zc_peer_state_t zc_reader_writer_state(const zc_reader_t *reader);
  * struct zc_reader_stats - counters of a reader since it registered
  * @sz: sizeof(struct zc_reader_stats), set by the caller
  * @received: messages handed out
- * @lost: messages that were gone before this reader saw them
+ * @lost: messages that were gone before this reader saw them, but for @history that was
+ *	gone when it began
  * @corrupt: entries that made no sense, messages that failed their guard
  * @sleeps: times that it slept
  * @held: messages held now

@@ -106,6 +106,48 @@ static void history_shorter_than_asked_begins_at_the_first(void)
 	CHECK_RESULT(t_try_read(&some, &handle, 0), ZC_ERROR_TIMEOUT);
 }
 
+static uint64_t lost_of(const struct t_reader *reader)
+{
+	zc_reader_stats_t stats = { .sz = sizeof(stats) };
+
+	CHECK_OK(zc_reader_get_stats(reader->role, &stats));
+	CHECK_EQ(stats.received, reader->received);
+	return stats.lost;
+}
+
+/* What went before the reader came is not lost, whoever took it back. */
+static void history_that_is_gone_is_not_lost(void)
+{
+	zc_writer_options_t keep = keeps(0, false);
+	zc_reader_options_t want = wants(50, false);
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_writer writer;
+	struct t_reader reader;
+	zc_handle_t handle;
+
+	for (int round = 0; round < 2; round++) {
+		/* Each writer's messages are taken back by the next one. */
+		for (int i = 0; i < 5; i++) {
+			t_writer_open(&writer, pool, SERVICE, &keep);
+			t_write_many(&writer, 3, 100);
+			t_writer_close(&writer);
+		}
+		want.best_effort = round;
+		t_reader_open(&reader, pool, SERVICE, &want);
+		while (t_try_read(&reader, &handle, 0) == ZC_OK)
+			t_release(&reader, handle);
+		CHECK_EQ(reader.lost, 0);
+		CHECK_EQ(lost_of(&reader), 0);
+		/* From here on what is missing counts. */
+		t_writer_open(&writer, pool, SERVICE, &keep);
+		t_write_many(&writer, 3, 100);
+		t_read_many(&reader, 3);
+		CHECK_EQ(lost_of(&reader), 0);
+		t_writer_close(&writer);
+		t_reader_close(&reader);
+	}
+}
+
 static void history_outlives_its_writer(void)
 {
 	zc_writer_options_t keep = keeps(6, false);
@@ -285,6 +327,7 @@ static const struct t_case cases[] = {
 	T_CASE(history_gives_the_last_n_in_order),
 	T_CASE(history_gives_at_most_what_is_asked),
 	T_CASE(history_shorter_than_asked_begins_at_the_first),
+	T_CASE(history_that_is_gone_is_not_lost),
 	T_CASE(history_outlives_its_writer),
 	T_CASE(overwrite_never_waits),
 	T_CASE(overwrite_of_one_keeps_the_newest),
