@@ -58,11 +58,16 @@ static zc_result_t zc_reader_alloc(struct zc_pool *pool, u32 max_holds,
 	return ZC_OK;
 }
 
-static void zc_reader_free(struct zc_reader *r)
+static void zc_reader_strip(struct zc_reader *r)
 {
 	zc_role_mail_free(r->mail);
 	free(r->held);
 	free(r->free_held);
+}
+
+static void zc_reader_free(struct zc_reader *r)
+{
+	zc_reader_strip(r);
 	free(r);
 }
 
@@ -196,7 +201,7 @@ void zc_reader_unregister(zc_reader_t *r)
 {
 	struct zc_reader **p;
 
-	if (!r || zc_handlers_run(&r->mail->handlers))
+	if (!r || !r->pool || zc_handlers_run(&r->mail->handlers))
 		return;
 	zc_store_release(&r->closed, 1);
 	zora_forget(&r->zora, r->alive);
@@ -217,7 +222,9 @@ void zc_reader_unregister(zc_reader_t *r)
 			zc_epoch_bump(r->pool);
 		}
 	}
-	zc_reader_free(r);
+	zc_reader_strip(r);
+	r->pool = NULL;
+	zc_role_end(r);
 }
 
 zc_peer_state_t zc_reader_writer_state(const zc_reader_t *r)

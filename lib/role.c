@@ -2,12 +2,30 @@
 /*
  * role.c - what writers and readers share.
  */
+#include <stdlib.h>
+
 #include "cleaner.h"
 #include "role_mail.h"
 #include "zora.h"
 
 /* No option struct will ever be larger: a larger size is no size. */
 #define ZC_OPTIONS_MAX 4096
+
+/*
+ * Roles that ended last.  Their memory goes later, so that who still uses such a pointer
+ * as a rule is told, and harms nobody: what it looks at first says that it is closed.
+ */
+#define ZC_ENDED_ROLES 16U
+
+static void *zc_ended[ZC_ENDED_ROLES];
+static u32 zc_ended_nr;
+
+void zc_role_end(void *role)
+{
+	u32 i = __atomic_fetch_add(&zc_ended_nr, 1, __ATOMIC_RELAXED) % ZC_ENDED_ROLES;
+
+	free(__atomic_exchange_n(&zc_ended[i], role, __ATOMIC_ACQ_REL));
+}
 
 zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
 {
@@ -18,7 +36,8 @@ zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive)
 		return zc_fail(ZC_ERROR_EVICTED,
 			       "the peers took this process for dead and reaped it: close pool %s and open it anew",
 			       pool->name);
-	return zc_fail(ZC_ERROR_CLOSED, "the role is NULL or was closed");
+	return zc_fail(ZC_ERROR_CLOSED,
+		       "this role is NULL or has ended: it was unregistered, or its pool closed");
 }
 
 /* Did another role of this process give it away? */

@@ -252,6 +252,8 @@ static inline bool zc_role_usable(const u32 *alive, const u32 *closed)
 /* What is wrong with a handle of a role with these places: one sentence for each kind. */
 zc_result_t zc_handle_fail(struct zc_pool *pool, const struct zc_seal *seal,
 			   zc_handle_t handle, const void *places, u32 nr);
+/* Frees what was unregistered, later; its .closed is set, its .pool NULL. */
+void zc_role_end(void *role);
 /* Why a role is not usable: FORKED, EVICTED or CLOSED, with a sentence. */
 zc_result_t zc_role_fail(struct zc_pool *pool, const u32 *alive);
 

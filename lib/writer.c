@@ -160,7 +160,7 @@ static zc_result_t zc_writer_alloc(struct zc_pool *pool,
 	return ZC_OK;
 }
 
-static void zc_writer_free(struct zc_writer *w)
+static void zc_writer_strip(struct zc_writer *w)
 {
 	u32 i;
 
@@ -171,6 +171,11 @@ static void zc_writer_free(struct zc_writer *w)
 	free(w->sent);
 	for (i = 0; i < ZC_BINS; i++)
 		free(w->bins[i].kept);
+}
+
+static void zc_writer_free(struct zc_writer *w)
+{
+	zc_writer_strip(w);
 	free(w);
 }
 
@@ -310,7 +315,7 @@ void zc_writer_unregister(zc_writer_t *w)
 {
 	struct zc_writer **p;
 
-	if (!w || zc_handlers_run(&w->mail->handlers))
+	if (!w || !w->pool || zc_handlers_run(&w->mail->handlers))
 		return;
 	zc_store_release(&w->closed, 1);
 	zora_forget(&w->zora, w->alive);
@@ -324,7 +329,9 @@ void zc_writer_unregister(zc_writer_t *w)
 		pthread_mutex_unlock(&w->pool->lock);
 	}
 	zc_writer_leave(w);
-	zc_writer_free(w);
+	zc_writer_strip(w);
+	w->pool = NULL;
+	zc_role_end(w);
 }
 
 static u64 zc_acquired(const struct zc_writer *w)

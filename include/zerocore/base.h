@@ -60,7 +60,7 @@ typedef enum zc_result {
 	ZC_ERROR_DISCONNECTED = -19,	/* cut off: too slow, or of another type than its writer */
 	ZC_ERROR_PEER_DIED = -20,	/* reserved: the other side is dead */
 	ZC_ERROR_NOT_SUPPORTED = -21,	/* not on this kernel, backend or build */
-	ZC_ERROR_CLOSED = -22,		/* the role or pool was closed */
+	ZC_ERROR_CLOSED = -22,		/* the role ended: see zc_pool_close() */
 	ZC_ERROR_FORGED_HANDLE = -23,	/* nobody in this process ever got it */
 	ZC_ERROR_FOREIGN_HANDLE = -24,	/* another role's of this process */
 	ZC_ERROR_REPLAYED_HANDLE = -25,	/* ended, and its key was changed since */

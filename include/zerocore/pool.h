@@ -221,11 +221,15 @@ ZC_API zc_result_t zc_pool_evict(zc_pool_t *pool, uint32_t member,
  * zc_pool_close() - drop a reference; the last one leaves the pool
  * @pool: NULL: nothing happens
  *
- * Roles of this process that are still registered are unregistered. Pointers
- * into blocks are invalid afterwards. Waits for hooks and handlers that run in threads of
- * the library's; they may open and close other pools meanwhile, unless they would wait for
- * each other: hooks of two pools that close each other's, or open each other's while both
- * are being closed. The call that would close such a circle is refused: ZC_ERROR_BUSY in
+ * Roles of this process that are still registered are unregistered. With the last
+ * reference the pointers to @pool, to its roles and into blocks become invalid. A role
+ * that is used after it was unregistered, or after that, mostly says ZC_ERROR_CLOSED, and
+ * does nothing if it is unregistered again: its memory goes some registrations later. That
+ * is a help and no promise, and there is none for @pool.
+ *
+ * Waits for hooks and handlers that run in threads of the library's; they may open and close
+ * other pools meanwhile, unless they would wait for each other: hooks of two pools that close
+ * each other's, or open each other's while both are being closed. The call that would close such a circle is refused: ZC_ERROR_BUSY in
  * zc_last_error()'s words, the pool stays as it is, and may be closed when the hook or
  * handler has returned. So is closing a pool in a hook or handler of its own. Threads: no
  * other may use the pool.

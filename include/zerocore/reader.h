@@ -63,7 +63,8 @@ ZC_API zc_result_t zc_reader_register(zc_pool_t *pool,
 				      const zc_reader_options_t *options,
 				      zc_reader_t **out);
 
-/* zc_reader_unregister() - leave; what it held is released. NULL: nothing. */
+/* zc_reader_unregister() - leave; what it held is released, and the pointer is invalid: see
+ * zc_pool_close(). NULL: nothing. */
 ZC_API void zc_reader_unregister(zc_reader_t *reader);
 
 /**
@@ -79,7 +80,8 @@ ZC_API void zc_reader_unregister(zc_reader_t *reader);
  * message stays; ZC_ERROR_DISCONNECTED; ZC_ERROR_CORRUPT_BLOCK: the entry made
  * no sense, or the message failed its guard, and was skipped; ZC_ERROR_NOT_FOUND,
  * ZC_ERROR_CORRUPT_POOL, ZC_ERROR_SYSTEM: the message is in a segment that came after
- * this process and cannot be mapped, it stays; ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * this process and cannot be mapped, it stays; ZC_ERROR_FORKED; ZC_ERROR_EVICTED;
+ * ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_reader_poll_block(zc_reader_t *reader, size_t hint_size,
 					zc_handle_t *out_handle,

@@ -84,7 +84,8 @@ ZC_API zc_result_t zc_writer_register(zc_pool_t *pool,
 /**
  * zc_writer_unregister() - leave; claimed blocks go back
  * @writer: NULL: nothing happens. Published messages stay readable. Blocks in
- *	I/O are given back, too: let the I/O end first.
+ *	I/O are given back, too: let the I/O end first. The pointer is invalid
+ *	afterwards: see zc_pool_close().
  */
 ZC_API void zc_writer_unregister(zc_writer_t *writer);
 
@@ -102,7 +103,7 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_NO_MEMORY with timeout 0 when the
  * pool is full; ZC_ERROR_QUOTA with timeout 0 when the quota is used up, and with any
  * when the block is larger than it; ZC_ERROR_SIZE; ZC_ERROR_BUSY: too many in flight;
- * ZC_ERROR_FORKED; ZC_ERROR_EVICTED.
+ * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
 ZC_API zc_result_t zc_writer_acquire_block(zc_writer_t *writer, size_t bytes,
 					   zc_handle_t *out_handle,

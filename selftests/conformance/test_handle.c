@@ -220,6 +220,59 @@ static void handle_stays_stale_after_reuse(void)
 	t_read_many(&reader, 1);
 }
 
+#define CHECK_ENDED(call)                                                      \
+	do {                                                                   \
+		CHECK_RESULT(call, ZC_ERROR_CLOSED);                           \
+		CHECK(strstr(zc_last_error(), "ended"));                       \
+	} while (0)
+
+static void ended_roles_refuse(zc_writer_t *w, zc_reader_t *r, zc_handle_t claimed,
+			       zc_handle_t held)
+{
+	zc_reader_stats_t stats = { .sz = sizeof(stats) };
+	zc_handle_t handle = 4711;
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_ENDED(zc_writer_acquire_block(w, 100, &handle, 0));
+		CHECK_ENDED(zc_writer_commit_block(w, claimed));
+		CHECK_ENDED(zc_writer_cancel_block(w, claimed));
+		CHECK(!zc_writer_block_data(w, claimed, NULL));
+		CHECK_ENDED(zc_reader_poll_block(r, 0, &handle, ZC_TIMEOUT_FOREVER));
+		CHECK_ENDED(zc_wait_any(&r, 1, NULL, ZC_TIMEOUT_FOREVER));
+		CHECK_ENDED(zc_reader_release_block(r, held));
+		CHECK(!zc_reader_block_data(r, held, NULL));
+		CHECK_ENDED(zc_reader_get_stats(r, &stats));
+		CHECK(zc_reader_writer_state(r) == ZC_PEER_NONE);
+		/* Once more is nothing. */
+		zc_writer_unregister(w);
+		zc_reader_unregister(r);
+	}
+	CHECK_EQ(handle, 4711);
+}
+
+/* Unregistered, or closed with its pool: not "a forked child", and no harm. */
+static void role_after_its_end_is_refused(void)
+{
+	for (int with_pool = 0; with_pool < 2; with_pool++) {
+		zc_pool_t *pool = with_pool ? t_pool_open() : t_pool_create(NULL);
+		zc_handle_t claimed, held;
+		struct t_writer writer;
+		struct t_reader reader;
+
+		t_reader_open(&reader, pool, SERVICE, NULL);
+		t_writer_open(&writer, pool, SERVICE, NULL);
+		t_write(&writer, 100);
+		held = t_read(&reader);
+		CHECK_OK(zc_writer_acquire_block(writer.role, 100, &claimed, 0));
+		if (!with_pool) {
+			zc_writer_unregister(writer.role);
+			zc_reader_unregister(reader.role);
+		}
+		t_pool_close(pool);
+		ended_roles_refuse(writer.role, reader.role, claimed, held);
+	}
+}
+
 static void arguments_without_sense_are_refused(void)
 {
 	zc_writer_options_t writing = ZC_WRITER_OPTIONS_INIT;
@@ -324,6 +377,7 @@ static const struct t_case cases[] = {
 	T_CASE(handle_of_another_role_is_refused),
 	T_CASE(handle_of_another_process_is_refused),
 	T_CASE(handle_stays_stale_after_reuse),
+	T_CASE(role_after_its_end_is_refused),
 	T_CASE(arguments_without_sense_are_refused),
 	T_CASE(options_of_roles_grow),
 	T_CASE(words_for_results_and_events),
