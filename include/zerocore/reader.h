@@ -100,7 +100,8 @@ ZC_API const void *zc_reader_block_data(zc_reader_t *reader, zc_handle_t handle,
 /**
  * struct zc_block_info - about a held message
  * @sz: sizeof(struct zc_block_info), set by the caller
- * @sequence: commit number in its service, from 1, without gaps
+ * @sequence: commit number in its service, without gaps; from 1, or where the service
+ *	got the place of another, from where that goes on: see zc_writer_register()
  * @timestamp_ns: zc_timestamp() at commit; 0: the writer takes none
  * @bytes: payload size
  * @granule: place in the pool, as the tools show it

@@ -70,7 +70,11 @@ typedef struct zc_writer_options {
  * @options: with .service set
  * @out: the role; give it to zc_writer_unregister()
  *
- * Adopts the sequence, ring and unread messages of a writer that left or died.
+ * Adopts the sequence, ring and unread messages of a writer that left or died. A new
+ * service begins at 1. Where all 32 places of the pool were used already it takes the first
+ * whose service nobody uses and whose messages nobody holds, and goes on from that one's
+ * number. The service that had it is gone, with its history; if it comes back it is new, too,
+ * and its numbers may be less than they were.
  * Return: ZC_OK; ZC_ERROR_BUSY: the service has a live writer, or its dead one
  * is being reaped (a few ms), or too many make services at a time;
  * ZC_ERROR_TYPE: a reader that is there already has another type;
