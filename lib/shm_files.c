@@ -213,6 +213,20 @@ static u64 zc_shm_control_needed(const struct zc_geometry *g, u32 segments)
 		       sizeof(struct zc_block_desc);
 }
 
+/* The same and the data, unless that goes to huge pages that are reserved. */
+static u64 zc_shm_needed(const struct zc_geometry *g, u32 segments, zc_huge_t huge)
+{
+	u64 data = segments * g->segment_bytes;
+	struct zc_hugetlbfs fs;
+
+	if (huge == ZC_HUGE_REQUIRE || huge == ZC_HUGE_GIGANTIC)
+		data = 0;
+	else if (huge == ZC_HUGE_TRY && zc_hugetlbfs_find(&fs, g->segment_bytes, 0) &&
+		 fs.free_bytes >= data)
+		data = 0;
+	return zc_shm_control_needed(g, segments) + data;
+}
+
 static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 				       const struct zc_geometry *g,
 				       u32 segments)
@@ -365,7 +379,7 @@ zc_result_t zc_shm_create(struct zc_pool *pool, const char *name,
 	zc_result_t result;
 	struct stat st;
 	u32 segments;
-	u64 control;
+	u64 needed;
 
 	if (mode & ~0777U || (mode & 0600) != 0600)
 		return zc_fail(ZC_ERROR_INVALID, "permission bits %04o: 0600 must be "
@@ -383,18 +397,14 @@ zc_result_t zc_shm_create(struct zc_pool *pool, const char *name,
 		return zc_fail(ZC_ERROR_EXISTS,
 			       "pool %s exists: open it, or remove it first", name);
 
-	/* Room for all of it, unless the data goes to reserved huge pages. */
-	control = zc_shm_control_needed(&g, segments);
-	if (options->huge == ZC_HUGE_NEVER ||
-	    options->huge == ZC_HUGE_TRANSPARENT)
-		control += segments * g.segment_bytes;
-	result = zc_room_check(pool->dir, control);
+	needed = zc_shm_needed(&g, segments, options->huge);
+	result = zc_room_check(pool->dir, needed);
 	if (result == ZC_OK)
 		result = zc_shm_make(pool, &g, segments, options, mode);
 	if (result == ZC_ERROR_NO_MEMORY) {
 		/* Perhaps a creator that was killed left some: once more. */
 		zc_shm_sweep(pool->dir);
-		result = zc_room_check(pool->dir, control);
+		result = zc_room_check(pool->dir, needed);
 		if (result == ZC_OK)
 			result = zc_shm_make(pool, &g, segments, options, mode);
 	}

@@ -160,7 +160,8 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 		segment = granule * ZC_STRIPES;
 	new.granule_shift = zc_shift_of(granule);
 	if (segment >> new.granule_shift > ZC_RUN_MAX)
-		return ZC_SAYS_GRANULES;
+		return req->segment_bytes ? ZC_SAYS_GRANULES :
+			"a pool has at most 1024 segments of 16777216 granules: ask for larger granules, or for less";
 	new.segment_granules = (u32)(segment >> new.granule_shift);
 
 	needed = zc_round_up(req->bytes, segment) >> zc_shift_of(segment);

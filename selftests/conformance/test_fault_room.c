@@ -84,6 +84,23 @@ static void room_of_the_machine(void)
 	fits();
 }
 
+/* Data that goes to small pages for want of huge ones is needed with the rest. */
+static void room_for_all_is_named(void)
+{
+	char whole[200];
+
+	begin();
+	for (int i = 0; i < 3; i++) {
+		options.huge = i ? ZC_HUGE_TRY : ZC_HUGE_NEVER;
+		t_fault_file("/proc/meminfo", "MemAvailable: 1000 kB\n");
+		t_fault_file("/proc/self/mounts", i == 1 ? NULL : "none / tmpfs rw 0 0\n");
+		refused("KiB are needed");
+		if (!i)
+			snprintf(whole, sizeof(whole), "%s", zc_last_error());
+		CHECK(!strcmp(whole, zc_last_error()));
+	}
+}
+
 static void cgroup(const char *max, const char *now, const char *stat)
 {
 	t_fault_file("/proc/self/cgroup", "5:cpu:/else\n0::/a/b\n");
@@ -518,6 +535,7 @@ static void numa_unknown(void)
 
 static const struct t_case cases[] = {
 	T_CASE(room_of_the_machine),
+	T_CASE(room_for_all_is_named),
 	T_CASE(room_of_the_container),
 	T_CASE(room_of_another_file_system),
 	T_CASE(room_is_allocated_though_interrupted),

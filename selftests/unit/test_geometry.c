@@ -235,6 +235,21 @@ static void small(struct zc_geometry *g)
 	must_eq(segments, 4);
 }
 
+/* Who asked for no segments is not told to ask for others. */
+Test(geometry, what_to_ask_for_is_what_was_asked_for)
+{
+	struct zc_geometry_request request = { .bytes = 1ULL << 48 };
+	struct zc_geometry g;
+	const char *wrong;
+	u32 segments;
+
+	wrong = zc_geometry_compute(&g, &segments, &request);
+	must(wrong && strstr(wrong, "ask for larger granules, or for less"));
+	request.segment_bytes = 1ULL << 40;
+	wrong = zc_geometry_compute(&g, &segments, &request);
+	must(wrong && strstr(wrong, "smaller segments"));
+}
+
 /* One bit of one field, wherever it is: refused. */
 Test(geometry, check_refuses_each_flipped_bit)
 {
