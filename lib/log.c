@@ -25,24 +25,6 @@ struct zc_log_sink {
 static struct zc_log_sink *zc_log_current;	/* NULL: the default */
 static int zc_log_environment = -1;		/* level, -1: not looked at yet */
 
-static int zc_log_from_environment(void)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	int level = zc_load_relaxed(&zc_log_environment);
-	const char *wish;
-	int i;
-
-	if (level >= 0)
-		return level;
-	level = 0;
-	wish = secure_getenv("ZEROCORE_LOG");
-	for (i = 0; wish && i < 4; i++)
-		if (!strcmp(wish, names[i]))
-			level = i + 1;
-	zc_store_relaxed(&zc_log_environment, level);
-	return level;
-}
-
 static void zc_log_stderr(zc_log_level_t level, const char *text)
 {
 	static const char *const names[] = { "", "error", "warn", "info",
@@ -58,6 +40,30 @@ static void zc_log_stderr(zc_log_level_t level, const char *text)
 	/* One write, so that lines of several processes do not mix. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
+}
+
+static int zc_log_from_environment(void)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	int level = zc_load_relaxed(&zc_log_environment);
+	const char *wish;
+	char text[96];
+	int i;
+
+	if (level >= 0)
+		return level;
+	level = 0;
+	wish = secure_getenv("ZEROCORE_LOG");
+	for (i = 0; wish && i < 4; i++)
+		if (!strcmp(wish, names[i]))
+			level = i + 1;
+	zc_store_relaxed(&zc_log_environment, level);
+	if (wish && *wish && !level) {
+		snprintf(text, sizeof(text), "ZEROCORE_LOG is %.32s: it must be error, "
+			 "warn, info or debug", wish);
+		zc_log_stderr(ZC_LOG_WARN, text);
+	}
+	return level;
 }
 
 void zc_log(zc_log_level_t level, const char *fmt, ...)

@@ -158,9 +158,10 @@ zc_result_t zc_reader_register(zc_pool_t *pool,
 	if (result)
 		return result;
 	bad = zc_service_parse(&name, o.service);
+	if (bad && !o.service)
+		return zc_fail(ZC_ERROR_INVALID, "options: .service is NULL: %s", bad);
 	if (bad)
-		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s",
-			       o.service ? o.service : "(null)", bad);
+		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s", o.service, bad);
 	if (o.type) {
 		result = zc_type_check(o.type);
 		if (result)

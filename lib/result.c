@@ -33,7 +33,7 @@ const char *zc_strerror(zc_result_t result)
 	case ZC_ERROR_HOLDS:		return "too many held";
 	case ZC_ERROR_QUOTA:		return "quota used up";
 	case ZC_ERROR_SLOTS:		return "no free slot";
-	case ZC_ERROR_SIZE:		return "no size for a block";
+	case ZC_ERROR_SIZE:		return "out of range";
 	case ZC_ERROR_FORKED:		return "forked child";
 	case ZC_ERROR_EVICTED:		return "evicted";
 	case ZC_ERROR_DISCONNECTED:	return "disconnected";

@@ -205,8 +205,8 @@ static zc_result_t zc_writer_options_check(const struct zc_view *v,
 			       to->lag_limit, v->ring_mask + 1);
 	if (to->history >= v->ring_mask)
 		return zc_fail(ZC_ERROR_INVALID,
-			       "history is %u: it must be below the ring's %u entries less one",
-			       to->history, v->ring_mask + 1);
+			       "history is %u: it may be %u at most, the ring's entries less two",
+			       to->history, v->ring_mask - 1);
 	if (to->max_inflight > v->ring_mask)
 		return zc_fail(ZC_ERROR_INVALID,
 			       "max_inflight is %u: it must be below the ring's %u entries",
@@ -235,9 +235,10 @@ zc_result_t zc_writer_register(zc_pool_t *pool,
 	if (result)
 		return result;
 	bad = zc_service_parse(&name, o.service);
+	if (bad && !o.service)
+		return zc_fail(ZC_ERROR_INVALID, "options: .service is NULL: %s", bad);
 	if (bad)
-		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s",
-			       o.service ? o.service : "(null)", bad);
+		return zc_fail(ZC_ERROR_INVALID, "service \"%s\": %s", o.service, bad);
 	if (!pool->may_write)
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s was opened without write permission",

@@ -57,7 +57,9 @@ good=0
 for size in 64X -1 1.5M '' K 99999999999T 18446744073709551616 '1 M' 0x10; do
 	says 2 "no size" pool create $pool "--bytes=$size" || good=1
 done
-for time in 5x -1 '' s 1e400 0x10 'for ever'; do
+says 2 "from 1 to 65536" pool create $pool --max-holds 0 || good=1
+says 1 "nowhere" sub nowhere a/b/c --timeout .5 || good=1
+for time in 5x . .x -1 '' s 1e400 0x10 'for ever'; do
 	says 2 "no duration" sub $pool a/b/c "--timeout=$time" || good=1
 done
 says 2 "none of index" top $pool --sort size || good=1

@@ -54,7 +54,7 @@ typedef enum zc_result {
 	ZC_ERROR_HOLDS = -13,		/* the reader holds all it may: release one */
 	ZC_ERROR_QUOTA = -14,		/* the writer's byte quota is used up */
 	ZC_ERROR_SLOTS = -15,		/* no free writer, reader or member slot */
-	ZC_ERROR_SIZE = -16,		/* no size for a block: too large, or less than its type */
+	ZC_ERROR_SIZE = -16,		/* out of range: of a block, its type, or what is in it */
 	ZC_ERROR_FORKED = -17,		/* a forked child: open the pool anew */
 	ZC_ERROR_EVICTED = -18,		/* the peers took this process for dead */
 	ZC_ERROR_DISCONNECTED = -19,	/* cut off: too slow, or of another type than its writer */

@@ -407,6 +407,21 @@ static void log_is_asked_for_by_the_environment(void)
 	CHECK_EQ(read(err[0], &byte, 1), 1);
 }
 
+static void log_that_there_is_not_is_told(void)
+{
+	char line[200] = "";
+	int err[2];
+
+	CHECK(!pipe2(err, O_NONBLOCK));
+	CHECK(dup2(err[1], STDERR_FILENO) == STDERR_FILENO);
+	CHECK(!setenv("ZEROCORE_LOG", "loud", 1));
+	t_pool_create(NULL);
+	CHECK_OP(read(err[0], line, sizeof(line) - 1), >, 0);
+	CHECK(strstr(line, "ZEROCORE_LOG is loud"));
+	/* Once. */
+	CHECK(read(err[0], line, 1) < 0 && errno == EAGAIN);
+}
+
 static void takes_no_signals(void *arg)
 {
 	struct t_reader reader;
@@ -506,6 +521,7 @@ static const struct t_case cases[] = {
 	T_CASE(last_error_is_a_threads_own),
 	T_CASE(log_is_silent_unless_asked_for),
 	T_CASE(log_is_asked_for_by_the_environment),
+	T_CASE(log_that_there_is_not_is_told),
 	T_CASE(signals_are_left_to_the_program),
 	T_CASE(crash_is_no_kill),
 	T_END,

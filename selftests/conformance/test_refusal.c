@@ -473,11 +473,13 @@ static void option_past_its_limit_refused(void)
 	WRITER(w.guard = (zc_guard_t)5);
 	WRITER(w.lag_limit = 64);
 	WRITER(w.history = 63);
+	CHECK(strstr(zc_last_error(), "62 at most"));
 	WRITER(w.max_inflight = 64);
 	WRITER(w.sz = 0);
 	WRITER(w.sz = sizeof(w) + 1);
 	WRITER(w.service = "no/such");
 	WRITER(w.service = NULL);
+	CHECK(strstr(zc_last_error(), ".service is NULL"));
 #define READER(change)                                                         \
 	do {                                                                   \
 		r = (zc_reader_options_t)ZC_READER_OPTIONS_INIT;               \

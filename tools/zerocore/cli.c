@@ -209,7 +209,7 @@ bool cli_parse_duration(const char *text, uint64_t *ns)
 		return true;
 	}
 	/* strtod() takes blanks, a minus sign, and hexadecimal numbers. */
-	if (!isdigit((unsigned char)text[0]) || strpbrk(text, "xX"))
+	if (!isdigit((unsigned char)text[text[0] == '.']) || strpbrk(text, "xX"))
 		return false;
 	errno = 0;
 	value = strtod(text, &end);

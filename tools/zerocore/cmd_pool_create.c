@@ -74,6 +74,8 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 	case OPT_HOLDS:
 		o->max_holds = (uint32_t)cli_arg_number(state, "--max-holds",
 							arg, UINT32_MAX);
+		if (!o->max_holds)
+			argp_error(state, "--max-holds: from 1 to 65536");
 		return 0;
 	case OPT_HUGE:
 		o->huge = (zc_huge_t)cli_arg_choice(state, "--huge", arg,
