@@ -77,7 +77,11 @@ typedef enum zc_result {
  */
 typedef uint64_t zc_handle_t;
 
-/* Timeouts are in nanoseconds.  0: one try.  UINT64_MAX: for ever. */
+/*
+ * Timeouts are in nanoseconds.  0: one try.  UINT64_MAX: for ever.  Signals end no wait:
+ * their handlers run, and it goes on.  Who is to be stopped waits with a timeout, and looks
+ * at what the handler left each time, or waits in poll(2): see zc_reader_get_fd().
+ */
 #define ZC_TIMEOUT_TRY 0ULL
 #define ZC_TIMEOUT_FOREVER UINT64_MAX
 

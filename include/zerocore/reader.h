@@ -74,7 +74,8 @@ ZC_API void zc_reader_unregister(zc_reader_t *reader);
  * @out_handle: ended by release
  * @timeout_ns: how long to wait
  *
- * Messages come in the order of commit. Stores only to the reader's own
+ * Messages come in the order of commit. Signals do not end the wait: see
+ * ZC_TIMEOUT_FOREVER. Stores only to the reader's own
  * memory: no read-modify-write, no system call unless it sleeps.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_HOLDS: all holds are in use, the
  * message stays; ZC_ERROR_DISCONNECTED; ZC_ERROR_CORRUPT_BLOCK: the entry made
@@ -142,7 +143,8 @@ ZC_API zc_result_t zc_reader_io_end(zc_reader_t *reader, zc_handle_t handle);
  *
  * One futex for all of them, which only their writers wake. Also returns
  * (ZC_OK, *@out_index = @nr) when the pool changed: new writers, deaths. Of what only a
- * process notices that may not write to the pool it hears up to 100 ms later.
+ * process notices that may not write to the pool it hears up to 100 ms later. Signals do
+ * not end the wait: see ZC_TIMEOUT_FOREVER.
  * Ready means that a message is there, also for a reader that holds all it may
  * (ZC_ERROR_HOLDS): release before you wait.
  * Return: ZC_OK; ZC_ERROR_TIMEOUT; ZC_ERROR_INVALID; ZC_ERROR_FORKED;
@@ -160,7 +162,8 @@ ZC_API zc_result_t zc_wait_any(zc_reader_t *const *readers, uint32_t nr,
  *	already it is told once.
  *
  * Fed by a background thread of this process, which sleeps on the writer's
- * futex; its signals are blocked.
+ * futex; its signals are blocked. A loop of poll(2) over it and an eventfd (or signalfd) of
+ * the program's own is a wait that the program can end.
  * Return: ZC_OK; ZC_ERROR_SYSTEM: also when the program has closed it; ZC_ERROR_INVALID;
  * ZC_ERROR_FORKED; ZC_ERROR_EVICTED; ZC_ERROR_CLOSED.
  */
