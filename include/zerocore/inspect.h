@@ -3,7 +3,9 @@
  * inspect.h - look at a pool from outside: what the tools show.
  *
  * Everything here reads a pool that is in motion: each row is true by itself,
- * the rows together need not be.  Only zc_pool_check() writes: all else works, too, on
+ * the rows together need not be.  Rows are asked for by index, from 0: a loop that goes on
+ * until ZC_ERROR_INVALID, and skips ZC_ERROR_NOT_FOUND, meets all that are there and needs
+ * to know no limit.  Only zc_pool_check() writes: all else works, too, on
  * a pool that was opened with zc_open_options_t.observe.
  */
 #ifndef ZEROCORE_INSPECT_H
@@ -113,6 +115,8 @@ typedef struct zc_service_info {
 	char type[136];			/* its name for people, "struct imu"; empty: untyped */
 } zc_service_info_t;
 
+/* zc_inspect_service() - ZC_ERROR_NOT_FOUND: nobody has that place; ZC_ERROR_INVALID: past
+ * the last index. Its index is what zc_inspect_reader() takes, and the id of its writer. */
 ZC_API zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
 				      zc_service_info_t *info);
 
@@ -139,6 +143,8 @@ typedef struct zc_reader_info {
 	uint32_t io_blocks;		/* held ones that are in I/O */
 } zc_reader_info_t;
 
+/* zc_inspect_reader() - ZC_ERROR_NOT_FOUND: nobody has that place; ZC_ERROR_INVALID: past
+ * the last index of readers, or of services. */
 ZC_API zc_result_t zc_inspect_reader(zc_pool_t *pool, uint32_t service,
 				     uint32_t index, zc_reader_info_t *info);
 
