@@ -32,11 +32,12 @@ static zc_result_t zc_role_failed(struct zc_pool *pool, int error,
 			       service);
 	case ENOSPC:
 		return zc_fail(ZC_ERROR_SLOTS,
-			       "all %u services of pool %s are in use",
+			       "all %u services of pool %s are in use: end the roles of one, or "
+				       "make another pool",
 			       ZC_MAX_WRITERS, pool->name);
 	case EUSERS:
 		return zc_fail(ZC_ERROR_SLOTS,
-			       "service %s has %u readers, which is all it can, or %u of one user who may only read the pool",
+			       "service %s has %u readers, which is all it can, or %u of one user who may only read the pool: end one of them",
 			       service, ZC_MAX_READERS_PER, ZC_MAX_READERS_PER / 2);
 	case ENXIO:
 		return zc_role_fail(pool, pool->alive);
@@ -160,7 +161,7 @@ zc_result_t zc_device_cleaner_join(struct zc_pool *pool, u32 *id, u32 *incarnati
 		return ZC_OK;
 	case EUSERS:
 		return zc_fail(ZC_ERROR_SLOTS,
-			       "pool %s has %u cleaners, which is all it can",
+			       "pool %s has %u cleaners, which is all it can: stop one",
 			       pool->name, ZC_MAX_CLEANERS);
 	case ENXIO:
 		return zc_role_fail(pool, pool->alive);

@@ -188,8 +188,8 @@ static zc_result_t zc_shm_lock_make(struct zc_pool *pool)
 		if (pool->lock_fd < 0 && errno == EEXIST)
 			continue;
 		if (pool->lock_fd < 0)
-			return zc_fail_errno("cannot create files in %s",
-					     pool->dir);
+			return zc_fail_errno("cannot create files in %s (ZEROCORE_DIR "
+					     "says where pools are)", pool->dir);
 		/* Somebody who sweeps may have it before us: then it is gone. */
 		if (!fcntl(pool->lock_fd, F_SETLK, &lock) &&
 		    !fstat(pool->lock_fd, &st) && st.st_nlink) {

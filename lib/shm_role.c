@@ -30,7 +30,8 @@ static zc_result_t zc_service_enter(struct zc_pool *pool,
 				      pool->member, 0, removed, ~0U, 0, 0);
 		if (i == -1)
 			return zc_fail(ZC_ERROR_SLOTS,
-				       "all %u services of pool %s are in use",
+				       "all %u services of pool %s are in use: end the roles of one, or "
+				       "make another pool",
 				       ZC_MAX_WRITERS, pool->name);
 		if (i < 0) {
 			/* Rivals may abort each other: drift apart. */
@@ -242,7 +243,7 @@ static zc_result_t zc_reader_enter(struct zc_reader *r,
 				continue;
 			}
 			return zc_fail(ZC_ERROR_SLOTS,
-				       "service %s has %u readers, which is all it can",
+				       "service %s has %u readers, which is all it can: end one of them",
 				       service, ZC_MAX_READERS_PER);
 		}
 		if (result)
@@ -357,7 +358,7 @@ static zc_result_t zc_shm_cleaner_join(struct zc_pool *pool, u32 *id,
 	}
 	if (result != ZC_ERROR_SLOTS)
 		return result;
-	return zc_fail(ZC_ERROR_SLOTS, "pool %s has %u cleaners, which is all it can",
+	return zc_fail(ZC_ERROR_SLOTS, "pool %s has %u cleaners, which is all it can: stop one",
 		       pool->name, ZC_MAX_CLEANERS);
 }
 

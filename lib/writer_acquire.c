@@ -367,7 +367,7 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 		return zc_role_fail(w->pool, w->alive);
 	if (zc_unlikely(bytes - 1 >= w->max_bytes))
 		return zc_fail(ZC_ERROR_SIZE,
-			       "a block has 1 to %llu bytes (one segment%s), not %zu",
+			       "a block has 1 to %llu bytes (one segment%s), not %zu: for larger ones create the pool with larger segments (segment_bytes, --segment)",
 			       (unsigned long long)w->max_bytes,
 			       w->behind ? " without what stands behind a payload" : "",
 			       (size_t)bytes);

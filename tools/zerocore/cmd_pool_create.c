@@ -160,6 +160,9 @@ int cmd_pool_create(int argc, char **argv)
 	if (result)
 		return cli_fail_pool(result, in.name);
 	status = cmd_pool_show(pool, in.name);
+	if ((in.options.mode & 0060) == 0040 || (in.options.mode & 0006) == 0004)
+		cli_note("pool %s: whoever may only read it can look at it, but neither publish nor receive: for that say --mode 0660 or 0666",
+			 in.name);
 	zc_pool_close(pool);
 	return status;
 }

@@ -253,9 +253,10 @@ static int wait_for_readers(struct pub *pub)
 		if (cli_stopped())
 			return cli_error("stopped by a signal while waiting for readers");
 		if (zc_timestamp() - start_ns >= pub->timeout_ns)
-			return cli_error("%llu of %llu readers came in time",
+			return cli_error("%llu of %llu readers came in time: `zerocore reader list %s' shows who reads what",
 					 (unsigned long long)readers,
-					 (unsigned long long)pub->wait_readers);
+					 (unsigned long long)pub->wait_readers,
+					 pub->pool_name);
 		result = zc_pool_next_event(pub->pool, &event, CLI_SLICE_NS);
 		if (result && result != ZC_ERROR_TIMEOUT)
 			return cli_fail_pool(result, pub->pool_name);
