@@ -17,6 +17,9 @@
 
 #include "file_message.h"
 
+/* For what does not say its size; files of /proc are seldom larger. */
+#define ROOM_LEAST 65536
+
 static void wait_for_turn(struct pub *pub)
 {
 	struct timespec due;
@@ -96,21 +99,21 @@ static int commit(struct pub *pub, zc_handle_t block, const char *what)
 	return CLI_OK;
 }
 
-/* Exactly @bytes into pool memory; 0, or an errno, ENODATA when it shrank. */
-static int read_whole(int fd, unsigned char *at, size_t bytes)
+/* Up to @bytes into pool memory, fewer at the end of the file; 0, or an errno. */
+static int read_up_to(int fd, unsigned char *at, size_t bytes, size_t *got)
 {
-	ssize_t got;
+	ssize_t n;
 
-	while (bytes) {
-		got = read(fd, at, bytes);
-		if (got < 0 && errno == EINTR && !cli_stopped())
+	*got = 0;
+	while (*got < bytes) {
+		n = read(fd, at + *got, bytes - *got);
+		if (n < 0 && errno == EINTR && !cli_stopped())
 			continue;
-		if (got < 0)
+		if (n < 0)
 			return errno;
-		if (!got)
-			return ENODATA;
-		at += got;
-		bytes -= (size_t)got;
+		if (!n)
+			break;
+		*got += (size_t)n;
 	}
 	return 0;
 }
@@ -125,43 +128,100 @@ static int skip(struct pub *pub, const char *path, const char *why)
 	return CLI_OK;
 }
 
+/* What the largest block has room for behind a header of @off bytes. */
+static uint64_t room_most(struct pub *pub, size_t off)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	/* What a guard keeps behind a payload, and more. */
+	uint64_t behind = off + 64;
+
+	if (zc_pool_get_info(pub->pool, &info) || info.segment_bytes < behind)
+		return 0;
+	return info.segment_bytes - behind;
+}
+
+/*
+ * A file that says less than it has: one of /proc, or one that grows.  More room for it,
+ * from its beginning; 0: there is none, or it cannot be read again.
+ */
+static size_t more_room(struct pub *pub, int fd, size_t off, size_t room)
+{
+	uint64_t most = room_most(pub, off);
+	uint64_t more = room < ROOM_LEAST / 2 ? ROOM_LEAST : 2 * (uint64_t)room;
+
+	if (more > most)
+		more = most;
+	return more > room && !lseek(fd, 0, SEEK_SET) ? (size_t)more : 0;
+}
+
+/*
+ * The file into a block of @room bytes behind a header of @off.  *got: what it has; more
+ * than @room: it goes on, and @block is gone.  0, or an errno.
+ */
+static int fill(struct pub *pub, int fd, zc_handle_t block, size_t off, size_t room,
+		size_t *got)
+{
+	unsigned char *payload = zc_writer_block_data(pub->writer, block, NULL);
+	unsigned char beyond;
+	size_t one = 0;
+	int err = read_up_to(fd, payload + off, room, got);
+
+	/* Its end is where nothing more is read, whatever its size was. */
+	if (!err && *got == room)
+		err = read_up_to(fd, &beyond, 1, &one);
+	*got += one;
+	if (err || one)
+		zc_writer_cancel_block(pub->writer, block);
+	return err;
+}
+
 static int publish_open_file(struct pub *pub, const char *path, int fd,
 			     const struct stat *st)
 {
+	size_t off = file_message_data_off(strlen(path));
 	struct file_message header = {
 		.magic = FILE_MESSAGE_MAGIC,
 		.type = FILE_MESSAGE_FILE,
 		.name_bytes = (uint32_t)strlen(path),
-		.data_off = (uint32_t)file_message_data_off(strlen(path)),
-		.data_bytes = (uint64_t)st->st_size,
+		.data_off = (uint32_t)off,
 		.number = pub->files + 1,
-		.total_bytes = pub->bytes + (uint64_t)st->st_size,
 		.mode = st->st_mode & 07777,
 		.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000LL +
 			    st->st_mtim.tv_nsec,
 	};
-	size_t bytes = header.data_off + (size_t)st->st_size;
-	unsigned char *payload;
+	size_t room = (size_t)st->st_size, got;
 	zc_handle_t block;
 	zc_result_t result;
 	int status;
 	int err;
 
 	wait_for_turn(pub);
-	result = acquire(pub, bytes, &block);
-	if (result)
-		return acquire_failed(pub, result, path, bytes);
-	payload = zc_writer_block_data(pub->writer, block, NULL);
-	file_message_write(payload, &header, path);
-	err = read_whole(fd, payload + header.data_off, (size_t)st->st_size);
-	if (err) {
+	for (;;) {
+		result = acquire(pub, off + room, &block);
+		if (result)
+			return acquire_failed(pub, result, path, off + room);
+		err = fill(pub, fd, block, off, room, &got);
+		if (err || got <= room)
+			break;
+		room = more_room(pub, fd, off, room);
+		if (!room)
+			return skip(pub, path, "it has more than its size says, and no block is large enough");
+	}
+	if (err && cli_stopped())
+		return cli_error("stopped by a signal before %s was published", path);
+	if (err)
+		return skip(pub, path, strerror(err));
+	if (got < (size_t)st->st_size) {
 		zc_writer_cancel_block(pub->writer, block);
-		if (cli_stopped())
-			return cli_error("stopped by a signal before %s was published",
-					 path);
-		return skip(pub, path, err == ENODATA ?
-					       "it became shorter while it was read" :
-					       strerror(err));
+		return skip(pub, path, "it became shorter while it was read");
+	}
+	header.data_bytes = got;
+	header.total_bytes = pub->bytes + got;
+	file_message_write(zc_writer_block_data(pub->writer, block, NULL), &header, path);
+	if (got < room) {
+		result = zc_writer_resize_block(pub->writer, block, off + got);
+		if (result)
+			return cli_fail(result, "%s", path);
 	}
 	status = commit(pub, block, path);
 	if (status == CLI_OK) {
