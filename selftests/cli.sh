@@ -25,6 +25,14 @@ for verb in pool service reader cleaner member bench ''; do
 	run $verb --help
 	[ $rc = 0 ] && grep -q Examples "$tmp/out" || good=1
 done
+run -h && cp "$tmp/out" "$tmp/help" && grep -q Examples "$tmp/help" || good=1
+run help && cmp -s "$tmp/out" "$tmp/help" && [ ! -s "$tmp/err" ] || good=1
+for verb in pool 'pool create' sub top; do
+	run $verb --help && cp "$tmp/out" "$tmp/help"
+	run $verb -h && cmp -s "$tmp/out" "$tmp/help" || good=1
+	run help $verb && cmp -s "$tmp/out" "$tmp/help" || good=1
+done
+says 2 "try" help pool create more || good=1
 point help_has_examples $good
 
 good=0

@@ -20,15 +20,21 @@ static volatile sig_atomic_t stopped;
 static error_t parse_json(int key, char *arg, struct argp_state *state)
 {
 	(void)arg;
-	(void)state;
-	if (key != 'j')
+	switch (key) {
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	case 'j':
+		cli_json = true;
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	cli_json = true;
-	return 0;
+	}
 }
 
 static const struct argp_option json_options[] = {
 	{ "json", 'j', NULL, 0, "One JSON object a line on stdout", -1 },
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1 },
 	{ 0 }
 };
 
@@ -69,7 +75,7 @@ int cli_dispatch(const char *noun, const struct cli_verb *verbs,
 		return CLI_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?") ||
-	    !strcmp(argv[1], "help")) {
+	    !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_verbs(stdout, noun, verbs, examples);
 		return CLI_OK;
 	}

@@ -52,6 +52,7 @@ static const struct argp_option options[] = {
 	  "says)", 2 },
 	{ "progress", 'p', NULL, 0,
 	  "A live line on stderr: messages/s, GiB/s, blocks in use", 2 },
+	{ "quiet", 'q', NULL, 0, "No report on stdout", 2 },
 	{ 0 }
 };
 
@@ -147,6 +148,9 @@ static error_t parse_how(int key, char *arg, struct argp_state *state,
 		return 0;
 	case 'p':
 		pub->progress = true;
+		return 0;
+	case 'q':
+		pub->quiet = true;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -322,6 +326,8 @@ static void report(struct pub *pub)
 	char size[CLI_TEXT];
 	struct json_object *o;
 
+	if (pub->quiet && !cli_json)
+		return;
 	zc_writer_get_stats(pub->writer, &stats);
 	if (seconds < 1e-9)
 		seconds = 1e-9;

@@ -67,6 +67,13 @@ static char *filter_help(int key, const char *text, void *input)
 	return out;
 }
 
+static char name_of_all[] = "zerocore";
+
+static const struct argp_option main_options[] = {
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 },
+	{ 0 }
+};
+
 static void print_version(FILE *out, struct argp_state *state)
 {
 	(void)state;
@@ -80,6 +87,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	(void)arg;
 	switch (key) {
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
 	case ARGP_KEY_ARG:
 		*noun = state->next - 1;
 		state->next = state->argc;
@@ -92,6 +102,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp main_argp = { .options = main_options,
+				       .parser = parse,
+				       .args_doc = "COMMAND [ARG...]",
+				       .doc = doc,
+				       .help_filter = filter_help };
+
 static int run_noun(int argc, char **argv)
 {
 	static char name[32];
@@ -103,8 +119,13 @@ static int run_noun(int argc, char **argv)
 		char *two[] = { argv[1], argc > 2 ? argv[2] : NULL, help,
 				NULL };
 
-		if (argc < 2 || argc > 3) {
-			cli_error("help on what? try `zerocore --help'");
+		if (argc < 2) {
+			char *all[] = { name_of_all, help, NULL };
+
+			return argp_parse(&main_argp, 2, all, 0, NULL, NULL);
+		}
+		if (argc > 3) {
+			cli_error("help on one of them; try `zerocore --help'");
 			return CLI_USAGE;
 		}
 		return argc > 2 ? run_noun(3, two) : run_noun(2, one);
@@ -138,11 +159,6 @@ static bool fill_closed_streams(void)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = { .parser = parse,
-					  .args_doc = "COMMAND [ARG...]",
-					  .doc = doc,
-					  .help_filter = filter_help };
-	static char name[] = "zerocore";
 	int noun = 0;
 	int status;
 
@@ -151,8 +167,8 @@ int main(int argc, char **argv)
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = CLI_USAGE;
 	if (argc)
-		argv[0] = name;
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &noun) || !noun)
+		argv[0] = name_of_all;
+	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &noun) || !noun)
 		return CLI_USAGE;
 	status = run_noun(argc - noun, argv + noun);
 	if (fflush(stdout) || ferror(stdout)) {

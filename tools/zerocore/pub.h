@@ -18,6 +18,7 @@ struct pub {
 	uint64_t repeat;	/* times, 0: for ever */
 	uint64_t wait_readers;
 	bool progress;
+	bool quiet;
 	bool from_stdin;
 	bool end;		/* send the end marker */
 	struct path_source source;
