@@ -36,6 +36,13 @@ says 2 "try" help pool create more || good=1
 point help_has_examples $good
 
 good=0
+for verb in --help --version 'sub --help' 'pool --help' help; do
+	timeout $limit_s "$zc" $verb >/dev/full 2>"$tmp/err"
+	[ $? = 1 ] && grep -q 'cannot write to stdout: No space' "$tmp/err" || good=1
+done
+point help_that_is_not_written_is_no_success $good
+
+good=0
 for verb in "${list[@]}"; do
 	read -r -a words <<<"$verb"
 	says 2 "unrecognized option.*--no-such" "${words[@]}" --no-such || good=1
@@ -113,6 +120,24 @@ run pool list >/dev/null
 "$zc" pool list >/dev/full 2>"$tmp/err"
 [ $? = 1 ] && grep -q 'cannot write to stdout' "$tmp/err"
 point full_stdout_is_an_error $?
+
+# A reader that cannot print takes nothing more from its publisher, and says why.
+run pool create full --bytes 1M --huge never
+good=$rc
+for where in '>/dev/full' '>&-'; do
+	rm -f "$tmp/a.err"
+	# shellcheck disable=SC2016 # for the inner shell
+	timeout $limit_s bash -c 'exec "$0" sub full a/b/c --print text --timeout '$wait_s" $where" "$zc" 2>"$tmp/a.err" &
+	a=$!
+	children+=("$a")
+	until_true reading a || good=1
+	seq 3 | "$zc" pub full a/b/c --stdin >"$tmp/out" 2>"$tmp/err" || good=1
+	wait "$a"
+	[ $? = 1 ] && grep -qE 'cannot write to stdout: (No space|Bad file)' "$tmp/a.err" || good=1
+	grep -q 'no message' "$tmp/a.err" && good=1
+done
+run pool remove full
+point reader_that_cannot_print_ends $good
 
 # What is closed is not filled with a pool, over which the next sentence would go.
 good=0

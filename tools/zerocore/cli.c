@@ -41,6 +41,35 @@ static const struct argp_option json_options[] = {
 const struct argp cli_json_argp = { .options = json_options,
 				    .parser = parse_json };
 
+static int write_error;
+
+bool cli_written(void)
+{
+	if (!write_error && ferror(stdout))
+		write_error = errno ? errno : EIO;
+	return !write_error;
+}
+
+bool cli_flush(void)
+{
+	errno = 0;
+	if (fflush(stdout) && !write_error)
+		write_error = errno ? errno : EIO;
+	return cli_written();
+}
+
+bool cli_flush_or_say(void)
+{
+	static bool said;
+
+	if (cli_flush())
+		return true;
+	if (!said)
+		cli_error("cannot write to stdout: %s", strerror(write_error));
+	said = true;
+	return false;
+}
+
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
 	error_t err;

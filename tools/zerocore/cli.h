@@ -49,6 +49,13 @@ int cli_error(const char *fmt, ...) ZC_PRINTF(1, 2);
 int cli_fail(zc_result_t result, const char *fmt, ...) ZC_PRINTF(2, 3);
 /* The same about a pool: names it, unless the library's sentence does. */
 int cli_fail_pool(zc_result_t result, const char *name);
+/*
+ * Did stdout take all so far?  Ask right after printing: the reason is in errno then.
+ * The second sends what stdio keeps, the third also says why not, once.
+ */
+bool cli_written(void);
+bool cli_flush(void);
+bool cli_flush_or_say(void);
 /* "zerocore: ..." on stderr, for people who wait. */
 void cli_note(const char *fmt, ...) ZC_PRINTF(1, 2);
 

@@ -234,7 +234,11 @@ static int use(struct sub *sub, struct sub_message *message)
 		sub->broken++;
 	if (sub->sha256 && !sub_digest(message))
 		return CLI_FAILED;
+	errno = 0;
 	sub_print(sub, message);
+	/* main() says why.  What cannot be shown is left to other readers. */
+	if (!cli_written())
+		return CLI_FAILED;
 	if (sub->output && !sub_save(sub, message))
 		return CLI_FAILED;
 	return CLI_OK;
@@ -269,7 +273,8 @@ static int next(struct sub *sub, zc_handle_t *block)
 					sub->reader_options.service);
 		/* Nothing is there just now: show what is printed. */
 		if (!start_ns) {
-			fflush(stdout);
+			if (!cli_flush())
+				return CLI_FAILED;
 			start_ns = zc_timestamp();
 		}
 		waited_ns = zc_timestamp() - start_ns;

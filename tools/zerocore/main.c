@@ -74,6 +74,15 @@ static const struct argp_option main_options[] = {
 	{ 0 }
 };
 
+static bool ended;
+
+/* --help and --version end the process by themselves. */
+static void check_stdout(void)
+{
+	if (!ended && !cli_flush_or_say())
+		_exit(CLI_FAILED);
+}
+
 static void print_version(FILE *out, struct argp_state *state)
 {
 	(void)state;
@@ -164,6 +173,8 @@ int main(int argc, char **argv)
 
 	if (!fill_closed_streams())
 		return CLI_FAILED;
+	if (atexit(check_stdout))
+		return CLI_FAILED;
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = CLI_USAGE;
 	if (argc)
@@ -171,10 +182,8 @@ int main(int argc, char **argv)
 	if (argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, &noun) || !noun)
 		return CLI_USAGE;
 	status = run_noun(argc - noun, argv + noun);
-	if (fflush(stdout) || ferror(stdout)) {
-		cli_error("cannot write to stdout: %s", strerror(errno));
-		if (status == CLI_OK)
-			status = CLI_FAILED;
-	}
+	if (!cli_flush_or_say() && status == CLI_OK)
+		status = CLI_FAILED;
+	ended = true;
 	return status;
 }
