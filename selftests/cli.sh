@@ -506,6 +506,12 @@ good=0
 [ "$(completes sub $pool test/cli/la)" = test/cli/last ] || good=1
 [ "$(completes pub $pool a/b/c --on-slow dr)" = drop ] || good=1
 [ "$(completes top $pool --sort me)" = memory ] || good=1
+[ "$(completes top $pool -s me)" = memory ] || good=1
+[ "$(completes pool create --huge = ne)" = never ] || good=1
+[ "$(completes pool create --huge=ne)" = --huge=never ] || good=1
+[ -z "$(completes pool create --bytes = '')" ] || good=1
+[ "$(completes pool info other cl)" = $pool ] || good=1
+[ "$(completes help pool gr)" = grow ] || good=1
 point completion $good
 
 # --- the end ------------------------------------------------------------------------

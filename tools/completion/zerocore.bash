@@ -12,7 +12,8 @@ _zerocore_options()
 
 _zerocore()
 {
-	local command=${COMP_WORDS[0]} cur prev noun verb words='' first
+	local command=${COMP_WORDS[0]} cur prev noun verb words='' first before=''
+	local pool_verbs='create list info check grow shrink remove evict'
 	local nouns='pool pub sub blocks service reader cleaner member top events clean bench help'
 
 	COMPREPLY=()
@@ -26,6 +27,16 @@ _zerocore()
 		return
 	fi
 
+	# --option=value: bash makes three words of it, unless it was told not to.
+	if [[ $cur == --*=* ]]; then
+		prev=${cur%%=*} before=${cur%%=*}=
+		cur=${cur#*=}
+	elif [ "$cur" = = ]; then
+		cur=
+	elif [ "$prev" = = ]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+
 	# What stands behind an option.
 	case $prev in
 	--huge) words='try never transparent require gigantic' ;;
@@ -35,23 +46,29 @@ _zerocore()
 	--guard) words='off magic header full' ;;
 	--sort) words='index rate lag memory name' ;;
 	--print) words='sequence size age name hex text value none' ;;
-	--state | -s)
+	--state) words='free claimed using clean' ;;
+	-s)
 		[ "$noun" != blocks ] || words='free claimed using clean'
+		[ "$noun" != top ] || words='index rate lag memory name'
 		;;
 	--payload) words='touch whole' ;;
 	--utilisation) words='0.6 0.8' ;;
 	--peers) words=$("$command" bench compare --list 2>/dev/null | sed -n '/^Peers/,/^Loads/s/^  \([a-z-]*\) .*/\1/p') ;;
 	--loads) words=$("$command" bench compare --list 2>/dev/null | sed -n '/^Loads/,$s/^  \([a-z-]*\) .*/\1/p') ;;
 	--files | -f | --files-from | --output | -o)
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		compopt -o filenames 2>/dev/null
-		return
+		if [ "$prev" != -o ] || [ "$noun" = sub ]; then
+			mapfile -t COMPREPLY < <(compgen -P "$before" -f -- "$cur")
+			compopt -o filenames 2>/dev/null
+			return
+		fi
 		;;
 	esac
 	if [ -n "$words" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -P "$before" -W "$words" -- "$cur")
 		return
 	fi
+	# A value that may be anything.
+	[ -z "$before" ] && [ "${COMP_WORDS[COMP_CWORD]}" != = ] || return
 
 	# Where the pool's name is expected.
 	first=2
@@ -60,7 +77,7 @@ _zerocore()
 		first=3
 		if [ "$COMP_CWORD" = 2 ]; then
 			words=list
-			[ "$noun" != pool ] || words='create list info check grow shrink remove evict'
+			[ "$noun" != pool ] || words=$pool_verbs
 			mapfile -t COMPREPLY < <(compgen -W "$words --help" -- "$cur")
 			return
 		fi
@@ -74,7 +91,15 @@ _zerocore()
 		fi
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "$nouns" -- "$cur")
+		if [ "$COMP_CWORD" = 2 ]; then
+			words=$nouns
+		elif [ "$COMP_CWORD" = 3 ]; then
+			case $verb in
+			pool) words=$pool_verbs ;;
+			service | reader | cleaner | member) words=list ;;
+			esac
+		fi
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 		;;
 	esac
@@ -89,6 +114,8 @@ _zerocore()
 		poolcreate | poollist) ;;
 		*) words=$("$command" pool list --quiet 2>/dev/null) ;;
 		esac
+	elif [[ $noun$verb =~ ^pool(info|check|remove)$ ]]; then
+		words=$("$command" pool list --quiet 2>/dev/null)
 	elif [ "$COMP_CWORD" = 3 ] && [[ $noun == [ps]ub ]]; then
 		words=$("$command" service list "$verb" --json 2>/dev/null |
 			sed -n 's/^{"service":"\([^"]*\)".*/\1/p')
