@@ -51,19 +51,42 @@ static zc_result_t shrink(zc_pool_t *pool, const struct size *in)
 	return zc_pool_shrink(pool, in->segments, in->timeout_ns);
 }
 
+/* Segments that have memory; 0: it cannot be seen. */
+static uint32_t segments_of(zc_pool_t *pool)
+{
+	zc_pool_load_t load = { .sz = sizeof(load) };
+
+	return zc_pool_get_load(pool, &load) ? 0 : load.segments;
+}
+
+/* Why not, and what was done all the same. */
+static int resize_failed(zc_pool_t *pool, const struct size *in, zc_result_t result,
+			 uint32_t before)
+{
+	uint32_t now = segments_of(pool);
+
+	if (!before || !now || now == before)
+		return cli_fail_pool(result, in->pool);
+	return cli_error("pool %s: %u of %u segments were %s, it has %u now: %s", in->pool,
+			 now > before ? now - before : before - now, in->segments,
+			 now > before ? "added" : "removed", now, zc_last_error());
+}
+
 static int resize(const struct size *in,
 		  zc_result_t (*what)(zc_pool_t *pool, const struct size *in))
 {
 	zc_result_t result;
+	uint32_t before;
 	zc_pool_t *pool;
 	int status;
 
 	result = zc_pool_open(in->pool, &pool);
 	if (result)
 		return cli_fail_pool(result, in->pool);
+	before = segments_of(pool);
 	result = what(pool, in);
 	if (result)
-		status = cli_fail_pool(result, in->pool);
+		status = resize_failed(pool, in, result, before);
 	else
 		status = cmd_pool_show(pool, in->pool);
 	zc_pool_close(pool);
