@@ -154,16 +154,6 @@ void t_nap(const char *file, int line, const char *cond)
 	nanosleep(&ts, NULL);
 }
 
-uint64_t t_sentence(void)
-{
-	const char *at = zc_last_error();
-	uint64_t sum = 0;
-
-	while (*at)
-		sum = sum * 31 + (unsigned char)*at++;
-	return sum;
-}
-
 bool t_backend_is_shm(void)
 {
 	const char *backend = getenv("ZEROCORE_BACKEND");
