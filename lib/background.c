@@ -138,7 +138,7 @@ static void zc_reap_tell_partial(struct zc_pool *pool, struct zc_reaper *reaper)
 	if (!reaper->partial)
 		return;
 	zc_log(ZC_LOG_ERROR, "pool %s: a segment's descriptors were written over, so that "
-	       "what a dead process had in it may not have come back: see `zerocore check`",
+	       "what a dead process had in it may not have come back: see `zerocore pool check`",
 	       pool->name);
 	reaper->partial = 0;
 }
@@ -539,11 +539,7 @@ void zc_shm_watch(struct zc_pool *pool)
 		zc_hook_tick(pool, true);
 		declared |= zc_watch_scan(pool, now, &reaping);
 		declared |= zc_watch_probe(pool);
-		/* Who removes the pool takes away the names of its files: as long as they
-		 * are there, what it grew by is mapped, whoever may need it. */
-		if (zc_segments(&pool->view) >
-		    zc_load_acquire(&pool->view.segments_mapped))
-			zc_shm_data_map_more(pool);
+		zc_pool_meet_new(pool);
 		/*
 		 * Whoever declared a death reaps it now.  The others give him a
 		 * tick, so that not all of them walk through the pool at once.

@@ -23,6 +23,18 @@ zc_result_t zc_pool_meet(struct zc_pool *pool, u64 granule)
 	return result;
 }
 
+/*
+ * Who removes the pool takes away the names of its files: as long as they are there, what
+ * it grew by is mapped, whoever may need it.
+ */
+void zc_pool_meet_new(struct zc_pool *pool)
+{
+	const struct zc_view *v = &pool->view;
+
+	if (zc_segments(v) > zc_load_acquire(&v->segments_mapped))
+		pool->backend->map_more(pool);
+}
+
 /* Those who wait for memory are told of what is new, which is where all is free. */
 static void zc_grow_offer(struct zc_pool *pool)
 {

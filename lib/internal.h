@@ -239,6 +239,7 @@ static inline void zc_strategies_look(struct zc_pool *pool, struct zc_strategies
 
 /* Maps the segment of that granule, if there is one and it is not mapped yet. */
 zc_result_t zc_pool_meet(struct zc_pool *pool, u64 granule);
+void zc_pool_meet_new(struct zc_pool *pool);
 
 /* --- liveness.c: who is alive ----------------------------------------------- */
 

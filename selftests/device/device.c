@@ -246,3 +246,30 @@ bool d_set(const char *path, const char *value)
 		close(fd);
 	return done;
 }
+
+long d_number_in(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+	long number = -1;
+
+	while (file && number < 0 && fgets(line, sizeof(line), file)) {
+		if (!key)
+			number = atol(line);
+		else if (!strncmp(line, key, strlen(key)))
+			number = atol(line + strlen(key));
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
+struct zc_ioc_create d_create_of(uint32_t wish, uint64_t bytes)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+
+	arg.page_wish = wish;
+	arg.bytes = bytes;
+	arg.segment_bytes = bytes;
+	return arg;
+}

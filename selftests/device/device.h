@@ -82,5 +82,9 @@ void d_drop(uint32_t uid, uint32_t gid);
 void d_child(void (*fn)(void *), void *arg);
 /* Writes @value to a file of /proc or /sys. */
 bool d_set(const char *path, const char *value);
+/* The number in the first line, or in that which begins with @key; -1: there is none. */
+long d_number_in(const char *path, const char *key);
+/* One segment of so much, of such pages. */
+struct zc_ioc_create d_create_of(uint32_t wish, uint64_t bytes);
 
 #endif /* ZC_SELFTESTS_DEVICE_H */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1 */
+/*
+ * test_groups.c - members in memory control groups: who pays, and who waits.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define MIB (1ULL << 20)
+#define GROUP "/sys/fs/cgroup/zerocore-test"
+
+/* A memory control group with that limit; skips the case where there are none. */
+static void need_group(const char *limit, const char *bytes)
+{
+	close(d_open());
+	if (mkdir(GROUP, 0755) || !d_set(limit, bytes)) {
+		rmdir(GROUP);
+		t_skip("no memory control groups here");
+	}
+}
+
+static void enters_group(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	CHECK(d_set(GROUP "/cgroup.procs", pid));
+}
+
+static void creates_in_a_small_group(void *arg)
+{
+	struct zc_ioc_create create = d_create_of(ZC_PAGE_WISH_SMALL, 4 * MIB);
+	int device = d_open();
+	long before;
+
+	(void)arg;
+	enters_group();
+	before = d_number_in(GROUP "/memory.current", NULL);
+	CHECK_CALL(device, ZC_IOC_CREATE, &create, 0);
+	CHECK_OP(d_number_in(GROUP "/memory.current", NULL) - before, >=, 4L << 20);
+	close(create.fd);
+	/* Beyond the limit of the group: refused, not killed. */
+	create = d_create_of(ZC_PAGE_WISH_SMALL, 64 * MIB);
+	CHECK_CALL(device, ZC_IOC_CREATE, &create, ENOMEM);
+	t_leave();
+}
+
+/* The creator's memory control group pays. */
+static void memory_is_charged_to_the_creator(void)
+{
+	struct t_peer *child;
+
+	need_group(GROUP "/memory.max", "33554432");
+	child = t_spawn("creator", creates_in_a_small_group, NULL);
+	t_join(child);
+	T_UNTIL(!rmdir(GROUP));
+}
+
+/* --- memory that its member has to wait for ------------------------------------------ */
+
+static void joins_beyond_its_limit(void *arg)
+{
+	struct d_member m;
+	char *ballast;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, 0);
+	enters_group();
+	ballast = mmap(NULL, 16 * MIB, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	CHECK(ballast != MAP_FAILED);
+	t_say(t_parent(), "ready");
+	for (;;) {
+		struct zc_ioc_reader reader;
+
+		t_hear(t_parent(), "join");
+		reader = d_reader(&m, "x", 0);
+		t_say(t_parent(), "joined");
+		CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	}
+}
+
+/* Is it made to wait for the memory of a role? */
+static bool waits_for_memory(const struct t_peer *peer)
+{
+	char path[32], stack[4096];
+	size_t bytes;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", (int)peer->pid);
+	file = fopen(path, "re");
+	CHECK(file);
+	bytes = fread(stack, 1, sizeof(stack) - 1, file);
+	fclose(file);
+	stack[bytes] = '\0';
+	return strstr(stack, "zc_pages_get") && strstr(stack, "handle_over_high");
+}
+
+/*
+ * Lets it join, and makes a call while it waits in there.  Had the call to wait for the
+ * same, it would be over.
+ */
+static bool goes_on_meanwhile(struct d_member *m, struct t_peer *peer)
+{
+	struct zc_ioc_stat stat;
+	bool done = false;
+
+	t_say(peer, "join");
+	T_UNTIL(t_can_hear(peer) || waits_for_memory(peer));
+	while (!done && !t_can_hear(peer)) {
+		if (!waits_for_memory(peer))
+			continue;
+		CHECK_CALL(m->fd, ZC_IOC_STAT, &stat, 0);
+		done = waits_for_memory(peer);
+	}
+	if (!done)
+		t_hear(peer, "joined");
+	return done;
+}
+
+/* Who is over the limit of his group waits alone; the pool's other members do not. */
+static void memory_is_waited_for_alone(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct t_peer *peer[2];
+	unsigned int tries = 20;
+	struct d_member m;
+
+	need_group(GROUP "/memory.high", "max");
+	for (int i = 0; i < 2; i++)
+		peer[i] = t_spawn("joiner", joins_beyond_its_limit, NULL);
+	/* Regions that are large enough to be made to wait for. */
+	arg.max_holds = 65536;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	for (int i = 0; i < 2; i++) {
+		t_say(peer[i], "go");
+		t_hear(peer[i], "ready");
+	}
+	CHECK(d_set(GROUP "/memory.high", "1048576"));
+	/* For the region of a service. */
+	CHECK(goes_on_meanwhile(&m, peer[0]));
+	t_kill(peer[0]);
+	/* For a reader's, which is soon there. */
+	d_reader(&m, "x", 0);
+	while (!goes_on_meanwhile(&m, peer[1]))
+		CHECK(--tries);
+	t_kill(peer[1]);
+	T_UNTIL(!rmdir(GROUP));
+}
+
+static void looks_where_memory_was(void *arg)
+{
+	struct d_member m;
+	char *data;
+
+	(void)arg;
+	t_hear(t_parent(), "go");
+	d_enter(&m, 0);
+	data = d_data(&m, 1, PROT_READ);
+	enters_group();
+	t_say(t_parent(), "there");
+	for (uint64_t i = 0; i < 64 * MIB; i += 4096)
+		(void)*(volatile char *)(data + i);
+	t_say(t_parent(), "end");
+	pause();
+}
+
+/* Who is led to more than his group may have ends as anybody does, and does not hang. */
+static void memory_that_is_another_s_ends_its_user(void)
+{
+	struct zc_ioc_create arg = d_create_of(ZC_PAGE_WISH_SMALL, 64 * MIB);
+	struct zc_ioc_segment segment = { .segment = 0 };
+	struct t_peer *child;
+	struct d_member m;
+
+	need_group(GROUP "/memory.max", "33554432");
+	child = t_spawn("reader", looks_where_memory_was, NULL);
+	arg.max_segments = 2;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_ADD, &segment, 0);
+	t_say(child, "go");
+	t_hear(child, "there");
+	segment = (struct zc_ioc_segment){ .segment = 1 };
+	CHECK_CALL(m.fd, ZC_IOC_SEGMENT_REMOVE, &segment, 0);
+	CHECK(!t_wait_stopped(child));
+	d_leave(&m);
+	T_UNTIL(!rmdir(GROUP));
+}
+
+static const struct t_case cases[] = {
+	T_CASE(memory_is_charged_to_the_creator),
+	T_CASE(memory_that_is_another_s_ends_its_user),
+	T_CASE(memory_is_waited_for_alone),
+	T_END,
+};
+
+int main(int argc, char **argv)
+{
+	return t_main(argc, argv, cases);
+}
