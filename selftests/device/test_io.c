@@ -4,7 +4,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -106,16 +108,40 @@ static void io_of_others_makes_a_death_no_longer(void)
 	} while ((life & 0xffff) == ZC_LIFE_REAPING && life >> 32 == first.incarnation);
 }
 
+static struct {
+	int fd;
+	pid_t tid;
+} waiter;
+
 static void *waits_for_events(void *arg)
 {
 	struct zc_device_event event;
-	struct d_member *m = arg;
 	ssize_t got;
 
+	(void)arg;
+	__atomic_store_n(&waiter.tid, gettid(), __ATOMIC_RELEASE);
+	/* One at a time: all but the last call have something to read. */
 	do
-		got = read(m->fd, &event, sizeof(event));
+		got = read(waiter.fd, &event, sizeof(event));
 	while (got == sizeof(event));
 	return (void *)got;
+}
+
+/* In read(), of all events: there is nothing else that it sleeps for. */
+static bool waiter_sleeps(void)
+{
+	pid_t tid = __atomic_load_n(&waiter.tid, __ATOMIC_ACQUIRE);
+	struct pollfd events = { .fd = waiter.fd, .events = POLLIN };
+	char path[64], state = 0;
+	FILE *file;
+
+	if (!tid || poll(&events, 1, 0))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "re");
+	CHECK(file && fscanf(file, "%*d %*s %c", &state) == 1);
+	fclose(file);
+	return state == 'S';
 }
 
 /* A member whose pages look pinned for ever: nobody waits for ever. */
@@ -130,7 +156,9 @@ static void io_that_only_seems_to_go_on_ends(void)
 	looks_pinned(&w);
 	d_enter(&dying, 0);
 	holds_it(&dying);
-	CHECK(!pthread_create(&thread, NULL, waits_for_events, &dying));
+	waiter.fd = dying.fd;
+	CHECK(!pthread_create(&thread, NULL, waits_for_events, NULL));
+	T_UNTIL(waiter_sleeps());
 	munmap(dying.lease, 4096);
 	/* Not even its own reader of events, for which there are no more. */
 	CHECK(!pthread_join(thread, &got));
