@@ -28,16 +28,30 @@ struct zc_ioc_create *zk_wish(struct kunit *test, const char *name)
 	return wish;
 }
 
+void zk_flush(void)
+{
+	flush_workqueue(zc_urgent_wq);
+	flush_workqueue(zc_wq);
+}
+
+/* Each slice queues the next. */
+static void zk_reaped(struct zc_pool *pool)
+{
+	flush_work(&pool->urgent_work);
+	while (flush_delayed_work(&pool->reap_work))
+		;
+}
+
 void zk_settle(struct zc_pool *pool)
 {
 	u32 i;
 
 	flush_delayed_fput();
-	flush_work(&pool->reap_work);
+	zk_reaped(pool);
 	/* One may have queued itself again for what went meanwhile. */
 	for (i = 0; i < 3; i++)
 		flush_delayed_work(&pool->watchdog);
-	flush_work(&pool->reap_work);
+	zk_reaped(pool);
 }
 
 /* Does nobody but the test have anything of it? */
@@ -65,7 +79,7 @@ static void zk_pool_undo(void *arg)
 	     zk_settle(pool))
 		schedule_timeout_uninterruptible(1);
 	zc_pool_put(pool);
-	flush_workqueue(zc_wq);
+	zk_flush();
 }
 
 struct zc_pool *zk_pool_make(struct kunit *test, struct zc_ioc_create *wish)

@@ -53,7 +53,8 @@ static void zk_goes_on(void *arg)
 {
 	struct zc_pool *pool = arg;
 
-	enable_work(&pool->reap_work);
+	enable_work(&pool->urgent_work);
+	enable_delayed_work(&pool->reap_work);
 	zc_reap_kick(pool);
 }
 
@@ -62,7 +63,10 @@ static void zk_halt(struct kunit *test, struct zc_pool *pool)
 {
 	zk_settle(pool);
 	/* What it kicked off holds the pool, and puts it when it has run. */
-	disable_work_sync(&pool->reap_work);
+	if (disable_work_sync(&pool->urgent_work))
+		zc_pool_put(pool);
+	if (disable_delayed_work_sync(&pool->reap_work))
+		zc_pool_put(pool);
 	must(test, !kunit_add_action_or_reset(test, zk_goes_on, pool));
 }
 

@@ -160,7 +160,7 @@ static void create_refuses_what_it_does_not_know(struct kunit *test)
 			zk_fail(test, __FILE__, __LINE__, "row %u, 0x%llx: %d", i,
 				wrong->value, err);
 	}
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, other->user->pools, 1);
 	must_eq(test, zk_users(other), users);
 }
@@ -312,7 +312,7 @@ static void name_is_taken_once(struct kunit *test)
 
 	must_eq(test, zc_pool_create(wish, &second), -EEXIST);
 	must(test, !second);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, pool->user->pools, 1);
 	must_eq(test, found("kunit-once"), 0);
 	/* The name of one that goes on without it is free again. */
@@ -466,7 +466,7 @@ static void limit_on_bytes(struct kunit *test)
 	wish->segment_bytes = SZ_1M;
 	refused(test, wish, -EDQUOT);
 	/* Who has no pool has no record. */
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, zk_users(root), users);
 	pool = zk_pool(test, "kunit-small");
 	must_eq(test, zk_users(root), users + 1);
@@ -507,7 +507,7 @@ static void failure_leaves_nothing(struct kunit *test)
 	must_eq(test, zc_pool_create(zk_wish(test, "kunit-root"), &root), -EEXIST);
 	zk_become(test, NULL);
 	flush_delayed_fput();
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, zk_users(root), users);
 	must_eq(test, root->user->pools, 1);
 	must_eq(test, root->user->bytes, bytes);
@@ -531,12 +531,12 @@ static void pool_goes_with_its_last_descriptor(struct kunit *test)
 	second = zk_open(test, pool);
 	must_eq(test, pool->files, 2);
 	zk_close(test, first);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, found("kunit-short"), 0);
 	must_eq(test, zk_users(root), users + 1);
 	zk_close(test, second);
 	must_eq(test, found("kunit-short"), -ENOENT);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, zk_users(root), users);
 }
 
@@ -552,13 +552,13 @@ static void persistent_pool_stays(struct kunit *test)
 	zk_close(test, zk_open(test, pool));
 	zc_pool_file_closed(pool);
 	zc_pool_put(pool);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, found("kunit-stays"), 0);
 	must_eq(test, zk_users(root), users + 1);
 	/* Its name was all that held it. */
 	must_eq(test, unlink_named("kunit-stays"), 1);
 	zk_become(test, NULL);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, zk_users(root), users);
 }
 

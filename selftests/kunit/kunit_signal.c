@@ -50,7 +50,7 @@ static void killed_creator_leaves_nothing(struct kunit *test)
 	u64 bytes = root->user->bytes;
 
 	must_eq(test, as_told(p, SIGKILL, creates, zk_wish(test, "kunit-killed")), -EINTR);
-	flush_workqueue(zc_wq);
+	zk_flush();
 	must_eq(test, root->user->pools, 1);
 	must_eq(test, root->user->bytes, bytes);
 	/* Nor is the name taken. */
