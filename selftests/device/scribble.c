@@ -189,7 +189,9 @@ static uint64_t *any_place(void)
 		return within(&spot);
 	case 1:
 		spot.at = my.m.writers;
-		spot.bytes = my.m.g.control_bytes - my.m.g.off_hints;
+		/* Up to the descriptors of the segments that there are: then comes SIGBUS. */
+		spot.bytes = my.m.g.off_descs - my.m.g.off_hints +
+			     granules() * sizeof(struct zc_block_desc);
 		return within(&spot);
 	case 2:
 	case 3:

@@ -59,10 +59,19 @@ static void holds_it(struct d_member *m)
 
 static void dies_in_io(void *arg)
 {
+	struct zc_ioc_reader reader = { .flags = 0 };
 	struct d_member m;
+	int error;
 
-	(void)arg;
 	d_enter(&m, 0);
+	if (arg) {
+		d_service(reader.name, "source");
+		error = d_call(m.fd, ZC_IOC_READER_JOIN, &reader);
+		if (error == EAGAIN)
+			return;
+		CHECK_EQ(error, 0);
+		CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	}
 	holds_it(&m);
 }
 
@@ -103,7 +112,8 @@ static void io_of_others_makes_a_death_no_longer(void)
 		first = d_event(w.m.fd, ZC_DEVICE_EVENT_MEMBER_JOINED);
 	while (first.member == w.m.index);
 	do {
-		d_child(dies_in_io, NULL);
+		/* There may be no place left but those of the dead. */
+		d_child(dies_in_io, &w);
 		life = d_record(&w.m, first.member)->life;
 	} while ((life & 0xffff) == ZC_LIFE_REAPING && life >> 32 == first.incarnation);
 }
