@@ -8,7 +8,7 @@
 # crashes, hangs, or is silent has failed, whatever else it printed.
 #
 # A script with the line `# run.sh: alone` has the machine for itself, as far as
-# other tests go: it runs when all before it are done.  `# run.sh: limit SECONDS`:
+# other tests go: it runs when all others are done.  `# run.sh: limit SECONDS`:
 # it may take longer than others.
 #
 # The last line is `N passed, N failed`, with `, N skipped` when something was;
@@ -228,6 +228,9 @@ run_one()
 
 index=0
 running=0
+# Those that run alone: after the others, for whom nobody is to stand idle.
+last=()
+declare -A log_of
 for program in "$@"; do
 	read -r -a command <<<"$program"
 	[ ${#command[@]} -gt 0 ] || continue
@@ -241,9 +244,8 @@ for program in "$@"; do
 	log=$logs/$log.log
 	if { [ -n "$alone" ] && [[ $name == *"$alone" ]]; } ||
 	   head -c 4096 "${command[0]}" 2>/dev/null | grep -aqx '# run\.sh: alone'; then
-		wait
-		running=0
-		run_one "$index" "${command[@]}"
+		last+=("$index ${command[*]}")
+		log_of[$index]=$log
 		continue
 	fi
 	if [ "$running" -ge "$jobs" ]; then
@@ -254,6 +256,11 @@ for program in "$@"; do
 	running=$((running + 1))
 done
 wait
+for program in "${last[@]}"; do
+	read -r -a command <<<"$program"
+	log=${log_of[${command[0]}]}
+	run_one "${command[@]}"
+done
 
 passed=0 failed=0 skipped=0
 for ((i = 1; i <= index; i++)); do

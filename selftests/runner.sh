@@ -187,6 +187,8 @@ check straggler_is_killed dead_soon "$(cat child)"
 "$run" -l "$tmp/log" deserter >out 2>&1
 check deserter_passes grep -q '^1 passed, 0 failed$' out
 check deserter_is_killed dead_soon "$(cat child2)"
+"$run" -l "$tmp/log" -j 2 alone beside pass >out 2>&1
+check alone_is_last grep -q '^pass  alone' <(grep '^pass' out | tail -n 1)
 "$run" -l "$tmp/log" pass fail >out 2>&1
 check summary_is_kept grep -qx '3 passed, 1 failed' log/summary
 
