@@ -314,6 +314,7 @@ unsigned long zc_pool_get_unmapped_area(struct file *file, unsigned long addr,
 					unsigned long flags)
 {
 	struct zc_file *zf = file->private_data;
+	struct file *plain;
 	struct zc_place place;
 	unsigned long found;
 	int err = zc_place_find(zf, pgoff, &place, NULL);
@@ -322,13 +323,14 @@ unsigned long zc_pool_get_unmapped_area(struct file *file, unsigned long addr,
 		return err;
 	if (!place.file)
 		return zc_mm_get_unmapped_area(file, addr, len, pgoff, flags);
+	plain = zc_file_plain(place.file);
 	if (place.bytes && len != place.bytes)
 		found = -EINVAL;
-	else if (place.file->f_op->get_unmapped_area)
-		found = place.file->f_op->get_unmapped_area(place.file, addr, len,
-							    place.off >> PAGE_SHIFT, flags);
+	else if (plain->f_op->get_unmapped_area)
+		found = plain->f_op->get_unmapped_area(plain, addr, len,
+						       place.off >> PAGE_SHIFT, flags);
 	else
-		found = zc_mm_get_unmapped_area(place.file, addr, len,
+		found = zc_mm_get_unmapped_area(plain, addr, len,
 						place.off >> PAGE_SHIFT, flags);
 	fput(place.file);
 	return found;

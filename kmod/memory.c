@@ -45,6 +45,7 @@ static struct vfsmount *zc_gigantic;	/* hugetlbfs, 1 GiB pages */
  * module, whose tables it and its mappings have.
  */
 static const struct file_operations *zc_tmpfs_plain;
+static struct file *zc_plain[3];	/* empty, one of each tmpfs */
 static struct file_operations zc_tmpfs_fops;
 
 /* NULL where the kernel has no such file system or refuses the options. */
@@ -68,36 +69,47 @@ static struct vfsmount *zc_mount(const char *type, const char *options)
 	return mnt;
 }
 
-/* The file system's operations are known from a file only. */
-static int zc_tmpfs_init(void)
+/*
+ * One that is as tmpfs made it: its operations are known from a file only, and those
+ * that look for an address accept no other.
+ */
+static struct vfsmount *zc_mount_tmpfs(const char *options, struct file **plain)
 {
-	struct file *file = shmem_file_setup_with_mnt(zc_small, "zerocore", 0,
-						      VM_NORESERVE);
+	struct vfsmount *mnt = zc_mount("tmpfs", options);
+	struct file *file;
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	zc_tmpfs_plain = file->f_op;
-	zc_tmpfs_fops = *zc_tmpfs_plain;
-	zc_tmpfs_fops.owner = THIS_MODULE;
-	zc_fops_no_mmap(&zc_tmpfs_fops);
-	fput(file);
-	return 0;
+	if (!mnt)
+		return NULL;
+	file = shmem_file_setup_with_mnt(mnt, "zerocore", 0, VM_NORESERVE);
+	if (IS_ERR(file)) {
+		kern_unmount(mnt);
+		return NULL;
+	}
+	*plain = file;
+	return mnt;
+}
+
+struct file *zc_file_plain(struct file *file)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(zc_plain); i++)
+		if (zc_plain[i] && zc_plain[i]->f_path.mnt == file->f_path.mnt)
+			return zc_plain[i];
+	return file;
 }
 
 int zc_memory_init(void)
 {
-	int err;
-
-	zc_small = zc_mount("tmpfs", "");
+	zc_small = zc_mount_tmpfs("", &zc_plain[0]);
 	if (!zc_small)
 		return -ENODEV;
-	err = zc_tmpfs_init();
-	if (err) {
-		kern_unmount(zc_small);
-		return err;
-	}
-	zc_within = zc_mount("tmpfs", "huge=within_size");
-	zc_huge = zc_mount("tmpfs", "huge=always");
+	zc_tmpfs_plain = zc_plain[0]->f_op;
+	zc_tmpfs_fops = *zc_tmpfs_plain;
+	zc_tmpfs_fops.owner = THIS_MODULE;
+	zc_fops_no_mmap(&zc_tmpfs_fops);
+	zc_within = zc_mount_tmpfs("huge=within_size", &zc_plain[1]);
+	zc_huge = zc_mount_tmpfs("huge=always", &zc_plain[2]);
 	/* Whoever creates a pool makes files there, whoever that is. */
 	zc_hugetlb = zc_mount("hugetlbfs", "mode=1777");
 	zc_gigantic = zc_mount("hugetlbfs", "mode=1777,pagesize=1G");
@@ -112,6 +124,11 @@ static void zc_unmount(struct vfsmount *mnt)
 
 void zc_memory_exit(void)
 {
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(zc_plain); i++)
+		if (zc_plain[i])
+			fput(zc_plain[i]);
 	zc_unmount(zc_gigantic);
 	zc_unmount(zc_hugetlb);
 	zc_unmount(zc_huge);

@@ -226,6 +226,8 @@ void zc_segment_empty(struct zc_segment *s, u64 bytes);
 int zc_segment_fill(struct zc_segment *s, u64 bytes);
 /* Maps it, as nobody else can; as the file system wants it. */
 int zc_file_mmap(struct file *file, struct vm_area_struct *vma);
+/* Who looks for an address for it: a file of the same file system, as that made it. */
+struct file *zc_file_plain(struct file *file);
 /* Does anybody else have it: a mapping, or what is left of one? */
 bool zc_file_in_use(const struct file *file);
 /* Is any page of that part of a segment pinned for I/O? */
