@@ -108,6 +108,8 @@ int zc_memory_init(void)
 	zc_tmpfs_fops = *zc_tmpfs_plain;
 	zc_tmpfs_fops.owner = THIS_MODULE;
 	zc_fops_no_mmap(&zc_tmpfs_fops);
+	/* Nor is there an address for who opens one in /proc/PID/map_files and tries. */
+	zc_tmpfs_fops.get_unmapped_area = NULL;
 	zc_within = zc_mount_tmpfs("huge=within_size", &zc_plain[1]);
 	zc_huge = zc_mount_tmpfs("huge=always", &zc_plain[2]);
 	/* Whoever creates a pool makes files there, whoever that is. */

@@ -417,9 +417,10 @@ static void plays(void *arg)
 static void device_survives_any_call(void)
 {
 	struct zc_ioc_unlink all = { .flags = ZC_UNLINK_ALL };
+	struct zc_ioc_create after = d_create_arg(0);
 	struct d_member m;
 	pid_t player[PLAYERS] = { 0 };
-	int device = d_open();
+	int device = d_open(), error;
 
 	board = t_shared(sizeof(*board));
 	board->seed = t_seed();
@@ -459,7 +460,10 @@ static void device_survives_any_call(void)
 		CHECK_CALL(device, ZC_IOC_UNLINK, &all, 0);
 	}
 	setfsuid(0);
-	d_join(&m, d_create(), ZC_JOIN_WRITE);
+	/* What was unlinked gives its memory back in its own time. */
+	T_UNTIL((error = d_call(device, ZC_IOC_CREATE, &after)) != ENOMEM);
+	CHECK_EQ(error, 0);
+	d_join(&m, after.fd, ZC_JOIN_WRITE);
 	d_writer(&m, "after");
 	d_reader(&m, "after", 0);
 	d_leave(&m);
