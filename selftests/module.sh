@@ -56,7 +56,7 @@ checkpatch()
 	# What it wants of macros, the macros of tracepoints cannot have.
 	kmod/trace.h) ignore+=,OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
 	# Tables of a file system's, with a method of ours.
-	kmod/map.c|kmod/memory.c) ignore+=,CONST_STRUCT ;;
+	kmod/compat.h|kmod/map.c|kmod/memory.c) ignore+=,CONST_STRUCT ;;
 	# The barriers that are commented where they are used.
 	lib/core/atomic.h) ignore+=,MEMORY_BARRIER ;;
 	esac

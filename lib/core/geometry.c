@@ -8,6 +8,8 @@
 #define ZC_POOL_BYTES_MAX	0x1000000000000ULL
 #define ZC_SAYS_GRANULES \
 	"a segment can have at most 16777216 granules: ask for smaller segments or larger granules"
+#define ZC_SAYS_BYTES \
+	"a pool has at most 1024 segments of 16777216 granules: ask for larger granules, or for less"
 #define ZC_RING_MIN		16U
 #define ZC_RING_MAX		1048576U
 #define ZC_RING_DEFAULT		4096U
@@ -160,8 +162,7 @@ const char *zc_geometry_compute(struct zc_geometry *g, u32 *segments,
 		segment = granule * ZC_STRIPES;
 	new.granule_shift = zc_shift_of(granule);
 	if (segment >> new.granule_shift > ZC_RUN_MAX)
-		return req->segment_bytes ? ZC_SAYS_GRANULES :
-			"a pool has at most 1024 segments of 16777216 granules: ask for larger granules, or for less";
+		return req->segment_bytes ? ZC_SAYS_GRANULES : ZC_SAYS_BYTES;
 	new.segment_granules = (u32)(segment >> new.granule_shift);
 
 	needed = zc_round_up(req->bytes, segment) >> zc_shift_of(segment);
