@@ -526,7 +526,7 @@ static void numa_unknown(void)
 	CHECK_OK(zc_pool_create(t_name(0), &options, &pool));
 	t_writer_open(&writer, pool, "fault/numa/main", &w);
 	t_fault_each("getcpu", 0, ENOSYS);
-	while (zc_writer_acquire_block(writer.role, 10000, &handle, 2000000) == ZC_OK)
+	while (zc_writer_acquire_block(writer.role, 10000, &handle, 200000000) == ZC_OK)
 		;
 	CHECK(t_fault_end());
 	t_writer_close(&writer);
