@@ -142,6 +142,20 @@ add()
 # Names of logs that were given: two at a time must not write into one.
 declare -A given
 
+# What a log says of the points that failed: programs say it before the point, scripts
+# after it.
+of_failed()
+{
+	awk '
+		function told() { for (i = first; i < lines; i++) print line[i]
+			first = lines }
+		/^ok($|[ \t])/ { lines = first = after = 0; next }
+		/^not ok($|[ \t])/ { told(); print; lines = first = 0; after = 20; next }
+		after { after--; print; next }
+		{ line[lines++] = $0
+			if (lines - first > 20) first++ }' "$1"
+}
+
 # run_one INDEX COMMAND...: run it, judge it, leave the counts in INDEX.count;
 # its log is $log
 run_one()
@@ -214,10 +228,15 @@ run_one()
 	fi
 	if [ "$failed" != 0 ]; then
 		[ -z "$why" ] || text+=$'\n'"      $why"
-		add "$(grep -aE '^not ok' "$log" | sed 's/^/      /')"
-		if [ -s "$log" ]; then
+		add "$(of_failed "$log" | sed 's/^/      /')"
+		if [ -n "$why" ] && [ -s "$log" ]; then
 			text+=$'\n'"      the end of $log, without what passed:"
 			add "$(grep -avE '^ok($|[[:blank:]])' "$log" | tail -n 40 | sed 's/^/      | /')"
+		elif [ -s "$state/$index.err" ]; then
+			text+=$'\n'"      the end of what $log has from stderr:"
+			add "$(tail -n 40 "$state/$index.err" | sed 's/^/      | /')"
+		else
+			text+=$'\n'"      all of it: $log"
 		fi
 	elif [ "$skipped" != 0 ]; then
 		add "$(grep -aiE '^(ok|1\.\.0).*# *skip' "$log" | sed 's/^/      /')"

@@ -87,6 +87,13 @@ program deserter <<-'END'
 	echo 1..1
 	echo ok 1
 END
+# What is said of a point comes before it or after it, and much else, far from it.
+program told <<-'END'
+	echo 1..4; seq -f 'line %g' 100
+	echo '# of another one'; echo ok 1
+	echo '# why it breaks'; echo 'not ok 2 - breaks'; echo '# and where'
+	echo ok 3; echo ok 4; seq -f 'late line %g' 100
+END
 # Each waits for the other: that ends only when both run at a time.
 program meet_1 <<<'echo hello >one; read -r x <two; echo 1..1; echo ok 1'
 program meet_2 <<<'read -r x <one; echo hello >two; echo 1..1; echo ok 1'
@@ -106,6 +113,10 @@ sed '/run.sh: alone/d' alone >by_name_alone && chmod +x by_name_alone
 expect passing_passes 0 '2 passed, 0 failed' 'pass  pass: 2 passed' pass
 expect late_plan_passes 0 '1 passed, 0 failed' 'pass  late_plan' late_plan
 expect failing_fails 1 '1 passed, 1 failed' 'not ok 2 - b_breaks' fail
+expect failing_point_says_why 1 '3 passed, 1 failed' 'why it breaks' told
+expect failing_point_says_where 1 '3 passed, 1 failed' 'and where' told
+expect what_others_say_is_left_out 1 '3 passed, 1 failed' $'failed (0 s)\n      # why' told
+expect what_comes_later_is_left_out 1 '3 passed, 1 failed' $'where\n      all of it' told
 expect failing_point_beats_status 1 '0 passed, 1 failed' 'c_breaks' fail_zero
 expect one_failure_taints_all 1 '5 passed, 1 failed' 'FAIL  fail:' pass fail pass
 expect skip_is_counted 0 '1 passed, 0 failed, 1 skipped' 'no huge pages' skip
