@@ -336,6 +336,28 @@ static void zc_service_area(const struct zc_view *v, u32 w,
 			  << v->granule_shift;
 }
 
+/*
+ * Who is active, and knows where it begins: from the head as it was before that on.  One
+ * that only is active may begin after what is committed next.
+ */
+static u32 zc_readers_begun(struct zc_pool *pool, u32 w, u32 active)
+{
+	const struct zc_view *v = &pool->view;
+	u32 nr = 0;
+
+	if (active)
+		pool->backend->readers_map(pool, w);
+	for (; active; active &= active - 1) {
+		u32 r = (u32)__builtin_ctz(active);
+		const struct zc_reader_area *a = zc_reader_area(v, w, r);
+		u64 life = zc_load_acquire(&zc_reader_slot(v, w, r)->life);
+
+		nr += zc_load_acquire(&a->incarnation) == zc_life_incarnation(life) &&
+		      zc_load_acquire(&a->cursor);
+	}
+	return nr;
+}
+
 zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
 			       zc_service_info_t *info)
 {
@@ -368,7 +390,7 @@ zc_result_t zc_inspect_service(zc_pool_t *pool, uint32_t index,
 	i.lag_limit = zc_load_relaxed(&slot->lag_limit);
 	i.quota_bytes = zc_load_relaxed(&slot->quota_bytes);
 	i.reader_mask = zc_mask_bits(zc_load_acquire(&slot->active));
-	i.readers = (u32)__builtin_popcount(i.reader_mask);
+	i.readers = zc_readers_begun(pool, index, i.reader_mask);
 	if (zc_writer_area_used(&pool->view, index)) {
 		zc_service_area(&pool->view, index, &i);
 		i.type_fingerprint = zc_type_named(&pool->view, index, life, i.type,

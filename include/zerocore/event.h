@@ -17,7 +17,7 @@ typedef enum zc_event_type {
 	ZC_EVENT_SERVICE_REMOVED = 5,	/* nobody used it, and its place was needed */
 	ZC_EVENT_WRITER_JOINED = 6,
 	ZC_EVENT_WRITER_LEFT = 7,	/* unregistered; one that died: ZC_EVENT_MEMBER_DIED alone */
-	ZC_EVENT_READER_JOINED = 8,
+	ZC_EVENT_READER_JOINED = 8,	/* has its place: zc_service_info.readers when it begins */
 	ZC_EVENT_READER_LEFT = 9,	/* likewise */
 	ZC_EVENT_READER_DISCONNECTED = 10,
 	ZC_EVENT_MEMBER_SUSPECT = 11,	/* no sign of life for a second */

@@ -94,8 +94,8 @@ typedef struct zc_service_info {
 	bool overwrite;
 	uint32_t history;
 	uint32_t lag_limit;
-	uint32_t readers;
-	uint32_t reader_mask;		/* bit r: reader r is active */
+	uint32_t readers;		/* to whom all goes that is committed from now on */
+	uint32_t reader_mask;		/* bit r: reader r is active, or about to begin */
 	uint64_t quota_bytes;
 	uint64_t used_bytes;
 	uint64_t next_sequence;

@@ -108,6 +108,60 @@ Test(join, of_a_history_reader_that_dies_leaves_nothing)
 	reader_dies(&o);
 }
 
+/* --- a reader is counted while it joins ------------------------------------------------ */
+
+static void register_reader(void *ctx)
+{
+	(void)ctx;
+	must_zc(zc_reader_register(world.l.pool, reader_options, &world.r));
+}
+
+static u32 readers_counted(void)
+{
+	zc_service_info_t info = { .sz = sizeof(info) };
+
+	must_zc(zc_inspect_service(world.l.pool, world.w->id, &info));
+	return info.readers;
+}
+
+static void send_to_who_is_counted(void *ctx)
+{
+	(void)ctx;
+	world.committed = readers_counted();
+	if (world.committed)
+		must_zc(lib_send(world.w, 64, 0));
+}
+
+static void who_was_counted_has_it(void *ctx)
+{
+	zc_handle_t h;
+
+	(void)ctx;
+	must_eq(readers_counted(), 1);
+	if (world.committed)
+		must_zc(zc_reader_poll_block(world.r, 0, &h, 0));
+}
+
+/* Whoever waits for readers, and then begins, begins for all of them. */
+Test(join, of_a_reader_is_counted_when_it_begins)
+{
+	const struct step_case c = { .victim = register_reader,
+				     .allocates = true,
+				     .rivals = send_to_who_is_counted,
+				     .check = who_was_counted_has_it };
+	zc_reader_options_t o = ZC_READER_OPTIONS_INIT;
+
+	memset(&world, 0, sizeof(world));
+	o.service = SERVICE;
+	reader_options = &o;
+	lib_open(&world.l, SMALL);
+	world.w = lib_plain_writer(&world.l);
+	must_zc(lib_send(world.w, 64, 0));
+	lib_make_private(&world.l);
+	must(step_every(&c) > 300);
+	lib_close(&world.l);
+}
+
 /* --- a reader joins where another was -------------------------------------------------- */
 
 /* Its predecessor fenced its polls.  Before it says what it does, it promises nothing. */
