@@ -233,13 +233,14 @@ int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes)
 		return 0;
 	err = -ENOMEM;
 out:
-	nr = p->nr;
+	/* What it got stays in the file: another one may have it, too. */
 	zc_pages_put(p);
-	/* Nobody pays for what stays in the file. */
-	if (nr)
-		shmem_truncate_range(file_inode(file), off,
-				     off + ((u64)nr << PAGE_SHIFT) - 1);
 	return err;
+}
+
+void zc_pages_drop(struct file *file, u64 off, u64 bytes)
+{
+	shmem_truncate_range(file_inode(file), off, off + PAGE_ALIGN(bytes) - 1);
 }
 
 int zc_pages_zero(struct zc_pages *p, u64 bytes)

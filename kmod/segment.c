@@ -87,7 +87,7 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	err = zc_pages_get(&made.descs, pool->writers,
 			   g->off_descs - g->off_hints + n * descs, descs);
 	if (err)
-		goto out_segment;
+		goto out_descs;
 	mutex_lock(&pool->lock);
 	pool->segment[n] = made;
 	v->segment_descs[n] = made.descs.addr;
@@ -100,7 +100,9 @@ static int zc_segment_append(struct zc_pool *pool, u32 *segment, u32 *page_kind)
 	*segment = n;
 	return 0;
 
-out_segment:
+out_descs:
+	/* Nobody else wants them, and nobody pays for what stays. */
+	zc_pages_drop(pool->writers, g->off_descs - g->off_hints + n * descs, descs);
 	zc_segment_free(&made);
 out_charge:
 	zc_pool_uncharge(pool, cost);

@@ -213,6 +213,8 @@ struct file *zc_file_small(const char *name, u64 bytes);
 struct file *zc_file_within(const char *name, u64 bytes);
 /* Allocates, holds and maps pages of such a file. */
 int zc_pages_get(struct zc_pages *p, struct file *file, u64 off, u64 bytes);
+/* Out of the file, whoever has them mapped: what nobody else can be using. */
+void zc_pages_drop(struct file *file, u64 off, u64 bytes);
 /* As many pages of zeros, read-only. */
 int zc_pages_zero(struct zc_pages *p, u64 bytes);
 void zc_pages_put(struct zc_pages *p);

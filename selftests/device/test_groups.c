@@ -62,6 +62,14 @@ static void memory_is_charged_to_the_creator(void)
 
 /* --- memory that its member has to wait for ------------------------------------------ */
 
+static const char *instance(uint64_t n)
+{
+	static char name[ZC_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "x%llu", (unsigned long long)n);
+	return name;
+}
+
 static void joins_beyond_its_limit(void *arg)
 {
 	struct d_member m;
@@ -76,10 +84,10 @@ static void joins_beyond_its_limit(void *arg)
 	CHECK(ballast != MAP_FAILED);
 	t_say(t_parent(), "ready");
 	for (;;) {
+		uint64_t n = t_hear_number(t_parent(), "join");
 		struct zc_ioc_reader reader;
 
-		t_hear(t_parent(), "join");
-		reader = d_reader(&m, "x", 0);
+		reader = d_reader(&m, instance(n), 0);
 		t_say(t_parent(), "joined");
 		CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, 0);
 	}
@@ -146,10 +154,60 @@ static void memory_is_waited_for_alone(void)
 	CHECK(goes_on_meanwhile(&m, peer[0]));
 	t_kill(peer[0]);
 	/* For a reader's, which is soon there. */
-	d_reader(&m, "x", 0);
+	d_reader(&m, instance(0), 0);
 	while (!goes_on_meanwhile(&m, peer[1]))
 		CHECK(--tries);
 	t_kill(peer[1]);
+	T_UNTIL(!rmdir(GROUP));
+}
+
+/* Half of it is there, and it is made to wait for the rest.  False: it did not wait. */
+static bool stopped_halfway(struct d_member *m, struct t_peer *peer, uint64_t n,
+			    struct zc_ioc_writer *writer)
+{
+	t_say_number(peer, "join", n);
+	/* Its own region comes first. */
+	d_event(m->fd, ZC_DEVICE_EVENT_SERVICE_ADDED);
+	T_UNTIL(t_can_hear(peer) || waits_for_memory(peer));
+	*writer = d_writer(m, instance(n));
+	if (waits_for_memory(peer))
+		return true;
+	CHECK_CALL(m->fd, ZC_IOC_WRITER_LEAVE, writer, 0);
+	t_hear(peer, "joined");
+	return false;
+}
+
+/* Who gets memory for a role, and is killed at it, takes nothing from who got it, too. */
+static void memory_of_a_role_stays(void)
+{
+	struct zc_ioc_create arg = d_create_arg(0);
+	struct zc_ioc_writer writer;
+	struct t_peer *peer;
+	struct d_member m;
+	uint64_t n = 0;
+	char *area;
+
+	need_group(GROUP "/memory.high", "max");
+	peer = t_spawn("joiner", joins_beyond_its_limit, NULL);
+	arg.max_holds = 65536;
+	d_join(&m, d_create_with(&arg), ZC_JOIN_WRITE);
+	t_say(peer, "go");
+	t_hear(peer, "ready");
+	CHECK(d_set(GROUP "/memory.high", "1048576"));
+	while (!stopped_halfway(&m, peer, n, &writer))
+		CHECK_OP(++n, <, 20);
+	area = m.writers + m.g.off_writer_areas - m.g.off_hints +
+	       writer.service * m.g.writer_area_bytes;
+	for (uint64_t i = 0; i < m.g.writer_area_bytes; i += 4096)
+		area[i + 4095] = 1;
+	t_kill(peer);
+	T_UNTIL(d_record(&m, 1)->life >> 32 == 1 &&
+		(d_record(&m, 1)->life & 0xffff) == ZC_LIFE_IDLE);
+	for (uint64_t i = 0; i < m.g.writer_area_bytes; i += 4096) {
+		CHECK_EQ(area[i + 4095], 1);
+		area[i + 4095] = 0;
+	}
+	CHECK_CALL(m.fd, ZC_IOC_WRITER_LEAVE, &writer, 0);
 	T_UNTIL(!rmdir(GROUP));
 }
 
@@ -196,6 +254,7 @@ static const struct t_case cases[] = {
 	T_CASE(memory_is_charged_to_the_creator),
 	T_CASE(memory_that_is_another_s_ends_its_user),
 	T_CASE(memory_is_waited_for_alone),
+	T_CASE(memory_of_a_role_stays),
 	T_END,
 };
 
