@@ -296,12 +296,41 @@ void zc_region_free(struct zc_region *r)
 /* --- data segments --------------------------------------------------------------- */
 
 /*
+ * Is all that the caller is told something else than its end?  Then for the time being it
+ * is told nothing: io_uring's work, a freezer or a tracer wait until it is back.
+ */
+static bool zc_is_not_ended(bool *notified)
+{
+	bool ended;
+
+	spin_lock_irq(&current->sighand->siglock);
+	ended = __fatal_signal_pending(current);
+	if (!ended) {
+		*notified |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
+		clear_thread_flag(TIF_SIGPENDING);
+	}
+	spin_unlock_irq(&current->sighand->siglock);
+	return !ended;
+}
+
+/* Now it may know. */
+static void zc_is_told(bool notified)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	if (notified)
+		set_thread_flag(TIF_NOTIFY_SIGNAL);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+/*
  * Told only that it is to end: hugetlbfs stops for any signal, and who makes the call anew
  * finds his own first half, which is undone behind his back, in his way.
  */
 static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 {
 	gfp_t faults = mapping_gfp_mask(file->f_mapping);
+	bool notified = false;
 	sigset_t kill, told;
 	int err = 0;
 	u64 off, n;
@@ -320,12 +349,15 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 		if (!hugetlb && zc_memory_low(n))
 			err = -ENOMEM;
 		else
-			err = zc_no_memory(vfs_fallocate(file, 0, off, n));
+			do {
+				err = zc_no_memory(vfs_fallocate(file, 0, off, n));
+			} while (err == -EINTR && zc_is_not_ended(&notified));
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 		cond_resched();
 	}
 	sigprocmask(SIG_SETMASK, &told, NULL);
+	zc_is_told(notified);
 	mapping_set_gfp_mask(file->f_mapping, faults);
 	return err;
 }

@@ -105,6 +105,27 @@ static void signal_ends_an_allocation(struct kunit *test)
 	flush_delayed_fput();
 }
 
+/* As io_uring tells its work, which no signal mask keeps away. */
+static long notified(void *arg)
+{
+	const struct told *t = arg;
+	long result;
+
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	result = t->call(t->arg);
+	return test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL) ? result : -ECANCELED;
+}
+
+static void work_of_others_ends_no_allocation(struct kunit *test)
+{
+	struct making *m = zk_alloc(test, sizeof(*m));
+	struct told t = { .call = makes, .arg = m };
+
+	m->bytes = PMD_SIZE;
+	m->wish = ZC_PAGE_WISH_HUGETLB;
+	must_eq(test, zk_in(zk_process(test), notified, &t), -ENOMEM);
+}
+
 static long grows(void *pool)
 {
 	u32 segment, kind;
@@ -233,6 +254,7 @@ static void killed_caller_waits_no_longer(struct kunit *test)
 static struct kunit_case signal_cases[] = {
 	KUNIT_CASE(killed_creator_leaves_nothing),
 	KUNIT_CASE(signal_ends_an_allocation),
+	KUNIT_CASE(work_of_others_ends_no_allocation),
 	KUNIT_CASE(killed_grower_leaves_nothing),
 	KUNIT_CASE(killed_mapper_waits_no_longer),
 	KUNIT_CASE(killed_caller_waits_no_longer),
