@@ -186,8 +186,11 @@ static enum zc_reap_next zc_reap_some(struct zc_pool *pool)
 		.pinned = zc_ops_pinned,
 		.ctx = pool,
 	};
-	bool done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
+	bool done;
 
+	if (!pool->reaper.walking)
+		pool->pass_deaths = pool->deaths;
+	done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
 	pool->quarantined += pool->reaper.quarantined;
 	if (pool->reaper.quarantined)
 		pool->quarantine_ns = ktime_get_ns();
@@ -198,7 +201,8 @@ static enum zc_reap_next zc_reap_some(struct zc_pool *pool)
 		zc_epoch_bump(pool);
 		return ZC_REAP_DONE;
 	}
-	if (pool->reaper.walking)
+	/* Who died behind the pass is not made to wait for what keeps others. */
+	if (pool->reaper.walking || pool->deaths != pool->pass_deaths)
 		return ZC_REAP_GO_ON;
 	/* The watchdog tries again. */
 	if (pool->reaper.waiting || ++pool->reap_passes % ZC_REAP_PASSES == 0)
@@ -236,10 +240,15 @@ static enum zc_reap_next zc_reap_slice(struct zc_pool *pool, bool urgent)
 /* The rest of it, on the other queue.  Takes the caller's reference along. */
 static void zc_reap_later(struct zc_pool *pool, enum zc_reap_next next)
 {
-	unsigned long delay = next == ZC_REAP_ANEW ? msecs_to_jiffies(ZC_WATCH_MS) : 0;
+	bool queued = false;
 
-	if (next == ZC_REAP_DONE ||
-	    !queue_delayed_work(zc_wq, &pool->reap_work, delay))
+	/* Apart: what is to go on does not wait for what is to come later. */
+	if (next == ZC_REAP_GO_ON)
+		queued = queue_work(zc_wq, &pool->reap_work);
+	else if (next == ZC_REAP_ANEW)
+		queued = queue_delayed_work(zc_wq, &pool->anew_work,
+					    msecs_to_jiffies(ZC_WATCH_MS));
+	if (!queued)
 		zc_pool_put(pool);
 }
 
@@ -253,8 +262,15 @@ static void zc_urgent_work(struct work_struct *work)
 /* A slice, and then behind those of the other pools again. */
 static void zc_reap_work(struct work_struct *work)
 {
+	struct zc_pool *pool = container_of(work, struct zc_pool, reap_work);
+
+	zc_reap_later(pool, zc_reap_slice(pool, false));
+}
+
+static void zc_anew_work(struct work_struct *work)
+{
 	struct zc_pool *pool = container_of(to_delayed_work(work), struct zc_pool,
-					    reap_work);
+					    anew_work);
 
 	zc_reap_later(pool, zc_reap_slice(pool, false));
 }
@@ -329,7 +345,8 @@ void zc_watchdog_start(struct zc_pool *pool)
 void zc_reap_init(struct zc_pool *pool)
 {
 	INIT_WORK(&pool->urgent_work, zc_urgent_work);
-	INIT_DELAYED_WORK(&pool->reap_work, zc_reap_work);
+	INIT_WORK(&pool->reap_work, zc_reap_work);
+	INIT_DELAYED_WORK(&pool->anew_work, zc_anew_work);
 	INIT_DELAYED_WORK(&pool->watchdog, zc_watchdog);
 }
 
@@ -337,6 +354,7 @@ void zc_reap_stop(struct zc_pool *pool)
 {
 	/* Each holds the pool: none is there any more. */
 	WARN_ON_ONCE(work_pending(&pool->urgent_work));
-	WARN_ON_ONCE(delayed_work_pending(&pool->reap_work));
+	WARN_ON_ONCE(work_pending(&pool->reap_work));
+	WARN_ON_ONCE(delayed_work_pending(&pool->anew_work));
 	WARN_ON_ONCE(delayed_work_pending(&pool->watchdog));
 }

@@ -139,12 +139,14 @@ struct zc_pool {
 	u64 pass_ns;			/* (under @lock) what the slices of a pass took */
 	u64 again_ns;			/* (under @lock) no pass is repeated before */
 	u64 deaths;
+	u64 pass_deaths;		/* (under @lock) when this pass began */
 	u64 quarantine_ns;		/* (under @lock) when the last block came there */
 	u64 reap_last_ns;
 	u64 reap_max_ns;
 
 	struct work_struct urgent_work;	/* the first slice after a death */
-	struct delayed_work reap_work;	/* the rest */
+	struct work_struct reap_work;	/* the rest */
+	struct delayed_work anew_work;	/* a pass that comes later */
 	struct delayed_work watchdog;
 	struct delayed_work free_work;
 	unsigned long free_delay;	/* jiffies until the next look */

@@ -38,7 +38,7 @@ void zk_flush(void)
 static void zk_reaped(struct zc_pool *pool)
 {
 	flush_work(&pool->urgent_work);
-	while (flush_delayed_work(&pool->reap_work))
+	while (flush_work(&pool->reap_work) || flush_delayed_work(&pool->anew_work))
 		;
 }
 

@@ -54,7 +54,8 @@ static void zk_goes_on(void *arg)
 	struct zc_pool *pool = arg;
 
 	enable_work(&pool->urgent_work);
-	enable_delayed_work(&pool->reap_work);
+	enable_work(&pool->reap_work);
+	enable_delayed_work(&pool->anew_work);
 	zc_reap_kick(pool);
 }
 
@@ -65,7 +66,9 @@ static void zk_halt(struct kunit *test, struct zc_pool *pool)
 	/* What it kicked off holds the pool, and puts it when it has run. */
 	if (disable_work_sync(&pool->urgent_work))
 		zc_pool_put(pool);
-	if (disable_delayed_work_sync(&pool->reap_work))
+	if (disable_work_sync(&pool->reap_work))
+		zc_pool_put(pool);
+	if (disable_delayed_work_sync(&pool->anew_work))
 		zc_pool_put(pool);
 	must(test, !kunit_add_action_or_reset(test, zk_goes_on, pool));
 }
@@ -178,6 +181,58 @@ static void nobody_evicts_who_has_ended(struct kunit *test)
 	must_come(test, pool->deaths == 1);
 }
 
+/*
+ * Who dies behind a pass, which does not see him, does not wait for a timer.  The steward
+ * does here what is urgent only, and that whenever it is told to.
+ */
+static void dead_behind_a_pass_are_next(struct kunit *test)
+{
+	struct zc_ioc_create *wish = zk_wish(test, "kunit-behind");
+	struct zk_member *first, *second;
+	struct zc_pool *pool;
+	struct zc_view *v;
+	struct file *file;
+	u32 i, granules;
+	u64 again;
+
+	wish->bytes = SZ_1M;
+	wish->segment_bytes = SZ_1M;
+	pool = zk_pool_make(test, wish);
+	file = zk_open(test, pool);
+	zk_member(test, file, ZC_JOIN_WRITE);
+	first = zk_member(test, file, ZC_JOIN_WRITE);
+	second = zk_member(test, file, ZC_JOIN_WRITE);
+	must_eq(test, cleans(first), 0);
+	must_eq(test, cleans(second), 0);
+	v = &pool->view;
+	granules = SZ_1M >> v->granule_shift;
+	/* More than a slice. */
+	for (i = 0; i < granules; i++)
+		zc_desc(v, i)->word = zc_word(1, 1, ZC_OWNER_NONE, ZC_STATE_FREE);
+	zk_halt(test, pool);
+	enable_work(&pool->urgent_work);
+	again = pool->again_ns;
+	pool->urgent_ns = 0;
+	must_eq(test, zk_unmap(first->p, first->lease, PAGE_SIZE), 0);
+	flush_work(&pool->urgent_work);
+	must(test, pool->reaper.walking);
+	must_eq(test, zk_unmap(second->p, second->lease, PAGE_SIZE), 0);
+	for (i = 0; pool->reaper.walking && i < granules; i++) {
+		pool->urgent_ns = 0;
+		zc_reap_kick(pool);
+		flush_work(&pool->urgent_work);
+	}
+	must_eq(test, pool->deaths, 2);
+	must_eq(test, zc_life_state(v->members[first->join.member].life), ZC_LIFE_IDLE);
+	must_eq(test, zc_life_state(v->members[second->join.member].life), ZC_LIFE_REAPING);
+	must_eq(test, pool->reap_passes, 0);
+	must_eq(test, pool->again_ns, again);
+	if (disable_work_sync(&pool->urgent_work))
+		zc_pool_put(pool);
+	zk_proceed(test, pool);
+	must_eq(test, zc_life_state(v->members[second->join.member].life), ZC_LIFE_IDLE);
+}
+
 /* A writer whose slot is between two slices of the reaper's pass. */
 static void slot_in_the_middle_of_its_reaping_is_tried_again(struct kunit *test)
 {
@@ -268,6 +323,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(dead_keep_their_places_until_they_are_reaped),
 	KUNIT_CASE(descriptor_of_the_dying_may_be_closed),
 	KUNIT_CASE(nobody_evicts_who_has_ended),
+	KUNIT_CASE(dead_behind_a_pass_are_next),
 	KUNIT_CASE(slot_in_the_middle_of_its_reaping_is_tried_again),
 	KUNIT_CASE(services_may_all_be_taken),
 	KUNIT_CASE(incarnations_end),
