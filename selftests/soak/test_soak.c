@@ -51,13 +51,13 @@ static const struct part parts[] = {
 static struct t_peer *peer[PARTS], *command;
 static bool stopped[PARTS];
 
-/* Waits for others, but not for ever. */
-#define UNTIL(cond)                                                            \
+/* Waits for @who, but not for ever. */
+#define UNTIL(who, cond)                                                       \
 	do {                                                                   \
 		uint64_t end_ = zc_timestamp() + t_wait_ns();                  \
 		while (!(cond)) {                                              \
 			if (zc_timestamp() > end_)                             \
-				T_FAIL("does not go on: %s", #cond);           \
+				T_FAIL("%s does not go on: %s", who, #cond);   \
 			t_nap(__FILE__, __LINE__, #cond);                      \
 		}                                                              \
 	} while (0)
@@ -187,11 +187,11 @@ static void others_go_on(bool all)
 
 	for (uint32_t i = 0; i < PARTS; i++)
 		before[i] = soak_load(&soak->seat[i].steps);
-	UNTIL(soak_load(&soak->arrived) > arrived || t_ended(peer[PULSE]) ||
+	UNTIL("pulse", soak_load(&soak->arrived) > arrived || t_ended(peer[PULSE]) ||
 	      t_ended(peer[LISTENER]));
 	for (uint32_t i = 0; all && i < PARTS; i++)
 		if (!stopped[i])
-			UNTIL(soak_load(&soak->seat[i].steps) > before[i] ||
+			UNTIL(parts[i].name, soak_load(&soak->seat[i].steps) > before[i] ||
 			      t_ended(peer[i]));
 	all_are_there();
 }
@@ -209,7 +209,8 @@ static void one_event(uint64_t nr)
 	}
 	/* Anywhere: while it opens, registers, or is in full swing. */
 	from = soak_load(&soak->seat[i].steps);
-	UNTIL(soak_load(&soak->seat[i].steps) >= from + steps || t_ended(peer[i]));
+	UNTIL(parts[i].name, soak_load(&soak->seat[i].steps) >= from + steps ||
+	      t_ended(peer[i]));
 	while (spin--)
 		__asm__ __volatile__("");
 	all_are_there();
@@ -282,7 +283,7 @@ static uint64_t round_of_threads(uint64_t seed, uint64_t limit)
 	for (uint32_t i = PARTS; i-- > 0;) {
 		CHECK(!pthread_create(&thread[i], NULL, lives_here, (void *)&parts[i]));
 		if (i == LISTENER)
-			UNTIL(soak_load(&soak->seat[i].steps));
+			UNTIL(parts[i].name, soak_load(&soak->seat[i].steps));
 	}
 	/* The writers leave when they have written enough, the others then. */
 	for (uint32_t i = 0; i < SOAK_WRITERS; i++)
