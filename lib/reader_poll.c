@@ -63,8 +63,8 @@ static zc_result_t zc_begin_at(struct zc_reader *r, u64 to)
 }
 
 /*
- * The entry at the cursor is not mine any more, or the writer said that it is
- * not kept for me: go on at the oldest that may still be there.
+ * The entry at the cursor is not mine any more, or the writer said that it is not kept for me:
+ * go on at the oldest that may be there.  A floor within history may be a predecessor's.
  */
 static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 {
@@ -77,7 +77,7 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 	if (zc_load_acquire(&r->floor->cut_incarnation) == r->incarnation)
 		return zc_fail(ZC_ERROR_DISCONNECTED,
 			       "this reader was cut off: it was more than the topic's lag limit behind, or takes another type than its new writer's: release what it holds, unregister, register anew");
-	if (r->cursor < floor) {
+	if (r->cursor < floor && floor > r->hazard_below) {
 		to = floor;
 		/*
 		 * A topic that disconnects passes nobody over but a joiner whose cursor
@@ -87,7 +87,7 @@ static ZC_SLOW zc_result_t zc_reader_jump(struct zc_reader *r)
 		    zc_load_relaxed(&slot->on_slow) == ZC_SLOW_DISCONNECT)
 			return zc_begin_at(r, to);
 	} else {
-		/* Hazard reader: where the writer has not reclaimed yet. */
+		/* Nobody keeps it for me: where the writer has not reclaimed yet. */
 		u64 head = zc_load_acquire(&r->writer_area->head);
 		u64 tail = zc_load_acquire(&r->writer_area->tail);
 

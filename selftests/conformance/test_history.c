@@ -148,6 +148,47 @@ static void history_that_is_gone_is_not_lost(void)
 	}
 }
 
+/* What its slot's last reader was too slow for is nothing to the next one. */
+static void join_after_a_slow_one(zc_on_slow_t on_slow)
+{
+	zc_writer_options_t keep = keeps(20, false);
+	zc_reader_options_t want = wants(50, false);
+	zc_pool_t *pool = t_pool_create(NULL);
+	struct t_writer writer;
+	struct t_reader reader;
+	zc_handle_t handle;
+
+	keep.on_slow = ZC_ON_SLOW_DROP_OLDEST;
+	keep.lag_limit = 8;
+	t_writer_open(&writer, pool, SERVICE, &keep);
+	t_reader_open(&reader, pool, SERVICE, NULL);
+	t_write_many(&writer, 100, 100);
+	t_reader_close(&reader);
+	t_write_many(&writer, 5, 100);
+	t_writer_close(&writer);
+	keep.on_slow = on_slow;
+	t_writer_open(&writer, pool, SERVICE, &keep);
+	t_reader_open(&reader, pool, SERVICE, &want);
+	while (t_try_read(&reader, &handle, 0) == ZC_OK)
+		t_release(&reader, handle);
+	CHECK_OP(reader.received, >=, 20);
+	CHECK_EQ(reader.next, 106);
+	CHECK_EQ(lost_of(&reader), 0);
+	t_write_many(&writer, 3, 100);
+	t_read_many(&reader, 3);
+	CHECK_EQ(lost_of(&reader), 0);
+}
+
+static void history_is_whole_after_a_slow_reader(void)
+{
+	join_after_a_slow_one(ZC_ON_SLOW_DROP_OLDEST);
+}
+
+static void history_is_whole_after_a_slow_reader_where_some_are_cut(void)
+{
+	join_after_a_slow_one(ZC_ON_SLOW_DISCONNECT);
+}
+
 static void history_outlives_its_writer(void)
 {
 	zc_writer_options_t keep = keeps(6, false);
@@ -328,6 +369,8 @@ static const struct t_case cases[] = {
 	T_CASE(history_gives_at_most_what_is_asked),
 	T_CASE(history_shorter_than_asked_begins_at_the_first),
 	T_CASE(history_that_is_gone_is_not_lost),
+	T_CASE(history_is_whole_after_a_slow_reader),
+	T_CASE(history_is_whole_after_a_slow_reader_where_some_are_cut),
 	T_CASE(history_outlives_its_writer),
 	T_CASE(overwrite_never_waits),
 	T_CASE(overwrite_of_one_keeps_the_newest),
