@@ -109,7 +109,8 @@ static void *zc_feed(void *arg)
 		if (zc_load_acquire(&r->writer_area->unfenced) &&
 		    !zc_membarrier())
 			until = zc_timestamp() + 1000000;
-		zc_futex_wait((u32 *)&r->writer_area->head, (u32)head, until);
+		zc_futex_wait_bits((u32 *)&r->writer_area->head, (u32)head, 1U << r->id,
+				   until);
 	}
 	return NULL;
 }

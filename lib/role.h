@@ -122,7 +122,8 @@ struct zc_writer {
 		u64 feed_burnt;
 		u32 wake_bit;	/* the one of the pool's wake_word that is its own */
 		__u16 misses;	/* wakes on end that did not find it */
-		__u16 skip;
+		u8 skip;
+		u8 reader;	/* its bit of who sleeps on the head */
 	} tickets[ZC_MAX_READERS_PER];
 
 	u64 look_limit;		/* what the last look at the readers allows */

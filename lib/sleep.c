@@ -96,8 +96,8 @@ void zc_reader_sleep(struct zc_reader *r, u32 bell, u64 deadline_ns)
 	 */
 	if (zc_load_relaxed(r->bell) != bell)
 		return;
-	zc_futex_wait((u32 *)&r->writer_area->head, (u32)head,
-		      zc_slice(zc_timestamp(), deadline_ns, blind));
+	zc_futex_wait_bits((u32 *)&r->writer_area->head, (u32)head, 1U << r->id,
+			   zc_slice(zc_timestamp(), deadline_ns, blind));
 }
 
 int zc_wake_any(struct zc_pool *pool, u32 bits)

@@ -56,6 +56,7 @@ static ZC_SLOW void zc_tickets_refresh(struct zc_writer *w, u64 mask)
 		*s = (struct zc_sleeper){ 0 };
 		s->area = zc_reader_area(&w->pool->view, w->id, r);
 		s->wake_bit = 1U << (zc_life_member(life) & 31);
+		s->reader = (u8)r;
 		bits &= bits - 1;
 	}
 	w->tickets_nr = nr;
@@ -106,6 +107,21 @@ static bool zc_sleeper_wants(struct zc_sleeper *s, u64 sequence)
 }
 
 /*
+ * One at the limit is asked for alone, by a bit of its own, and before anybody else is
+ * woken: else another one that never sleeps, and says that it waits for the same, would
+ * keep it at the limit.
+ */
+static void zc_wake_limited(struct zc_writer *w, struct zc_sleeper *s, u32 own)
+{
+	int found = own ? zc_wake_any(w->pool, own) : 0;
+
+	if (!own || s->feed_burnt)
+		found += zc_futex_wake_bits((u32 *)&w->area->head, 1U << s->reader);
+	if (found)
+		s->misses = 0;
+}
+
+/*
  * What a region says that its reader sleeps on is the reader's to write.  So it can have
  * no more woken than who waits by its own member's bit; and that somebody was found does
  * not count for it as long as that may be another one: as many must be found as are
@@ -121,6 +137,11 @@ static ZC_SLOW void zc_wake_readers(struct zc_writer *w, u32 wanted)
 		struct zc_sleeper *s = &w->tickets[i];
 		u32 own = zc_load_relaxed(&s->area->wake_bits) & s->wake_bit;
 
+		if (zc_unlikely(s->misses >= ZC_WAKE_MISSES)) {
+			zc_wake_limited(w, s, own);
+			wanted &= ~(1U << i);
+			continue;
+		}
 		bits |= own;
 		if (own)
 			by_bits |= 1U << i;

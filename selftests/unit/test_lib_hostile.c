@@ -2,6 +2,7 @@
 /*
  * test_lib_hostile.c - readers that write what they may, and mean no good; who sleeps.
  */
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -206,6 +207,18 @@ Test(hostile, reader_wakes_no_other_member)
 	lib_close(&l);
 }
 
+static u64 wakes_of_640(struct zc_writer *w, zc_reader_t *r)
+{
+	u64 before = w->stat_wakes;
+	u32 i;
+
+	for (i = 0; i < 640; i++) {
+		wants_wake(w, r);
+		must_zc(lib_send(w, 64, 0));
+	}
+	return w->stat_wakes - before;
+}
+
 /* One that never sleeps is woken seldom, though now and then another one is there. */
 static void is_limited(u32 wake_bits)
 {
@@ -213,7 +226,6 @@ static void is_limited(u32 wake_bits)
 	struct sleeper s;
 	zc_writer_t *w;
 	struct lib l;
-	u64 wakes;
 	u32 i;
 
 	open_two(&l, &w, &hostile, &honest);
@@ -222,7 +234,7 @@ static void is_limited(u32 wake_bits)
 		bool both = i % 100 == 99;
 
 		if (both) {
-			put_to_sleep(&s, (u32 *)&w->area->head, ~0U);
+			put_to_sleep(&s, (u32 *)&w->area->head, 1U << honest->id);
 			wants_wake(w, honest);
 		}
 		wants_wake(w, hostile);
@@ -230,14 +242,9 @@ static void is_limited(u32 wake_bits)
 		if (both)
 			pthread_join(s.thread, NULL);
 	}
-	wakes = w->stat_wakes;
-	for (i = 0; i < 640; i++) {
-		wants_wake(w, hostile);
-		must_zc(lib_send(w, 64, 0));
-	}
-	must(w->stat_wakes - wakes <= 10);
+	must(wakes_of_640(w, hostile) <= 10);
 	/* Who sleeps is woken at once. */
-	put_to_sleep(&s, (u32 *)&w->area->head, ~0U);
+	put_to_sleep(&s, (u32 *)&w->area->head, 1U << honest->id);
 	wants_wake(w, honest);
 	must_zc(lib_send(w, 64, 0));
 	pthread_join(s.thread, NULL);
@@ -248,4 +255,90 @@ Test(hostile, reader_that_never_sleeps_is_woken_seldom)
 {
 	is_limited(0);
 	is_limited(~0U);
+}
+
+/* Both say that they wait for the next message; only one does.  Did it wake up? */
+static bool one_of_two_wakes(struct zc_writer *w, zc_reader_t *hostile, zc_reader_t *honest)
+{
+	u32 *head = (u32 *)&w->area->head, bit = 1U << honest->id;
+	struct sleeper s;
+	bool woken;
+
+	put_to_sleep(&s, head, bit);
+	wants_wake(w, hostile);
+	wants_wake(w, honest);
+	must_zc(lib_send(w, 64, 0));
+	woken = !zc_futex_wake_bits(head, bit);
+	pthread_join(s.thread, NULL);
+	return woken;
+}
+
+/* One that sees its messages before it sleeps, long enough, beside one that never sleeps. */
+Test(hostile, reader_keeps_no_other_asleep)
+{
+	zc_reader_t *hostile, *honest;
+	zc_writer_t *w;
+	struct lib l;
+	u32 i;
+
+	open_two(&l, &w, &hostile, &honest);
+	for (i = 0; i < 1000; i++) {
+		wants_wake(w, hostile);
+		wants_wake(w, honest);
+		must_zc(lib_send(w, 64, 0));
+	}
+	/* The next one for it is of one in 64 commits; from then on each is. */
+	for (i = 0; i < 64 && !one_of_two_wakes(w, hostile, honest); i++)
+		;
+	must(i < 64);
+	for (i = 0; i < 8; i++)
+		must(one_of_two_wakes(w, hostile, honest));
+	must(wakes_of_640(w, hostile) <= 10);
+	lib_close(&l);
+}
+
+static void *polls(void *arg)
+{
+	zc_reader_t *r = arg;
+	zc_handle_t handle;
+
+	must_zc(zc_reader_poll_block(r, 0, &handle, UINT64_MAX));
+	must_zc(zc_reader_release_block(r, handle));
+	return NULL;
+}
+
+/* How many sleep there: moved to where they are, none is woken. */
+static long sleepers(u32 *word)
+{
+	return syscall(SYS_futex, word, FUTEX_REQUEUE, 0, INT32_MAX, word, 0);
+}
+
+/* One does, by this bit and no other.  It may come to the end of a slice just then. */
+static void one_sleeps_by(u32 *word, u32 bit)
+{
+	do {
+		while (sleepers(word) != 1)
+			sched_yield();
+		must_eq(zc_futex_wake_bits(word, ~bit), 0);
+	} while (zc_futex_wake_bits(word, bit) != 1);
+}
+
+Test(asleep, reader_and_its_descriptor_are_by_the_readers_bit)
+{
+	zc_reader_t *other, *r;
+	pthread_t thread;
+	zc_writer_t *w;
+	struct lib l;
+	u32 *head;
+	int fd;
+
+	open_two(&l, &w, &other, &r);
+	head = (u32 *)&w->area->head;
+	must(!pthread_create(&thread, NULL, polls, r));
+	one_sleeps_by(head, 1U << r->id);
+	must_zc(lib_send(w, 64, 0));
+	pthread_join(thread, NULL);
+	must_zc(zc_reader_get_fd(r, &fd));
+	one_sleeps_by(head, 1U << r->id);
+	lib_close(&l);
 }
