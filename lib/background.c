@@ -442,17 +442,6 @@ void zc_publish_bytes(struct zc_pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* For want of descriptors this may have failed when the process attached. */
-static void zc_be_seen(struct zc_pool *pool, struct zc_member_record *r)
-{
-	if (!pool->pid_ns)
-		return;
-	if (!zc_load_relaxed(&r->start_ticks))
-		zc_store_relaxed(&r->start_ticks, zc_proc_start_ticks(getpid()));
-	if (!zc_load_relaxed(&pool->map_known))
-		zc_shm_map_id(pool);
-}
-
 static void zc_stamp(struct zc_pool *pool, u64 now)
 {
 	struct zc_background *b = pool->background;
@@ -471,7 +460,6 @@ static void zc_stamp(struct zc_pool *pool, u64 now)
 		zc_store_relaxed(&r->progress_ns, now);
 	}
 	zc_live_keep(pool);
-	zc_be_seen(pool, r);
 }
 
 /*

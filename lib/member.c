@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "shm.h"
 
 /* Who this process is; what else is in a record changes as it lives. */
 static void zc_member_identify(struct zc_member_record *r,
@@ -80,12 +80,30 @@ static void zc_member_describe(struct zc_pool *pool, struct zc_member_record *r)
 	zc_store_relaxed(&r->suspect_ns, 0);
 }
 
+/* For want of descriptors this may have failed when the process attached. */
+static void zc_member_be_seen(struct zc_pool *pool, struct zc_member_record *r)
+{
+	struct zc_member_record *self = &pool->self;
+
+	if (!pool->pid_ns)
+		return;
+	/* Here and there: else what is said now is taken for what another one wrote. */
+	if (!self->start_ticks) {
+		self->start_ticks = zc_proc_start_ticks(getpid());
+		zc_store_relaxed(&r->start_ticks, self->start_ticks);
+	}
+	if (!zc_load_relaxed(&pool->map_known))
+		zc_shm_map_id(pool);
+}
+
 void zc_member_mend(struct zc_pool *pool)
 {
 	struct zc_member_record *r = &pool->view.members[pool->member];
 
-	if (zc_load_acquire(&r->life) != pool->life ||
-	    zc_member_is(r, &pool->self))
+	if (zc_load_acquire(&r->life) != pool->life)
+		return;
+	zc_member_be_seen(pool, r);
+	if (zc_member_is(r, &pool->self))
 		return;
 	zc_member_identify(r, &pool->self);
 	zc_log(ZC_LOG_WARN, "another process wrote over what pool %s says of this one; "
