@@ -439,8 +439,9 @@ static void zc_cleaner_end(struct zc_cleaner *c)
 }
 
 /*
- * Takes one out of the list: any; or one of the team that has ended; or, if @alone, one
- * of the team if nobody else is left.
+ * Takes one out of the list: any but a guest, which is ended by the call that began it,
+ * and who closes the pool waits for that; or one of the team that has ended; or, if
+ * @alone, one of the team if nobody else is left.
  */
 static struct zc_cleaner *zc_cleaner_take(struct zc_pool *pool, bool any, bool alone)
 {
@@ -451,7 +452,7 @@ static struct zc_cleaner *zc_cleaner_take(struct zc_pool *pool, bool any, bool a
 		if (!c->hot)
 			alone = false;
 	for (c = pool->cleaners; c; c = c->next)
-		if (any || (c->hot && (alone || zc_load_acquire(&c->ended))))
+		if ((any && !c->guest) || (c->hot && (alone || zc_load_acquire(&c->ended))))
 			break;
 	if (c)
 		zc_cleaner_unlink(c);

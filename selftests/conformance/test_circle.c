@@ -261,6 +261,59 @@ static void pool_shrinks_in_a_handler_of_its_cleaner(void)
 	t_pool_close(at.pool);
 }
 
+static void pressure_shrinks(zc_pool_t *pool, zc_pressure_t level, uint32_t used, void *ctx)
+{
+	(void)level;
+	(void)used;
+	(void)ctx;
+	if (of(&at.done))
+		return;
+	at.result = zc_pool_shrink(pool, 1, t_wait_ns());
+	set(&at.done, 1);
+}
+
+/* Does a cleaner clean that the library started? */
+static bool is_cleaned(void)
+{
+	zc_cleaner_info_t info = { .sz = sizeof(info) };
+	zc_result_t result = zc_inspect_cleaner(at.pool, 0, &info);
+
+	if (result)
+		CHECK_RESULT(result, ZC_ERROR_NOT_FOUND);
+	return !result && info.passes;
+}
+
+static void is_closed_while_a_hook_shrinks_it(void)
+{
+	struct t_writer writer;
+	zc_handle_t handle;
+
+	set(&at.done, 0);
+	at.pool = growing_pool();
+	CHECK_OK(zc_pool_grow(at.pool, 1));
+	t_writer_open(&writer, at.pool, "circle/shrink/main", NULL);
+	/* One in each segment: none goes until the writer does. */
+	for (unsigned int i = 0; i < 2; i++)
+		CHECK_OK(zc_writer_acquire_block(writer.role, 600 << 10, &handle,
+						 t_wait_ns()));
+	hooks_into(at.pool, pressure_shrinks, 0);
+	T_UNTIL(is_cleaned());
+	t_pool_close(at.pool);
+	CHECK(of(&at.done));
+	CHECK_OK(at.result);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+}
+
+/*
+ * Who closes it waits for the hook, and ends all but the cleaner that the hook needs.
+ * More than once: that one cleans already when the hook's thread goes on.
+ */
+static void pool_is_closed_while_a_hook_shrinks_it(void)
+{
+	for (unsigned int i = 0; i < 8; i++)
+		is_closed_while_a_hook_shrinks_it();
+}
+
 /* --- two pools ----------------------------------------------------------------------------- */
 
 static struct {
@@ -420,6 +473,7 @@ int main(int argc, char **argv)
 		T_CASE(cleaner_does_not_stop_another),
 		T_CASE(hook_of_the_pool_stops_a_cleaner),
 		T_CASE(pool_shrinks_in_a_handler_of_its_cleaner),
+		T_CASE(pool_is_closed_while_a_hook_shrinks_it),
 		T_CASE(hooks_open_each_others_pool_while_both_are_closed),
 		T_CASE(hooks_close_each_others_pool),
 		T_CASE(handlers_stop_each_others_cleaner),
