@@ -35,6 +35,13 @@ struct zc_listener {
 	char service[ZC_MAX_WRITERS][200];	/* names, as last seen: one may go */
 };
 
+/* Whose a file is, and who else may do what: of a pool on plain shared memory. */
+struct zc_rights {
+	uid_t uid;
+	gid_t gid;
+	u32 mode;			/* 0777 */
+};
+
 struct zc_pool {
 	const struct zc_backend_ops *backend;	/* (invariant) */
 	struct zc_device *device;	/* /dev/zerocore only */
@@ -57,7 +64,7 @@ struct zc_pool {
 	int lock_fd;
 	u64 control_dev, control_ino;
 	u64 lock_dev, lock_ino;
-	uid_t owner;			/* (invariant) whose the files are; not the device's */
+	struct zc_rights rights;	/* (invariant) control's at attach; not the device's */
 	char map_id[48];		/* of control in /proc/PID/maps */
 	u32 map_known;			/* it is there, for good */
 	u64 pid_ns;			/* 0: /proc cannot be used here */
@@ -209,8 +216,7 @@ void zc_shm_control_punch(struct zc_pool *pool, u64 off, u64 bytes);
 
 /* Creates, allocates and reports @segments data files at creation. */
 zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
-			       u64 segment_bytes, zc_huge_t huge, bool prefault,
-			       u32 mode);
+			       u64 segment_bytes, zc_huge_t huge, bool prefault);
 /* Reserves the address range and maps every published segment read-only. */
 zc_result_t zc_shm_data_map(struct zc_pool *pool);
 /* Maps what was published since. Idempotent, thread-safe. */

@@ -8,9 +8,9 @@
  *	DATADIR/zerocore.ID.dataN	data segments
  *
  * ID is the random creation id in 32 hex digits, DIR $ZEROCORE_DIR or /dev/shm,
- * DATADIR is DIR or the mount of a hugetlbfs.  All of them are one user's: what another
- * one has put under such a name, or an ID into his control file, is none of that pool's.
- * Whatever has an ID and no control
+ * DATADIR is DIR or the mount of a hugetlbfs.  All of them have one owner, group and mode:
+ * what another user has put under such a name, or an ID into a control file that he may
+ * write, is none of that pool's: see shm_rights.c.  Whatever has an ID and no control
  * file, and whose lock file nobody has a lock in, is rubbish of somebody who was
  * killed while he made or removed a pool: see shm_remove.c.
  */
@@ -57,6 +57,18 @@ bool zc_no_file(int error);
 /* Is @fd open on that very file? */
 bool zc_fd_is(int fd, u64 dev, u64 ino);
 void zc_fd_close(int *fd, u64 dev, u64 ino);
+
+/* --- shm_rights.c ----------------------------------------------------------- */
+
+struct zc_rights zc_rights_of(const struct stat *st);
+/* Of an id that nobody else has seen yet. */
+struct zc_rights zc_rights_own(void);
+/* May its group write, or the others, and not the same? */
+bool zc_rights_need_group(const struct zc_rights *rights);
+/* Is that file, which a control file of those rights names, taken for one of its pool's? */
+bool zc_rights_fit(const struct zc_rights *control, const struct stat *st);
+/* Of the control file now: its owner may change them. */
+struct zc_rights zc_shm_rights(const struct zc_pool *pool);
 
 /* --- shm_files.c ------------------------------------------------------------ */
 
@@ -111,8 +123,8 @@ int zc_shm_data_open(const struct zc_pool *pool, u32 segment);
 /* Is that folder the pool's own, by whatever path, or a hugetlbfs?  errno: 0, or why that
  * cannot be seen. */
 bool zc_shm_data_dir_trusted(const char *data_dir, const char *dir);
-/* All data files of that id that belong to @owner. */
-void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner);
+/* All data files of that id that fit @rights. */
+void zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights);
 
 /* --- shm_segment.c ------------------------------------------------------------------ */
 

@@ -229,7 +229,7 @@ static u64 zc_shm_needed(const struct zc_geometry *g, u32 segments, zc_huge_t hu
 
 static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 				       const struct zc_geometry *g,
-				       u32 segments)
+				       u32 segments, u32 mode)
 {
 	u64 descs = (u64)segments * g->segment_granules *
 		    sizeof(struct zc_block_desc);
@@ -247,7 +247,8 @@ static zc_result_t zc_shm_control_make(struct zc_pool *pool,
 	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at %s", path);
-	pool->owner = st.st_uid;
+	pool->rights = zc_rights_of(&st);
+	pool->rights.mode = mode;
 	error = zc_file_size(pool->control_fd, g->control_bytes);
 	/* Regions of roles are allocated when the role is registered. */
 	if (!error)
@@ -301,11 +302,12 @@ static zc_result_t zc_shm_link(struct zc_pool *pool, u32 mode)
 /* Of a failed creation, all that has its id. */
 static void zc_shm_undo(struct zc_pool *pool, const char *data_dir)
 {
+	const struct zc_rights own = zc_rights_own();
 	char path[ZC_SHM_PATH];
 
-	zc_shm_data_unlink(pool->dir, pool->creation_id, geteuid());
+	zc_shm_data_unlink(pool->dir, pool->creation_id, &own);
 	if (data_dir[0])
-		zc_shm_data_unlink(data_dir, pool->creation_id, geteuid());
+		zc_shm_data_unlink(data_dir, pool->creation_id, &own);
 	if (zc_shm_id_path(path, pool->dir, pool->creation_id, "new"))
 		unlink(path);
 	if (pool->lock_fd >= 0 &&
@@ -341,11 +343,11 @@ static zc_result_t zc_shm_make(struct zc_pool *pool,
 	zc_shm_blank(pool);
 	result = zc_shm_lock_make(pool);
 	if (result == ZC_OK)
-		result = zc_shm_control_make(pool, g, segments);
+		result = zc_shm_control_make(pool, g, segments, mode);
 	if (result == ZC_OK) {
 		zc_shm_header_fill(pool, mode, o);
 		result = zc_shm_data_create(pool, segments, g->segment_bytes,
-					    o->huge, o->prefault, mode);
+					    o->huge, o->prefault);
 		memcpy(data_dir, pool->view.header->data_dir, sizeof(data_dir));
 	}
 	if (result == ZC_OK)
@@ -514,9 +516,9 @@ static zc_result_t zc_shm_open_lock(struct zc_pool *pool)
 		return zc_fail_errno("cannot look at lock file %s", path);
 	if (!S_ISREG(st.st_mode))
 		return zc_corrupt(pool->name, "its lock file is not a regular file");
-	/* Anybody can write into his own control file which id he wants. */
-	if (st.st_uid != pool->owner)
-		return zc_corrupt(pool->name, "its lock file is another user's");
+	if (!zc_rights_fit(&pool->rights, &st))
+		return zc_corrupt(pool->name, "its lock file has not the owner, group and "
+				  "mode of its control file");
 	return ZC_OK;
 }
 
@@ -535,7 +537,7 @@ static zc_result_t zc_shm_open_path(struct zc_pool *pool, const char *path)
 	if (!zc_shm_note_fd(&pool->control_fd, &pool->control_dev,
 			    &pool->control_ino, &st))
 		return zc_fail_errno("cannot look at pool %s", pool->name);
-	pool->owner = st.st_uid;
+	pool->rights = zc_rights_of(&st);
 	bytes = S_ISREG(st.st_mode) ? pread(pool->control_fd, &h, sizeof(h), 0) :
 				      0;
 	if (bytes < 0)

@@ -35,7 +35,7 @@ struct zc_data_wish {
 	u64 segment_bytes;
 	u64 page_bytes;
 	u32 segments;
-	u32 mode;
+	struct zc_rights rights;
 	bool hugetlb;
 	bool transparent;
 	bool prefault;
@@ -83,6 +83,25 @@ static int zc_prefault(int fd, u64 bytes, u64 page_bytes)
 	return error;
 }
 
+/*
+ * The rights come first: what is left of who is killed at this has them, or has nothing
+ * in it.
+ */
+static int zc_data_begin(int fd, const struct zc_rights *rights)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return errno;
+	if (st.st_uid != rights->uid)
+		return EPERM;
+	/* This process may be in another group than the creator was. */
+	if (st.st_gid != rights->gid && zc_rights_need_group(rights) &&
+	    fchown(fd, (uid_t)-1, rights->gid))
+		return errno;
+	return fchmod(fd, rights->mode) ? errno : 0;
+}
+
 /* One file; 0 or errno.  *kind: what it got. */
 static int zc_segment_make(int fd, const struct zc_data_wish *wish, u32 *kind)
 {
@@ -101,8 +120,6 @@ static int zc_segment_make(int fd, const struct zc_data_wish *wish, u32 *kind)
 	error = zc_allocate(fd, 0, wish->segment_bytes);
 	if (!error && wish->prefault)
 		error = zc_prefault(fd, wish->segment_bytes, wish->page_bytes);
-	if (!error && fchmod(fd, wish->mode))
-		error = errno;
 	return error;
 }
 
@@ -127,7 +144,9 @@ static zc_result_t zc_segments_make(struct zc_pool *pool,
 		fd = zc_open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
 		if (fd < 0)
 			return zc_fail_errno("cannot create data file %s", path);
-		error = zc_segment_make(fd, wish, &kind);
+		error = zc_data_begin(fd, &wish->rights);
+		if (!error)
+			error = zc_segment_make(fd, wish, &kind);
 		close(fd);
 		if (error)
 			return zc_file_fail(error, error == EFBIG ? wish->segment_bytes :
@@ -147,17 +166,17 @@ static zc_result_t zc_segments_make(struct zc_pool *pool,
 }
 
 zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
-			       u64 segment_bytes, zc_huge_t huge, bool prefault,
-			       u32 mode)
+			       u64 segment_bytes, zc_huge_t huge, bool prefault)
 {
 	bool must = huge == ZC_HUGE_REQUIRE || huge == ZC_HUGE_GIGANTIC;
 	u64 bytes = segments * segment_bytes;
+	const struct zc_rights own = zc_rights_own();
 	struct zc_hugetlbfs fs;
 	struct zc_data_wish wish = {
 		.segments = segments,
 		.segment_bytes = segment_bytes,
 		.prefault = prefault,
-		.mode = mode,
+		.rights = pool->rights,
 	};
 	zc_result_t result;
 
@@ -197,7 +216,7 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 			if (result == ZC_OK)
 				return result;
 			/* Nobody else knows yet that it was that folder. */
-			zc_shm_data_unlink(fs.dir, pool->creation_id, geteuid());
+			zc_shm_data_unlink(fs.dir, pool->creation_id, &own);
 			if (must)
 				return result;
 			zc_log(ZC_LOG_INFO, "huge pages in %s: %s; trying without",
@@ -215,29 +234,47 @@ zc_result_t zc_shm_data_create(struct zc_pool *pool, u32 segments,
 	return zc_segments_make(pool, &wish);
 }
 
-/* 0: the pool's owner has made it.  EPERM: he has not, but who opens it may be allowed
- * more than he is.  Or errno. */
-static int zc_data_owner_check(const struct zc_pool *pool, int fd)
+static bool zc_data_fits(const struct zc_pool *pool, const struct stat *st)
+{
+	const struct zc_rights rights = zc_shm_rights(pool);
+
+	return zc_rights_fit(&rights, st);
+}
+
+/* 0: it is the pool's.  EPERM: it is not, but who opens it may be allowed more than those
+ * who put it there.  Or errno. */
+static int zc_data_check(const struct zc_pool *pool, int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
 		return errno;
-	return S_ISREG(st.st_mode) && st.st_uid == pool->owner ? 0 : EPERM;
+	return zc_data_fits(pool, &st) ? 0 : EPERM;
 }
 
 static void zc_data_unlink_own(const struct zc_pool *pool, const char *path)
 {
 	struct stat st;
 
-	if (!lstat(path, &st) && S_ISREG(st.st_mode) && st.st_uid == pool->owner)
+	if (lstat(path, &st) || !S_ISREG(st.st_mode) || st.st_uid != pool->rights.uid)
+		return;
+	/* Empty: see zc_data_begin(). */
+	if (!st.st_size || zc_data_fits(pool, &st))
 		unlink(path);
+}
+
+static zc_result_t zc_data_strange(const struct zc_pool *pool, const char *path)
+{
+	return zc_fail(ZC_ERROR_CORRUPT_POOL,
+		       "data file %s has not the owner, group and mode of the control file: "
+		       "remove pool %s and create it anew", path, pool->name);
 }
 
 /* The data file of segment @n. */
 static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 				   int flags, char path[ZC_SHM_PATH], int *fd)
 {
+	const struct zc_rights rights = zc_shm_rights(pool);
 	int error;
 
 	if (!zc_shm_data_path(path, dir, pool->creation_id, n))
@@ -248,7 +285,7 @@ static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 	if (*fd < 0)
 		return zc_fail_errno("cannot %s data file %s",
 				     flags & O_CREAT ? "create" : "open", path);
-	error = zc_data_owner_check(pool, *fd);
+	error = flags & O_CREAT ? zc_data_begin(*fd, &rights) : zc_data_check(pool, *fd);
 	if (!error)
 		return ZC_OK;
 	close(*fd);
@@ -257,10 +294,11 @@ static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 	if (flags & O_CREAT)
 		unlink(path);
 	errno = error;
-	return error == EPERM ?
-		       zc_fail(ZC_ERROR_CORRUPT_POOL, "data file %s is another user's "
-			       "than pool %s", path, pool->name) :
-		       zc_fail_errno("cannot look at data file %s", path);
+	if (flags & O_CREAT)
+		return zc_fail_errno("cannot give data file %s the owner, group and mode "
+				     "of pool %s", path, pool->name);
+	return error == EPERM ? zc_data_strange(pool, path) :
+				zc_fail_errno("cannot look at data file %s", path);
 }
 
 /* Memory for segment @n, in a file that is new, or that was emptied. */
@@ -272,7 +310,6 @@ static zc_result_t zc_segment_allocate(struct zc_pool *pool, const char *dir, u3
 	struct zc_data_wish wish = {
 		.segments = 1,
 		.segment_bytes = zc_segment_bytes(pool),
-		.mode = zc_load_relaxed(&pool->view.header->mode) & 0777,
 		.hugetlb = kind == ZC_PAGES_HUGETLB,
 		.transparent = kind == ZC_PAGES_TRANSPARENT,
 	};
@@ -320,7 +357,7 @@ void zc_shm_segment_unmake(struct zc_pool *pool, const char *dir, u32 n)
 		return;
 	/* Whoever may not delete it empties it. */
 	fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
-	if (fd >= 0 && !zc_data_owner_check(pool, fd))
+	if (fd >= 0 && !zc_data_check(pool, fd))
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			  (off_t)zc_segment_bytes(pool));
 	if (fd >= 0)
@@ -350,7 +387,7 @@ zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n)
 	return error ? zc_fail_errno("cannot give back the memory of %s", path) : ZC_OK;
 }
 
-void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)
+void zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights)
 {
 	char path[ZC_SHM_PATH];
 	struct stat st;
@@ -359,7 +396,7 @@ void zc_shm_data_unlink(const char *dir, const u8 id[16], uid_t owner)
 	/* All numbers: whoever was killed at this left gaps. */
 	for (s = 0; s < ZC_MAX_SEGMENTS; s++)
 		if (zc_shm_data_path(path, dir, id, s) && !lstat(path, &st) &&
-		    S_ISREG(st.st_mode) && st.st_uid == owner && unlink(path))
+		    zc_rights_fit(rights, &st) && unlink(path))
 			zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path,
 			       strerror(errno));
 }
@@ -413,11 +450,9 @@ static zc_result_t zc_segment_map(struct zc_pool *pool, const char *dir, u32 s,
 			       "data file %s is not a file of %llu bytes: remove pool "
 			       "%s and create it anew", path, bytes, pool->name);
 	}
-	if (st.st_uid != pool->owner) {
+	if (!zc_data_fits(pool, &st)) {
 		close(fd);
-		return zc_fail(ZC_ERROR_CORRUPT_POOL,
-			       "data file %s is another user's than pool %s", path,
-			       pool->name);
+		return zc_data_strange(pool, path);
 	}
 	mapped = mmap(address, bytes,
 		      pool->data_writable ? PROT_READ | PROT_WRITE : PROT_READ,
@@ -480,7 +515,7 @@ int zc_shm_data_open(const struct zc_pool *pool, u32 segment)
 	fd = open(path, O_RDONLY | ZC_SHM_OPEN);
 	if (fd < 0)
 		return -errno;
-	error = zc_data_owner_check(pool, fd);
+	error = zc_data_check(pool, fd);
 	if (!error)
 		return fd;
 	close(fd);

@@ -54,11 +54,15 @@ static bool zc_control_id(const char *path, u8 id[16])
 
 /*
  * Has any control file of that user this id?  One that cannot be read may; what others
- * write into theirs says nothing.
+ * write into theirs says nothing.  @removed: the control file that had it until now, or
+ * NULL; then nor does one that says so where those may have written it who might not
+ * write the other.  Where nothing is known of the other, all of the user's count.
  */
-static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
+static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner,
+			const struct stat *removed)
 {
 	char name[ZC_NAME_BYTES], path[ZC_SHM_PATH];
+	struct zc_rights rights;
 	bool named = false;
 	struct dirent *e;
 	struct stat st;
@@ -72,6 +76,9 @@ static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
 		    !zc_shm_control_path(path, dir, name) || lstat(path, &st) ||
 		    st.st_uid != owner)
 			continue;
+		rights = zc_rights_of(&st);
+		if (removed && !zc_rights_fit(&rights, removed))
+			continue;
 		if (zc_control_id(path, other))
 			named = !memcmp(id, other, 16);
 		else
@@ -81,21 +88,22 @@ static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner)
 	return named;
 }
 
+/* What fits the file that names them: a control file, or a lock file and its name. */
 static void zc_parts_unlink(const char *dir, const u8 id[16],
-			    const char *data_dir, uid_t owner)
+			    const char *data_dir, const struct stat *named_by)
 {
 	static const char *const last[] = { "new", "lock" };
+	const struct zc_rights rights = zc_rights_of(named_by);
 	char path[ZC_SHM_PATH];
 	struct stat st;
 	u32 i;
 
-	zc_shm_data_unlink(dir, id, owner);
+	zc_shm_data_unlink(dir, id, &rights);
 	if (strcmp(data_dir, dir) && zc_shm_data_dir_trusted(data_dir, dir))
-		zc_shm_data_unlink(data_dir, id, owner);
+		zc_shm_data_unlink(data_dir, id, &rights);
 	for (i = 0; i < 2; i++)
 		if (zc_shm_id_path(path, dir, id, last[i]) &&
-		    !lstat(path, &st) && S_ISREG(st.st_mode) &&
-		    st.st_uid == owner && unlink(path))
+		    !lstat(path, &st) && zc_rights_fit(&rights, &st) && unlink(path))
 			zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path,
 			       strerror(errno));
 }
@@ -113,10 +121,10 @@ static void zc_sweep_locked(const char *dir, const u8 id[16], const char *path)
 		return;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_nlink &&
 	    zc_ofd_lock(fd, ZC_LOCK_CREATE, F_WRLCK) && !zc_any_lock(fd) &&
-	    !zc_id_named(dir, id, st.st_uid)) {
+	    !zc_id_named(dir, id, st.st_uid, NULL)) {
 		if (pread(fd, data_dir, sizeof(data_dir) - 1, 0) < 0)
 			data_dir[0] = '\0';
-		zc_parts_unlink(dir, id, data_dir, st.st_uid);
+		zc_parts_unlink(dir, id, data_dir, &st);
 	}
 	close(fd);
 }
@@ -148,7 +156,7 @@ void zc_shm_sweep(const char *dir)
 			zc_sweep_locked(dir, id, path);
 		else if (zc_is_swept(suffix) && lstat(path, &st) && errno == ENOENT &&
 			 zc_shm_path(path, "%s/%s", dir, e->d_name) &&
-			 !lstat(path, &st) && !zc_id_named(dir, id, st.st_uid))
+			 !lstat(path, &st) && !zc_id_named(dir, id, st.st_uid, NULL))
 			unlink(path);
 	}
 	if (d)
@@ -223,9 +231,8 @@ static zc_result_t zc_remove_opened(const char *dir, const char *name,
 		lock_fd = zc_open(lock_path, O_RDWR | ZC_SHM_OPEN, 0);
 	result = zc_control_unlink(name, path, control, lock_fd);
 	if (result == ZC_OK && known &&
-	    !zc_id_named(dir, h.creation_id, control->st_uid))
-		zc_parts_unlink(dir, h.creation_id, (const char *)h.data_dir,
-				control->st_uid);
+	    !zc_id_named(dir, h.creation_id, control->st_uid, control))
+		zc_parts_unlink(dir, h.creation_id, (const char *)h.data_dir, control);
 	if (!attached && lock_fd >= 0)
 		close(lock_fd);
 	return result;

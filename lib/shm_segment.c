@@ -254,7 +254,7 @@ zc_result_t zc_shm_grow(struct zc_pool *pool)
 	u32 s, nr;
 
 	/* Its files would be another user's: nobody could remove them. */
-	if (geteuid() != zc_load_relaxed(&v->header->creator_uid))
+	if (geteuid() != pool->rights.uid)
 		return zc_fail(ZC_ERROR_PERMISSION,
 			       "pool %s: on plain shared memory only its owner's "
 			       "processes can add segments", pool->name);

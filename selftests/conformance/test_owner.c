@@ -26,7 +26,8 @@
 /* What each side tells the other of its pool. */
 struct plan {
 	char id[40];		/* of the victim's pool */
-	bool steal;		/* write it into one's own */
+	bool shared;		/* the other pool is the victim's, too; all may write it */
+	bool steal;		/* write it into the other pool */
 	char data_dir[64];	/* "": one's own */
 	bool grows;		/* and say that somebody died who made segment 1 */
 };
@@ -111,8 +112,10 @@ static void plants(void *arg)
 		T_FAIL("cannot drop root: %s", strerror(errno));
 	umask(0);
 	options.mode = 0666;
-	CHECK_OK(zc_pool_create(t_name(PLANTED), &options, &pool));
-	zc_pool_close(pool);
+	if (!plan->shared) {
+		CHECK_OK(zc_pool_create(t_name(PLANTED), &options, &pool));
+		zc_pool_close(pool);
+	}
 	path_of(path, sizeof(path), t_name(PLANTED), "pool");
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
@@ -161,19 +164,40 @@ static void peer_is_refused(void)
 	t_join(peer);
 }
 
-static zc_pool_t *make_victim(struct stat *data1)
+static zc_pool_t *make_victim_of(uint32_t mode, struct stat *data1)
 {
 	zc_pool_info_t info = { .sz = sizeof(info) };
 	zc_pool_options_t options = small();
-	zc_pool_t *pool = t_pool_create_at(VICTIM, &options);
 	char path[4400];
+	zc_pool_t *pool;
 
+	options.mode = mode;
+	options.max_bytes = 4U << 20;
+	pool = t_pool_create_at(VICTIM, &options);
 	CHECK_OK(zc_pool_get_info(pool, &info));
 	snprintf(plan->id, sizeof(plan->id), "%s", info.creation_id);
 	path_of(path, sizeof(path), plan->id, "data1");
 	CHECK(!stat(path, data1));
 	CHECK(data1->st_blocks);
 	return pool;
+}
+
+static zc_pool_t *make_victim(struct stat *data1)
+{
+	return make_victim_of(0600, data1);
+}
+
+/* Another pool of the victim's, which everybody may write. */
+static void make_shared(void)
+{
+	zc_pool_options_t options = small();
+	zc_pool_t *pool;
+
+	options.mode = 0666;
+	options.max_bytes = 4U << 20;
+	CHECK_OK(zc_pool_create(t_name(PLANTED), &options, &pool));
+	zc_pool_close(pool);
+	plan->shared = true;
 }
 
 static void is_whole(const struct stat *was)
@@ -260,6 +284,56 @@ static void planted_id_keeps_no_rubbish(void)
 	t_kill(peer);
 }
 
+/* Who may write one pool of a user's gets at none of the user's that he may not write. */
+static void planted_id_in_a_shared_pool_reaches_no_other(void)
+{
+	struct stat was;
+	zc_pool_t *pool;
+
+	begin();
+	plan->steal = plan->grows = true;
+	pool = make_victim(&was);
+	make_shared();
+	plant();
+	peer_is_refused();
+	is_whole(&was);
+	t_pool_check(pool);
+	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
+	is_whole(&was);
+}
+
+static void planted_id_in_a_shared_pool_keeps_no_memory(void)
+{
+	struct stat was;
+
+	begin();
+	plan->steal = true;
+	t_pool_close(make_victim(&was));
+	make_shared();
+	plant();
+	CHECK_OK(zc_pool_remove(t_name(VICTIM)));
+	CHECK_EQ(files_of(plan->id), 0);
+	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
+	t_kill(peer);
+}
+
+/* Some may write both, and others only the one that says that it is the other. */
+static void planted_id_in_a_shared_pool_removes_no_other(void)
+{
+	struct stat was;
+
+	begin();
+	plan->steal = true;
+	t_pool_close(make_victim_of(0660, &was));
+	make_shared();
+	plant();
+	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
+	is_whole(&was);
+	CHECK_OP(files_of(plan->id), >=, 3);
+	t_pool_check_rest(t_pool_open());
+	t_kill(peer);
+}
+
 /* A data folder that is neither the pool's nor a hugetlbfs, and text for a terminal. */
 static void planted_folder_is_refused(void)
 {
@@ -294,9 +368,127 @@ static void files_of_two_users_are_refused(void)
 	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
 		path_of(path, sizeof(path), plan->id, suffixes[i]);
 		CHECK(!chown(path, STRANGER, STRANGER));
-		refused("another user");
+		refused("owner, group and mode");
 		CHECK(!chown(path, 0, 0));
 	}
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
+static void files_of_two_groups_are_refused(void)
+{
+	static const char *const suffixes[] = { "lock", "data0", "data1" };
+	char path[4400];
+	struct stat was;
+
+	begin();
+	t_pool_close(make_victim_of(0660, &was));
+	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+		path_of(path, sizeof(path), plan->id, suffixes[i]);
+		CHECK(!chown(path, 0, STRANGER));
+		refused("owner, group and mode");
+		CHECK(!chown(path, 0, 0) && !chmod(path, 0600));
+		refused("owner, group and mode");
+		CHECK(!chmod(path, 0660));
+	}
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
+/* Where only the owner can have written the id, or a group says nothing. */
+static void files_of_groups_that_do_not_matter_are_opened(void)
+{
+	static const char *const suffixes[] = { "lock", "data0", "data1" };
+	char control[4400], path[4400];
+	struct stat was;
+
+	begin();
+	t_pool_close(make_victim_of(0666, &was));
+	path_of(control, sizeof(control), t_name(VICTIM), "pool");
+	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+		path_of(path, sizeof(path), plan->id, suffixes[i]);
+		CHECK(!chown(path, 0, STRANGER));
+	}
+	t_pool_close(t_pool_open());
+	CHECK(!chmod(control, 0644));
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
+static void becomes(const char *suffix, mode_t mode)
+{
+	char path[4400];
+	struct stat st;
+
+	path_of(path, sizeof(path), plan->id, suffix);
+	CHECK(!stat(path, &st));
+	CHECK_EQ(st.st_mode & 07777, mode);
+	CHECK_EQ(st.st_gid, 0);
+	CHECK_EQ(st.st_uid, 0);
+}
+
+/* Whatever stands in the header, which all members write, and whatever group grows it. */
+static void new_segment_has_the_rights_of_the_others(void)
+{
+	uint32_t mode = 0777, uid = STRANGER;
+	struct stat was;
+	char path[4400];
+	zc_pool_t *pool;
+	int fd;
+
+	begin();
+	pool = make_victim_of(0660, &was);
+	path_of(path, sizeof(path), t_name(VICTIM), "pool");
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	write_at(fd, HEADER(mode), &mode, sizeof(mode));
+	CHECK(!setegid(STRANGER));
+	CHECK_OK(zc_pool_grow(pool, 1));
+	CHECK(!setegid(0));
+	becomes("data2", 0660);
+	write_at(fd, HEADER(creator_uid), &uid, sizeof(uid));
+	CHECK_OK(zc_pool_grow(pool, 1));
+	becomes("data3", 0660);
+	close(fd);
+	t_pool_close(pool);
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
+static void put(const char *suffix, mode_t mode, off_t bytes)
+{
+	char path[4400];
+	int fd;
+
+	path_of(path, sizeof(path), plan->id, suffix);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && !fchmod(fd, mode) && !ftruncate(fd, bytes));
+	close(fd);
+}
+
+/* As one leaves it who is killed while he adds a segment; and what is not his. */
+static void new_segment_replaces_what_was_left(void)
+{
+	char path[4400];
+	struct stat was;
+	zc_pool_t *pool;
+
+	begin();
+	pool = make_victim_of(0666, &was);
+	put("data2", 0600, 0);
+	CHECK_OK(zc_pool_grow(pool, 1));
+	becomes("data2", 0666);
+	put("data3", 0600, 1 << 20);
+	CHECK(zc_pool_grow(pool, 1) != ZC_OK);
+	becomes("data3", 0600);
+	path_of(path, sizeof(path), plan->id, "data3");
+	CHECK(!chmod(path, 0666));
+	CHECK_OK(zc_pool_grow(pool, 1));
+	t_pool_close(pool);
 	t_pool_check_rest(t_pool_open());
 	t_kill(stranger);
 	t_kill(peer);
@@ -327,8 +519,15 @@ static const struct t_case cases[] = {
 	T_CASE(planted_id_is_not_the_pool_attached),
 	T_CASE(planted_id_keeps_no_memory),
 	T_CASE(planted_id_keeps_no_rubbish),
+	T_CASE(planted_id_in_a_shared_pool_reaches_no_other),
+	T_CASE(planted_id_in_a_shared_pool_keeps_no_memory),
+	T_CASE(planted_id_in_a_shared_pool_removes_no_other),
 	T_CASE(planted_folder_is_refused),
 	T_CASE(files_of_two_users_are_refused),
+	T_CASE(files_of_two_groups_are_refused),
+	T_CASE(files_of_groups_that_do_not_matter_are_opened),
+	T_CASE(new_segment_has_the_rights_of_the_others),
+	T_CASE(new_segment_replaces_what_was_left),
 	T_CASE(file_with_anothers_name_is_refused),
 	T_END,
 };
