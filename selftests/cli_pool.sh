@@ -63,6 +63,61 @@ else
 fi
 run pool remove looked
 
+# All that were attached are killed at once, and who only looks does not bury them.
+run pool create left --bytes 1M --huge never
+if [ "$on_files" ]; then
+	mkfifo "$tmp/feed"
+	"$zc" pub left test/cli/left --stdin <"$tmp/feed" >/dev/null 2>&1 &
+	left=($!)
+	exec 7>"$tmp/feed"
+	start left sub left test/cli/left --print none
+	left+=("$child")
+	start cleaner clean left
+	left+=("$child")
+	children+=("${left[@]}")
+	# attached STATE: all three are shown so, on each list
+	attached()
+	{
+		local verb
+
+		for verb in service reader cleaner member; do
+			run $verb list left
+			grep -qw "$1" "$tmp/out" || return 1
+			run $verb list left --json
+			grep -qE '"(writer|state)":"'"$1"'"' "$tmp/out" || return 1
+		done
+		[ "$(grep -c '"state":"'"$1"'"' "$tmp/out")" = 3 ]
+	}
+	until_true attached live
+	good=$?
+	# Stopped first: nobody is there who sees another die.
+	kill -STOP "${left[@]}"
+	kill -KILL "${left[@]}"
+	wait "${left[@]}" 2>/dev/null
+	until_true attached silent || good=1
+	for verb in service reader cleaner member; do
+		run $verb list left
+		! grep -qw live "$tmp/out" || good=1
+	done
+	run pool info left
+	grep -q '^attached  *3 members (3 silent), 1 writers, 1 readers$' "$tmp/out" || good=1
+	for verb in "pool list" "pool info left"; do
+		run $verb --json
+		grep -q '"members":3,"silent_members":3,' "$tmp/out" || good=1
+	done
+	run top left --once --interval 10ms --json
+	grep -q '"writer":"silent"' "$tmp/out" && ! grep -q '"\(state\|writer\)":"live"' "$tmp/out" || good=1
+	exec 7>&-
+	# Who attaches buries them.
+	run pool check left
+	run member list left --json
+	[ $rc = 0 ] && [ ! -s "$tmp/out" ] || good=1
+	point the_killed_are_not_shown_as_live $good
+else
+	skip the_killed_are_not_shown_as_live "not on plain shared memory"
+fi
+run pool remove left
+
 # Whoever owns a pool's file can cut it while somebody looks.  So that it happens in the
 # middle of each look: holes, on a file system that is full.
 looks_at_holes()

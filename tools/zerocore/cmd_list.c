@@ -48,18 +48,20 @@ static int list(const struct argp *argp, int argc, char **argv,
 static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 			void *ctx)
 {
+	zc_service_info_t shown = *info;
 	struct json_object *o;
 	char name[200];
 	char type[sizeof(info->type)];
 	char size[CLI_TEXT];
 	char hex[CLI_TEXT];
 
-	(void)pool;
 	(void)ctx;
+	shown.writer_state = directory_state(pool, info->writer_state,
+					     info->writer_member);
 	if (!cli_json) {
 		printf("%-32s %-8s %7u %-10s %7u %10llu %10llu %11s %8llu %-16s %s\n",
 		       cli_printable(info->service, name, sizeof(name)),
-		       rows_name(rows_peer_states, info->writer_state),
+		       rows_name(rows_peer_states, shown.writer_state),
 		       info->writer_pid,
 		       info->overwrite ? "overwrite" :
 					 rows_name(rows_on_slow, info->on_slow),
@@ -72,7 +74,7 @@ static int show_service(zc_pool_t *pool, const zc_service_info_t *info,
 		return CLI_OK;
 	}
 	o = json_object_new_object();
-	rows_json(o, service_fields, info);
+	rows_json(o, service_fields, &shown);
 	cli_json_line(o);
 	return CLI_OK;
 }
@@ -117,17 +119,19 @@ int cmd_service(int argc, char **argv)
 
 static int show_reader(zc_pool_t *pool, const zc_reader_info_t *info, void *ctx)
 {
+	zc_reader_info_t shown = *info;
 	const char *service = ctx;
 	struct json_object *o;
 	char name[200];
 
-	(void)pool;
+	shown.state = directory_state(pool, info->state, info->member);
 	if (!cli_json) {
-		printf("%-32s %6u %7u %-12s %10llu %8llu %6u %10llu %8llu\n",
+		printf("%-32s %6u %7u %-12s %-7s %10llu %8llu %6u %10llu %8llu\n",
 		       cli_printable(service, name, sizeof(name)), info->index,
 		       info->pid,
 		       info->disconnected ? "disconnected" :
 		       info->best_effort ? "best effort" : "reliable",
+		       rows_name(rows_peer_states, shown.state),
 		       (unsigned long long)info->cursor,
 		       (unsigned long long)info->lag, info->holds,
 		       (unsigned long long)info->received,
@@ -136,7 +140,7 @@ static int show_reader(zc_pool_t *pool, const zc_reader_info_t *info, void *ctx)
 	}
 	o = json_object_new_object();
 	cli_json_string(o, "service", service);
-	rows_json(o, reader_fields, info);
+	rows_json(o, reader_fields, &shown);
 	cli_json_line(o);
 	return CLI_OK;
 }
@@ -156,8 +160,8 @@ static int readers(zc_pool_t *pool, const char *name, void *ctx)
 	(void)name;
 	(void)ctx;
 	if (!cli_json)
-		printf("%-32s %6s %7s %-12s %10s %8s %6s %10s %8s\n", "SERVICE",
-		       "READER", "PID", "KIND", "CURSOR", "LAG", "HOLDS",
+		printf("%-32s %6s %7s %-12s %-7s %10s %8s %6s %10s %8s\n", "SERVICE",
+		       "READER", "PID", "KIND", "STATE", "CURSOR", "LAG", "HOLDS",
 		       "RECEIVED", "LOST");
 	return directory_each_service(pool, show_readers, NULL);
 }
@@ -229,6 +233,7 @@ static int cleaners(zc_pool_t *pool, const char *name, void *ctx)
 			continue;
 		if (result)
 			return cli_fail(result, "cleaner %u", i);
+		info.state = directory_state(pool, info.state, info.member);
 		show_cleaner(&info);
 	}
 }
@@ -262,8 +267,9 @@ int cmd_cleaner(int argc, char **argv)
 
 /* member list */
 
-static void show_member(const zc_member_info_t *info)
+static void show_member(const struct rows_member *row)
 {
+	const zc_member_info_t *info = &row->info;
 	struct json_object *o;
 	char comm[sizeof(info->comm)];
 	char alive[CLI_TEXT];
@@ -271,7 +277,7 @@ static void show_member(const zc_member_info_t *info)
 
 	if (!cli_json) {
 		printf("%6u %8u %8u %-7s %-16s %12s %12s%s\n", info->index,
-		       info->pid, info->uid, info->live ? "live" : "dead",
+		       info->pid, info->uid, rows_name(rows_member_states, row->state),
 		       cli_printable(info->comm, comm, sizeof(comm)),
 		       cli_format_age(info->alive_age_ns, alive),
 		       cli_format_age(info->progress_age_ns, progress),
@@ -279,13 +285,13 @@ static void show_member(const zc_member_info_t *info)
 		return;
 	}
 	o = json_object_new_object();
-	rows_json(o, member_fields, info);
+	rows_json(o, member_fields, row);
 	cli_json_line(o);
 }
 
 static int members(zc_pool_t *pool, const char *name, void *ctx)
 {
-	zc_member_info_t info;
+	struct rows_member row;
 	zc_result_t result;
 	uint32_t i;
 
@@ -295,16 +301,17 @@ static int members(zc_pool_t *pool, const char *name, void *ctx)
 		printf("%6s %8s %8s %-7s %-16s %12s %12s\n", "MEMBER", "PID",
 		       "UID", "STATE", "PROGRAM", "ALIVE", "USED");
 	for (i = 0;; i++) {
-		memset(&info, 0, sizeof(info));
-		info.sz = sizeof(info);
-		result = zc_inspect_member(pool, i, &info);
+		memset(&row, 0, sizeof(row));
+		row.info.sz = sizeof(row.info);
+		result = zc_inspect_member(pool, i, &row.info);
 		if (result == ZC_ERROR_INVALID)
 			return CLI_OK;
 		if (result == ZC_ERROR_NOT_FOUND)
 			continue;
 		if (result)
 			return cli_fail(result, "member %u", i);
-		show_member(&info);
+		row.state = rows_member_state(&row.info);
+		show_member(&row);
 	}
 }
 
@@ -313,7 +320,8 @@ static int member_list(int argc, char **argv)
 	static const struct argp argp = {
 		NULL, parse, "POOL",
 		"List the processes that are attached to a pool; ALIVE is the age of "
-		"the last heartbeat, USED that of the last use of a role."
+		"the last heartbeat, USED that of the last use of a role; silent: over a "
+		"second without a heartbeat."
 		"\v"
 		"Examples:\n"
 		"  zerocore member list demo\n"

@@ -3,6 +3,7 @@
  * cmd_pool.c - zerocore pool list, info, check, remove, evict.
  */
 #include "cmd_pool.h"
+#include "directory.h"
 #include "observe.h"
 #include "snapshot.h"
 
@@ -33,7 +34,7 @@ const char *cmd_pool_backend(zc_backend_t backend)
 	return cmd_pool_backends[backend];
 }
 
-static struct json_object *info_json(const zc_pool_info_t *info)
+static struct json_object *info_json(const zc_pool_info_t *info, uint32_t silent)
 {
 	struct json_object *o = json_object_new_object();
 	char mode[16];
@@ -60,12 +61,13 @@ static struct json_object *info_json(const zc_pool_info_t *info)
 	cli_json_u64(o, "max_holds", info->max_holds);
 	cli_json_string(o, "guard", zc_guard_name(info->guard));
 	cli_json_u64(o, "members", info->members);
+	cli_json_u64(o, "silent_members", silent);
 	cli_json_u64(o, "writers", info->writers);
 	cli_json_u64(o, "readers", info->readers);
 	return o;
 }
 
-static void print_info(const zc_pool_info_t *info)
+static void print_info(const zc_pool_info_t *info, uint32_t silent)
 {
 	time_t created = (time_t)(info->created_unix_ns / 1000000000ULL);
 	char when[64] = "unknown";
@@ -97,21 +99,25 @@ static void print_info(const zc_pool_info_t *info)
 	printf("holds       at most %u blocks a reader\n", info->max_holds);
 	printf("guard       %s, unless the writer says otherwise\n",
 	       zc_guard_name(info->guard));
-	printf("attached    %u members, %u writers, %u readers\n",
-	       info->members, info->writers, info->readers);
+	printf("attached    %u members", info->members);
+	if (silent)
+		printf(" (%u silent)", silent);
+	printf(", %u writers, %u readers\n", info->writers, info->readers);
 }
 
 int cmd_pool_show(zc_pool_t *pool, const char *name)
 {
 	zc_pool_info_t info = { .sz = sizeof(info) };
 	zc_result_t result = zc_pool_get_info(pool, &info);
+	uint32_t silent;
 
 	if (result)
 		return cli_fail_pool(result, name);
+	silent = directory_silent(pool);
 	if (cli_json)
-		cli_json_line(info_json(&info));
+		cli_json_line(info_json(&info, silent));
 	else
-		print_info(&info);
+		print_info(&info, silent);
 	return CLI_OK;
 }
 
@@ -153,7 +159,7 @@ static int list_row(zc_pool_t *pool, const char *name, void *ctx)
 	if (result)
 		return list_failed(result, name, zc_last_error(), ctx);
 	if (cli_json)
-		cli_json_line(info_json(&info));
+		cli_json_line(info_json(&info, directory_silent(pool)));
 	else
 		printf("%-24s %11s %11s %8u %8u %8u\n", name,
 		       cli_format_bytes(info.bytes, bytes),
@@ -251,7 +257,7 @@ static int show_all(zc_pool_t *pool, const char *name)
 		return cli_error("no memory");
 	result = snapshot_take(s, pool);
 	if (!result) {
-		o = info_json(&s->pool);
+		o = info_json(&s->pool, s->silent);
 		counters = json_object_new_object();
 		snapshot_json(s, counters);
 		json_object_object_add(o, "counters", counters);

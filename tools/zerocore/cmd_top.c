@@ -134,7 +134,7 @@ int top_failed(const struct top *top, zc_result_t result)
 		return cli_fail_pool(result, top->pool_name);
 	/* On the device who looks is one of them. */
 	for (i = 0; members && i < top->now->members_nr; i++)
-		members -= top->now->member[i].self;
+		members -= top->now->member[i].info.self;
 	if (members)
 		return cli_error("pool %s was removed; its %u member%s on until "
 				 "they close it", top->pool_name, members,

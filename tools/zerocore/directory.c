@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rows.h"
+
 int directory_each_service(zc_pool_t *pool,
 			   int (*visit)(zc_pool_t *pool,
 					const zc_service_info_t *info,
@@ -88,4 +90,29 @@ void directory_read(struct directory *directory, zc_pool_t *pool)
 {
 	memset(directory, 0, sizeof(*directory));
 	directory_each_service(pool, note_service, directory);
+}
+
+uint32_t directory_state(zc_pool_t *pool, uint32_t state, uint32_t member)
+{
+	zc_member_info_t m = { .sz = sizeof(m) };
+
+	if (zc_inspect_member(pool, member, &m))
+		return state;
+	return rows_state(state, m.alive_age_ns);
+}
+
+uint32_t directory_silent(zc_pool_t *pool)
+{
+	uint32_t silent = 0, i;
+	zc_result_t result;
+
+	for (i = 0;; i++) {
+		zc_member_info_t m = { .sz = sizeof(m) };
+
+		result = zc_inspect_member(pool, i, &m);
+		if (!result)
+			silent += rows_member_state(&m) == ROWS_SILENT;
+		else if (result != ZC_ERROR_NOT_FOUND)
+			return silent;
+	}
 }

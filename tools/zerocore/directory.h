@@ -36,4 +36,10 @@ int directory_each_reader(zc_pool_t *pool, uint32_t service,
 				       const zc_reader_info_t *info, void *ctx),
 			  void *ctx);
 
+/* What a role of @member is shown as, see ROWS_SILENT. */
+uint32_t directory_state(zc_pool_t *pool, uint32_t state, uint32_t member);
+
+/* How many members are ROWS_SILENT. */
+uint32_t directory_silent(zc_pool_t *pool);
+
 #endif /* ZEROCORE_DIRECTORY_H */

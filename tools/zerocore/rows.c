@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const rows_peer_states[] = { "none", "live", "reaping", NULL };
+/* As enum zc_peer_state, and ROWS_SILENT. */
+const char *const rows_peer_states[] = { "none", "live", "reaping", "silent", NULL };
+const char *const rows_member_states[] = { "none", "live", "dead", "silent", NULL };
 const char *const rows_on_slow[] = { "block", "drop", "disconnect", NULL };
 
 /* As enum zc_guard. */
@@ -18,7 +20,10 @@ static const char *const rows_guards[] = { "default", "off", "magic", "header", 
 #define SERVICE(member) FIELD_AT(zc_service_info_t, member)
 #define READER(member) FIELD_AT(zc_reader_info_t, member)
 #define CLEANER(member) FIELD_AT(zc_cleaner_info_t, member)
-#define MEMBER(member) FIELD_AT(zc_member_info_t, member)
+#define MEMBER(member) FIELD_AT(struct rows_member, info.member)
+
+/* A heartbeat is due every 250 ms at least: one that is missing four times is told. */
+#define SILENT_NS 1000000000ULL
 
 const struct field service_fields[] = {
 	{ "service", NULL, 0, FIELD_TEXT, SERVICE(service), NULL },
@@ -112,6 +117,8 @@ const struct field member_fields[] = {
 	{ "incarnation", NULL, 0, FIELD_U32, MEMBER(incarnation), NULL },
 	{ "pid", NULL, 0, FIELD_U32, MEMBER(pid), NULL },
 	{ "uid", NULL, 0, FIELD_U32, MEMBER(uid), NULL },
+	{ "state", NULL, 0, FIELD_NAME, FIELD_AT(struct rows_member, state),
+	  rows_member_states },
 	{ "live", NULL, 0, FIELD_BOOL, MEMBER(live), NULL },
 	{ "self", NULL, 0, FIELD_BOOL, MEMBER(self), NULL },
 	{ "comm", NULL, 0, FIELD_TEXT, MEMBER(comm), NULL },
@@ -124,6 +131,17 @@ const struct field member_fields[] = {
 	{ "lost_blocks", NULL, 0, FIELD_U64, MEMBER(lost_blocks), NULL },
 	{ 0 }
 };
+
+uint32_t rows_state(uint32_t state, uint64_t alive_age_ns)
+{
+	return state == ZC_PEER_LIVE && alive_age_ns > SILENT_NS ? ROWS_SILENT : state;
+}
+
+uint32_t rows_member_state(const zc_member_info_t *info)
+{
+	return rows_state(info->live ? ZC_PEER_LIVE : ZC_PEER_REAPING,
+			  info->alive_age_ns);
+}
 
 const char *rows_name(const char *const *names, uint32_t index)
 {

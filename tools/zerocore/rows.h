@@ -39,9 +39,26 @@ struct field {
 extern const struct field service_fields[];	/* of zc_service_info_t */
 extern const struct field reader_fields[];	/* of zc_reader_info_t */
 extern const struct field cleaner_fields[];	/* of zc_cleaner_info_t */
-extern const struct field member_fields[];	/* of zc_member_info_t */
+extern const struct field member_fields[];	/* of struct rows_member */
+
+/*
+ * Beside enum zc_peer_state, in what is shown only: live as the pool has it, and its
+ * process was not heard of for a second.  It is stopped, or it was killed and nobody
+ * attached since who would have buried it: who only looks does not.
+ */
+#define ROWS_SILENT 3U
+
+struct rows_member {
+	zc_member_info_t info;		/* first */
+	uint32_t state;			/* rows_member_state() */
+};
+
+/* @state with ROWS_SILENT; @alive_age_ns: of the heartbeat of its process. */
+uint32_t rows_state(uint32_t state, uint64_t alive_age_ns);
+uint32_t rows_member_state(const zc_member_info_t *info);
 
 extern const char *const rows_peer_states[];
+extern const char *const rows_member_states[];
 extern const char *const rows_on_slow[];
 
 const char *rows_name(const char *const *names, uint32_t index);

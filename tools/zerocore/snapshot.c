@@ -11,9 +11,6 @@
 /* Owners as inspect.h numbers them. */
 #define OWNER_ORPHAN 41U
 
-/* A heartbeat is 100 ms: one that is missing ten times is told. */
-#define SILENT_NS 1000000000ULL
-
 const char *const memory_names[MEMORY_STATES + 1] = {
 	"free", "claimed", "committed", "cleaning", "orphaned", NULL
 };
@@ -49,9 +46,17 @@ static const zc_member_info_t *member_at(const struct snapshot *s, uint32_t inde
 	uint32_t i;
 
 	for (i = 0; i < s->members_nr; i++)
-		if (s->member[i].index == index)
-			return &s->member[i];
+		if (s->member[i].info.index == index)
+			return &s->member[i].info;
 	return NULL;
+}
+
+/* What a role of @member is shown as. */
+static uint32_t state_at(const struct snapshot *s, uint32_t state, uint32_t member)
+{
+	const zc_member_info_t *m = member_at(s, member);
+
+	return rows_state(state, m ? m->alive_age_ns : 0);
 }
 
 static zc_result_t read_members(struct snapshot *s, zc_pool_t *pool)
@@ -62,18 +67,19 @@ static zc_result_t read_members(struct snapshot *s, zc_pool_t *pool)
 	s->members_nr = 0;
 	s->silent = 0;
 	for (i = 0; s->members_nr < SNAPSHOT_MEMBERS; i++) {
-		zc_member_info_t *m = &s->member[s->members_nr];
+		struct rows_member *m = &s->member[s->members_nr];
 
 		memset(m, 0, sizeof(*m));
-		m->sz = sizeof(*m);
-		result = zc_inspect_member(pool, i, m);
+		m->info.sz = sizeof(m->info);
+		result = zc_inspect_member(pool, i, &m->info);
 		if (result == ZC_ERROR_INVALID)
 			break;
 		if (result == ZC_ERROR_NOT_FOUND)
 			continue;
 		if (result)
 			return result;
-		s->silent += m->live && m->alive_age_ns > SILENT_NS;
+		m->state = rows_member_state(&m->info);
+		s->silent += m->state == ROWS_SILENT;
 		s->members_nr++;
 	}
 	return ZC_OK;
@@ -97,6 +103,7 @@ static zc_result_t read_cleaners(struct snapshot *s, zc_pool_t *pool)
 			continue;
 		if (result)
 			return result;
+		c->state = state_at(s, c->state, c->member);
 		s->cleaners_nr++;
 	}
 	return ZC_OK;
@@ -108,13 +115,12 @@ static void describe_reader(const struct snapshot *s, struct snapshot_reader *r,
 	const zc_member_info_t *m = member_at(s, r->info.member);
 
 	memcpy(r->service, w->info.service, sizeof(r->service));
-	if (m) {
+	if (m)
 		memcpy(r->comm, m->comm, sizeof(r->comm));
-		r->alive_age_ns = m->alive_age_ns;
-	}
+	r->info.state = state_at(s, r->info.state, r->info.member);
 	if (r->info.disconnected)
 		strcpy(r->state, "disconnected");
-	else if (r->alive_age_ns > SILENT_NS)
+	else if (r->info.state == ROWS_SILENT)
 		strcpy(r->state, "silent");
 	else if (w->info.lag_limit && r->info.lag >= w->info.lag_limit)
 		strcpy(r->state, r->info.best_effort ? "behind" : "at the limit");
@@ -163,10 +169,9 @@ static void describe_service(const struct snapshot *s, struct snapshot_service *
 	const zc_member_info_t *m = member_at(s, w->info.writer_member);
 	char used[CLI_TEXT], quota[CLI_TEXT];
 
-	if (m && w->info.writer_state != ZC_PEER_NONE) {
+	if (m && w->info.writer_state != ZC_PEER_NONE)
 		memcpy(w->comm, m->comm, sizeof(w->comm));
-		w->alive_age_ns = m->alive_age_ns;
-	}
+	w->info.writer_state = state_at(s, w->info.writer_state, w->info.writer_member);
 	strcpy(w->waits, "-");
 	if (w->info.writer_state == ZC_PEER_NONE)
 		strcpy(w->waits, "gone");
@@ -175,7 +180,7 @@ static void describe_service(const struct snapshot *s, struct snapshot_service *
 	else if (w->info.wanted_bytes)
 		snprintf(w->waits, sizeof(w->waits), "room %s",
 			 cli_format_bytes(w->info.wanted_bytes, used));
-	else if (w->alive_age_ns > SILENT_NS)
+	else if (w->info.writer_state == ROWS_SILENT)
 		strcpy(w->waits, "silent");
 	if (w->info.quota_bytes && w->info.quota_bytes != UINT64_MAX)
 		snprintf(w->uses, sizeof(w->uses), "%s/%s",

@@ -39,7 +39,6 @@ extern const char *const pressure_names[];
 struct snapshot_service {
 	zc_service_info_t info;		/* first: service_fields apply */
 	char comm[16];
-	uint64_t alive_age_ns;		/* of the writer's process */
 	uint64_t lag;			/* of the slowest reader that it waits for */
 	char waits[32];			/* for what; "-": not seen to wait */
 	char uses[64];			/* used bytes, and of how many */
@@ -53,7 +52,6 @@ struct snapshot_reader {
 	char service[200];
 	char comm[16];
 	char state[24];
-	uint64_t alive_age_ns;
 	double messages_per_s;
 };
 
@@ -87,7 +85,7 @@ struct snapshot {
 	struct snapshot_service service[SNAPSHOT_SERVICES];
 	struct snapshot_reader reader[SNAPSHOT_SERVICES * SNAPSHOT_READERS];
 	zc_cleaner_info_t cleaner[SNAPSHOT_CLEANERS];
-	zc_member_info_t member[SNAPSHOT_MEMBERS];
+	struct rows_member member[SNAPSHOT_MEMBERS];
 };
 
 struct snapshot *snapshot_new(void);
