@@ -209,6 +209,20 @@ else
 fi
 point pools_are_placed $good
 
+# Whoever may only read a pool cannot receive on plain shared memory, and can on the device.
+run pool create shown --bytes 1M --huge never --mode 0640
+good=$rc
+if [ "$on_files" ]; then
+	grep -q 'neither publish nor receive' "$tmp/err" || good=1
+else
+	[ ! -s "$tmp/err" ] || good=1
+fi
+run pool remove shown
+run pool create shown --bytes 1M --huge never --mode 0660
+[ $rc = 0 ] && [ ! -s "$tmp/err" ] || good=1
+run pool remove shown
+point modes_that_let_others_look_are_told $good
+
 # --- text of others -------------------------------------------------------------------
 
 # What another process wrote, with the bytes that a terminal obeys: U+009B is one.

@@ -112,6 +112,22 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/*
+ * On plain shared memory a reader writes into the pool: whoever may only read it can but
+ * look.  On the device such a member receives.
+ */
+static void note_who_may_only_look(zc_pool_t *pool, const struct create *in)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+	uint32_t mode = in->options.mode;
+
+	if ((mode & 0060) != 0040 && (mode & 0006) != 0004)
+		return;
+	if (!zc_pool_get_info(pool, &info) && info.backend == ZC_BACKEND_SHM)
+		cli_note("pool %s: whoever may only read it can look at it, but neither publish nor receive: for that say --mode 0660 or 0666",
+			 in->name);
+}
+
 int cmd_pool_create(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -160,9 +176,7 @@ int cmd_pool_create(int argc, char **argv)
 	if (result)
 		return cli_fail_pool(result, in.name);
 	status = cmd_pool_show(pool, in.name);
-	if ((in.options.mode & 0060) == 0040 || (in.options.mode & 0006) == 0004)
-		cli_note("pool %s: whoever may only read it can look at it, but neither publish nor receive: for that say --mode 0660 or 0666",
-			 in.name);
+	note_who_may_only_look(pool, &in);
 	zc_pool_close(pool);
 	return status;
 }

@@ -39,6 +39,14 @@ many_times()
 	done
 }
 
+# Whoever may only read a pool receives here: there is nothing to remark.
+mode_for_readers()
+{
+	bin/zerocore pool create load --bytes 2M --mode 0640 >"$scratch/used" 2>"$scratch/said" || return
+	cat "$scratch/said" >&2
+	bin/zerocore pool remove load && [ ! -s "$scratch/said" ]
+}
+
 check load_device_is_there device_is_there
 check load_is_loaded_once is_loaded_once
 check load_refuses_twice eval '! loads_twice'
@@ -46,4 +54,7 @@ check load_unloads unload_module 10
 check load_device_is_gone device_is_gone
 check "load_$times""_times" many_times
 check load_loads_again load_module
+if [ -x bin/zerocore ]; then
+	check load_mode_for_readers_is_not_remarked mode_for_readers
+fi
 done_testing
