@@ -27,7 +27,7 @@ for verb in pool service reader cleaner member bench ''; do
 done
 run -h && cp "$tmp/out" "$tmp/help" && grep -q Examples "$tmp/help" || good=1
 run help && cmp -s "$tmp/out" "$tmp/help" && [ ! -s "$tmp/err" ] || good=1
-for verb in pool 'pool create' sub top; do
+for verb in pool 'pool create' sub top bench; do
 	run $verb --help && cp "$tmp/out" "$tmp/help"
 	run $verb -h && cmp -s "$tmp/out" "$tmp/help" || good=1
 	run help $verb && cmp -s "$tmp/out" "$tmp/help" || good=1

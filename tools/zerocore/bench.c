@@ -124,6 +124,8 @@ static const struct argp_option option_list[] = {
 	{ "cleaners", KEY_CLEANERS, "N", 0, "0 to 8 (default 0)", 0 },
 	{ "seed", KEY_SEED, "N", 0, "of the random numbers (default 1)", 0 },
 	{ "json", KEY_JSON, NULL, 0, "one JSON object a line", 0 },
+	/* Behind all that have a name: refuse_untaken() ends here. */
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 },
 	{ 0 }
 };
 
@@ -280,6 +282,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_JSON:
 		o->json = true;
+		break;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		break;
 	case ARGP_KEY_ARG:
 		if (p->verb != NULL)
