@@ -271,15 +271,17 @@ run sub $pool test/cli/mixed --history 9 --output "$tmp/mixed" --timeout $wait_s
 	grep -qx file "$tmp/mixed/message-1.2" || good=1
 point messages_and_files_do_not_replace_each_other $good
 
-# A file of /proc says that it has nothing.
+# A file of /proc says that it has nothing, one of /sys that it has a page.
+attribute=/sys/devices/system/cpu/possible
 mkdir "$tmp/proc"
 start a sub $pool $svc --output "$tmp/proc" --timeout $wait_s
 a=$child
 until_true reading a
 seq 30000 >"$tmp/long"
-run pub $pool $svc --files /proc/version /proc/self/environ "$tmp/long" --timeout $wait_s
+run pub $pool $svc --files /proc/version /proc/self/environ $attribute "$tmp/long" --timeout $wait_s
 good=$rc
 wait "$a" && [ "$(cat "$tmp/proc/version")" = "$(cat /proc/version)" ] &&
+	[ "$(cat "$tmp/proc/possible")" = "$(cat $attribute)" ] &&
 	[ -s "$tmp/proc/environ" ] && cmp -s "$tmp/long" "$tmp/proc/long" || good=1
 point files_are_read_to_their_end $good
 

@@ -175,6 +175,14 @@ static int fill(struct pub *pub, int fd, zc_handle_t block, size_t off, size_t r
 	return err;
 }
 
+/* Attributes of /sys say that they have a page, and have less: that is all there is. */
+static bool became_shorter(int fd, const struct stat *before)
+{
+	struct stat now;
+
+	return fstat(fd, &now) || now.st_size != before->st_size;
+}
+
 static int publish_open_file(struct pub *pub, const char *path, int fd,
 			     const struct stat *st)
 {
@@ -211,7 +219,7 @@ static int publish_open_file(struct pub *pub, const char *path, int fd,
 		return cli_error("stopped by a signal before %s was published", path);
 	if (err)
 		return skip(pub, path, strerror(err));
-	if (got < (size_t)st->st_size) {
+	if (got < (size_t)st->st_size && became_shorter(fd, st)) {
 		zc_writer_cancel_block(pub->writer, block);
 		return skip(pub, path, "it became shorter while it was read");
 	}
