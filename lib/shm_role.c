@@ -121,7 +121,7 @@ static zc_result_t zc_shm_writer_join(struct zc_writer *w,
 		result = zc_writer_take_slot(w, idx, o->service);
 		if (result)
 			return result;
-		if (zc_service_unchanged(v, idx, word))
+		if (zc_service_unchanged(v, idx, name, word))
 			break;
 		/* The entry changed its name under us: not this one. */
 		word = zc_life(w->incarnation, pool->member, ZC_LIFE_LIVE);
@@ -253,7 +253,7 @@ static zc_result_t zc_reader_enter(struct zc_reader *r,
 		r->ring = zc_ring(v, idx);
 		r->floor = &r->writer_area->floor[i];
 		r->area = zc_reader_area(v, idx, i);
-		if (zc_service_unchanged(v, idx, word))
+		if (zc_service_unchanged(v, idx, name, word))
 			return ZC_OK;
 		/* The entry changed its name under us. */
 		word = zc_life(r->incarnation, pool->member, ZC_LIFE_LIVE);

@@ -210,6 +210,7 @@ int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
 
 		if (i == (u32)me || zc_service_hash(o) != hash)
 			continue;
+		/* By its hash: its name may not be there yet. */
 		if (zc_service_state(o) == ZC_SERVICE_CLAIMING) {
 			u64 was = o;
 
@@ -219,17 +220,22 @@ int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
 				continue;
 			o = zc_load_acquire(other);
 		}
+		/*
+		 * Another name of the same hash is another service.  If the entry gets mine
+		 * after this look, its claimant comes behind me, and sees my claim [V1].
+		 */
 		if (zc_service_hash(o) == hash &&
 		    (zc_service_state(o) == ZC_SERVICE_READY ||
-		     zc_service_state(o) == ZC_SERVICE_RETIRING)) {
-			/* Somebody has the name (or its hash): withdraw. */
+		     zc_service_state(o) == ZC_SERVICE_RETIRING) &&
+		    zc_service_same(v, i, name)) {
+			/* Somebody has the name: withdraw. */
 			if (!zc_service_move(mine, &w, 0, 0, ZC_SERVICE_EMPTY))
 				goto aborted;
 			found = zc_service_find(v, name, word);
 			return found >= 0 ? found : -2;
 		}
 	}
-	/* [V2] the name before READY; pairs with the acquire in find. */
+	/* [V2] the name before READY; pairs with the acquire of whoever compares it. */
 	if (!zc_service_move(mine, &w, hash, 0, ZC_SERVICE_READY))
 		goto aborted;
 	ZC_KILLPOINT(service_ready);
@@ -246,7 +252,8 @@ aborted:
 	return found >= 0 ? found : -2;
 }
 
-bool zc_service_unchanged(const struct zc_view *v, u32 idx, u64 word)
+bool zc_service_unchanged(const struct zc_view *v, u32 idx,
+			  const struct zc_service_name *name, u64 word)
 {
 	u64 *entry = &v->writer_slots[idx].service;
 	u32 hash = zc_service_hash(word);
@@ -257,7 +264,8 @@ bool zc_service_unchanged(const struct zc_view *v, u32 idx, u64 word)
 	for (i = 0; i < 16; i++) {
 		u64 w = zc_load_acquire(entry);
 
-		if (zc_service_hash(w) != hash)
+		/* It may have got another name of the same hash meanwhile. */
+		if (zc_service_hash(w) != hash || !zc_service_same(v, idx, name))
 			return false;
 		if (zc_service_state(w) == ZC_SERVICE_READY)
 			return true;

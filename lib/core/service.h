@@ -61,17 +61,18 @@ int zc_service_find(const struct zc_view *v, const struct zc_service_name *name,
  *	made nothing after that
  *
  * Obstruction-free: nobody waits for a claimant that stopped; of two that claim
- * one name at a time, one aborts the other (model: service_registry.pml).
+ * one name, or names of one hash, at a time, one aborts the other (model: service_registry.pml).
  * Return: index; -1: all entries of @may are in use; -2: contention, try again.
  */
 int zc_service_open(const struct zc_view *v, const struct zc_service_name *name,
 		    u32 member, u32 may, u64 *word, bool *created, u32 *removed);
 
 /*
- * After a role became live in entry @idx: is it still the service that was
- * found?  If somebody was looking at it for reuse he is stopped.
+ * After a role became live in entry @idx: is it still the service @name that was
+ * found there with @word?  If somebody was looking at it for reuse he is stopped.
  */
-bool zc_service_unchanged(const struct zc_view *v, u32 idx, u64 word);
+bool zc_service_unchanged(const struct zc_view *v, u32 idx,
+			  const struct zc_service_name *name, u64 word);
 
 /* By a reaper: entries that member @m, if REAPING, was about to claim. */
 void zc_service_reap(const struct zc_view *v, u32 m);

@@ -62,6 +62,8 @@ static void service_names_are_told_apart(void)
 	static const char *const names[] = {
 		"a/b/c", "a/b/C", "a/bc/c", "ab/b/c", "a.b/b/c", "a/b/cc",
 		"b/a/c", "c/b/a",
+		/* of one hash */
+		"a/b/zkfeli", "a/b/ufxqpw",
 	};
 	enum { NR = sizeof(names) / sizeof(*names) };
 	zc_pool_t *pool = t_pool_create(NULL);

@@ -423,7 +423,7 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 		must_eq(test, zc_service_open(&w->view, name, 0, ~0U, &word, &created, &removed),
 			i % ZC_MAX_WRITERS);
 		must_eq(test, created, i < ZC_MAX_WRITERS);
-		must(test, zc_service_unchanged(&w->view, i % ZC_MAX_WRITERS, word));
+		must(test, zc_service_unchanged(&w->view, i % ZC_MAX_WRITERS, name, word));
 		/* One that somebody is at is nobody else's. */
 		if (created)
 			zk_writer_lives(w, i, 0);
@@ -434,6 +434,31 @@ static void service_is_made_once_and_there_are_so_many(struct kunit *test)
 	must(test, zc_service_parse(name, "a/b"));
 	must(test, zc_service_parse(name, "a//c"));
 	must(test, zc_service_parse(name, ""));
+}
+
+/* Who may only read could else take any name away from its writer, for good. */
+static void names_of_one_hash_are_two_services(struct kunit *test)
+{
+	struct zk_world *w = zk_world(test, 1, 1);
+	struct zc_service_name *names = zk_alloc(test, 2 * sizeof(*names));
+	bool created;
+	u32 removed, i;
+	u64 word[2];
+
+	zk_member_lives(w, 0);
+	must(test, !zc_service_parse(&names[0], "a/b/zkfeli"));
+	must(test, !zc_service_parse(&names[1], "a/b/ufxqpw"));
+	for (i = 0; i < 2; i++) {
+		must_eq(test, zc_service_open(&w->view, &names[i], 0, ~0U, &word[i], &created,
+					      &removed), i);
+		must(test, created);
+	}
+	must_eq(test, zc_service_hash(word[0]), zc_service_hash(word[1]));
+	for (i = 0; i < 2; i++) {
+		must_eq(test, zc_service_find(&w->view, &names[i], &word[i]), i);
+		must(test, zc_service_unchanged(&w->view, i, &names[i], word[i]));
+		must(test, !zc_service_unchanged(&w->view, i, &names[!i], word[i]));
+	}
 }
 
 static struct kunit_case reclaim_cases[] = {
@@ -450,6 +475,7 @@ static struct kunit_case reclaim_cases[] = {
 	KUNIT_CASE(slot_survives_garbage_in_its_region),
 	KUNIT_CASE(slot_frees_nothing_by_a_wrong_entry),
 	KUNIT_CASE(service_is_made_once_and_there_are_so_many),
+	KUNIT_CASE(names_of_one_hash_are_two_services),
 	{}
 };
 

@@ -8,7 +8,7 @@
  * is one atomic; the name's bytes are not. The version grows with every claim.
  * insert(h):
  *   a. CAS an EMPTY entry to CLAIMING(h, me); write the name
- *   b. scan all other entries: READY(h): CAS mine CLAIMING->EMPTY, use that one;
+ *   b. scan all other entries: READY(h), of my name: CAS mine CLAIMING->EMPTY, use that one;
  *      CLAIMING(h): CAS *that* one to ABORTED, look again if the CAS fails
  *   c. CAS mine CLAIMING->READY
  * Whoever finds its entry ABORTED moves it to EMPTY itself (or a reaper does, when
@@ -28,6 +28,10 @@
  * rivals can abort each other for ever. The protocol is obstruction-free and no more:
  * a retry must back off for a random time, and insert may return busy.
  * LAST: one process dies, and is reaped by one pass, beside those that go on.
+ * NAMES: the processes have that many names in turn, all of one hash. The name is not in
+ * the word, and a READY entry of another name is as one of another hash. Who may only read
+ * a pool could else choose a name by its hash, and its writer had no service
+ * (hash_is_name). The name has to be there before READY (name_late).
  * no_version: without the version a stale reaper empties the entry of a
  * new incarnation, and another process claims it.
  *
@@ -44,11 +48,16 @@
  * @variant not_lock_free      quick fail:nobody -DP=2 -DE=2 -DTRIES=3 -DNODIE -DASK_LOCK_FREE
  * @variant no_version         quick fail:others -DWEAK -DP=2 -DE=2 -DTRIES=1 -DRESTART -DMUT_NO_VERSION
  * @variant one_try            quick fail:left -DP=2 -DE=2 -DTRIES=1 -DLAST -DMUT_ONE_TRY
+ * @variant names              quick pass -DP=3 -DE=3 -DTRIES=1 -DNAMES=2 -DNODIE opt=2
+ * @variant names_small        quick pass -DP=3 -DE=2 -DTRIES=1 -DNAMES=2 opt=2
+ * @variant names_solo         quick pass -DP=3 -DE=3 -DTRIES=1 -DSOLO -DNAMES=2 opt=2
+ * @variant hash_is_name       quick fail:blocked -DP=3 -DE=3 -DTRIES=1 -DSOLO -DNAMES=2 -DMUT_HASH_IS_NAME
+ * @variant name_late          quick fail:once -DP=3 -DE=3 -DTRIES=1 -DNAMES=2 -DNODIE -DMUT_NAME_LATE
  * @variant three_tries        long  pass -DP=2 -DE=3 -DTRIES=3 opt=2 hash=24 mem=8000
  * @variant three_full         long  pass -DP=3 -DE=3 -DTRIES=1 opt=2 hash=26 mem=8000 collapse=1
  */
 #ifndef P
-#define P	2		/* processes, ids 1 .. P, all with the same name */
+#define P	2		/* processes, ids 1 .. P, all with the same hash */
 #endif
 #ifndef E
 #define E	2		/* entries */
@@ -65,9 +74,29 @@
 byte st[E], cl[E], ver[E];	/* the word: state, claimant, version */
 bool dead[P + 1];		/* the incarnation that runs now is dead */
 byte inc1 = 0;			/* incarnation of process 1's slot */
-byte nready = 0;		/* ghost */
+#ifdef NAMES
+#define MINE	(1 + me % NAMES)
+byte nm[E];			/* the name, 0: none; what was there stays */
+byte nready[NAMES + 1];		/* ghost */
+#else
+#define MINE	0
+byte nready[1];			/* ghost */
+#endif
 byte gen_inc[E];		/* ghost: incarnation of the claimant */
 byte gone = 0;			/* ghost: processes that ended, stopped or died */
+
+#ifdef NAMES
+#define NAMED(i)	(nm[i] == MINE)
+#define NAME(i)		nm[i] = MINE
+#else
+#define NAMED(i)	true
+#define NAME(i)		skip
+#endif
+#ifdef MUT_HASH_IS_NAME
+#define HAS_IT(i)	true
+#else
+#define HAS_IT(i)	NAMED(i)
+#endif
 
 #define SAME(i)	(st[i] == s && cl[i] == c && ver[i] == v)
 
@@ -163,6 +192,9 @@ again:
 	od;
 	STEP;
 	write_name();
+#ifndef MUT_NAME_LATE
+	NAME(e);
+#endif
 	STEP;
 #ifndef MUT_NO_SCAN
 	i = 0;
@@ -170,13 +202,16 @@ again:
 	:: i < E ->
 		atomic { s = st[i]; c = cl[i]; v = ver[i] };
 		if
-		:: i != e && s == READY ->
+		:: i != e && s == READY && HAS_IT(i) ->
 			atomic {
 				ok = (st[e] == CLAIMING && cl[e] == me && ver[e] == mv);
 				if :: ok -> st[e] = EMPTY; cl[e] = 0 :: else fi
 			};
 			if :: !ok -> STEP; give_back() :: else fi;
-			goto used
+			if
+			:: NAMED(i) -> goto used
+			:: else -> goto again
+			fi
 		:: i != e && s == CLAIMING ->
 			STEP;
 #ifdef MUT_WAIT_FOR_RIVAL
@@ -218,8 +253,8 @@ again:
 		if
 		:: ok ->
 			st[e] = READY;
-			nready++;
-			once = (nready <= 1);
+			nready[MINE]++;
+			once = (nready[MINE] <= 1);
 			assert(once)
 		:: else
 		fi
@@ -232,6 +267,9 @@ again:
 		goto again
 	:: else
 	fi;
+#ifdef MUT_NAME_LATE
+	NAME(e);
+#endif
 used:
 gave_up:
 out:	gone++
@@ -297,7 +335,7 @@ init {
 	};
 	(_nr_pr == 1);
 #ifdef ASK_LOCK_FREE
-	nobody = (nready == 0);
+	nobody = (nready[0] == 0);
 	assert(!nobody);
 #endif
 #ifndef LAST

@@ -281,14 +281,14 @@ Test(service, joiner_rescues_or_notices)
 	i = open_as(&p, &a, 0, &created);
 	must_eq(zc_service_find(&p.view, &a, &word), i);
 	entry = &p.view.writer_slots[i].service;
-	must(zc_service_unchanged(&p.view, i, word));
+	must(zc_service_unchanged(&p.view, i, &a, word));
 
 	/* Looked at for reuse by member 5: the joiner takes it back. */
 	*entry = zc_service_word(zc_service_hash(word),
 				 zc_service_version(word) + 1, 5,
 				 ZC_SERVICE_RETIRING);
 	must_eq(zc_service_find(&p.view, &a, &word), i);
-	must(zc_service_unchanged(&p.view, i, word));
+	must(zc_service_unchanged(&p.view, i, &a, word));
 	must_eq(zc_service_state(*entry), ZC_SERVICE_READY);
 	must_eq(zc_service_hash(*entry), zc_service_hash(word));
 	must(zc_service_version(*entry) > zc_service_version(word));
@@ -296,15 +296,15 @@ Test(service, joiner_rescues_or_notices)
 	/* Claimed under another name already. */
 	*entry = zc_service_word(zc_service_hash(word) + 1, 9, 5,
 				 ZC_SERVICE_CLAIMING);
-	must(!zc_service_unchanged(&p.view, i, word));
+	must(!zc_service_unchanged(&p.view, i, &a, word));
 	/* Ready under another name. */
 	*entry = zc_service_word(zc_service_hash(word) + 1, 9, 0,
 				 ZC_SERVICE_READY);
-	must(!zc_service_unchanged(&p.view, i, word));
+	must(!zc_service_unchanged(&p.view, i, &a, word));
 	/* Empty, or claimed for the same name. */
 	*entry = zc_service_word(zc_service_hash(word), 9, 5,
 				 ZC_SERVICE_CLAIMING);
-	must(!zc_service_unchanged(&p.view, i, word));
+	must(!zc_service_unchanged(&p.view, i, &a, word));
 	must_eq(zc_service_state(*entry), ZC_SERVICE_CLAIMING);
 	unit_pool_fini(&p);
 }
@@ -394,31 +394,45 @@ Test(service, reaper_ends_what_the_dead_had_begun)
 	unit_pool_fini(&p);
 }
 
-/* Two names of one hash: both cannot be had, but nobody gets the other's. */
+/* Two names of one hash: each is a service of its own, and nobody gets the other's. */
 Test(service, tells_names_of_one_hash_apart)
 {
-	struct zc_service_name a = name_of("a/b/c"), b = name_of("a/b/d");
+	struct zc_service_name name[2] = { name_of(UNIT_TWIN_A), name_of(UNIT_TWIN_B) };
+	struct zc_service_name more = name_of("one/more/please");
 	struct unit_pool p;
-	u32 hash[2];
-	u64 word;
 	bool created;
-	int i;
+	u64 word[2];
+	u32 i, removed;
 
 	unit_pool_init(&p, 1);
-	i = open_as(&p, &b, 0, &created);
-	hash[0] = zc_service_hash(p.view.writer_slots[i].service);
-	p.view.writer_slots[i].service = 0;
-	i = open_as(&p, &a, 0, &created);
-	hash[1] = zc_service_hash(p.view.writer_slots[i].service);
-	must(hash[0] != hash[1]);
-	/* "a/b/c" with the hash of "a/b/d" */
-	p.view.writer_slots[i].service =
-		zc_service_word(hash[0], 5, 0, ZC_SERVICE_READY);
-	must_eq(zc_service_find(&p.view, &b, &word), -1);
-	must(open_as(&p, &b, 0, &created) < 0);
-	must(!created);
-	must_eq(entries(&p, ZC_SERVICE_READY), 1);
-	must_eq(entries(&p, ZC_SERVICE_CLAIMING), 0);
-	must_eq(entries(&p, ZC_SERVICE_ABORTED), 0);
+	for (i = 0; i < 2; i++) {
+		must_eq(open_as(&p, &name[i], 0, &created), i);
+		must(created);
+	}
+	for (i = 0; i < 2; i++) {
+		must_eq(open_as(&p, &name[i], 0, &created), i);
+		must(!created);
+		must_eq(zc_service_find(&p.view, &name[i], &word[i]), i);
+		must(zc_service_unchanged(&p.view, i, &name[i], word[i]));
+		must(!zc_service_unchanged(&p.view, i, &name[!i], word[i]));
+	}
+	must_eq(zc_service_hash(word[0]), zc_service_hash(word[1]));
+	must_eq(entries(&p, ZC_SERVICE_READY), 2);
+	must_eq(entries(&p, ZC_SERVICE_EMPTY), ZC_MAX_WRITERS - 2);
+
+	/* Nor when one of them is looked at for reuse, and gets another name. */
+	p.view.writer_slots[0].service =
+		zc_service_word(zc_service_hash(word[0]), 9, 5, ZC_SERVICE_RETIRING);
+	must_eq(open_as(&p, &name[1], 0, &created), 1);
+	must_eq(zc_service_find(&p.view, &name[0], &word[0]), 0);
+	must(!zc_service_unchanged(&p.view, 0, &name[1], word[0]));
+	must_eq(zc_service_state(p.view.writer_slots[0].service), ZC_SERVICE_RETIRING);
+	must(zc_service_unchanged(&p.view, 0, &name[0], word[0]));
+	unit_member_join(&p, 1);
+	unit_writer_join(&p, 1, 1);
+	must_eq(zc_service_open(&p.view, &more, 1, 1U, &word[0], &created, &removed), 0);
+	must_eq(removed, 0);
+	must_eq(zc_service_open(&p.view, &name[0], 1, 2U, &word[0], &created, &removed), -1);
+	must_eq(zc_service_find(&p.view, &name[1], &word[1]), 1);
 	unit_pool_fini(&p);
 }

@@ -12,7 +12,7 @@
 
 static struct {
 	struct unit_pool p;
-	struct zc_service_name name, other;
+	struct zc_service_name name, other, twin;
 	int got;		/* by the victim */
 	int rival_got;
 } world;
@@ -25,6 +25,14 @@ static void world_init(void)
 	must_ok(zc_service_parse(&world.other, "x/y/z"));
 	unit_member_join(&world.p, 1);
 	unit_member_join(&world.p, 2);
+}
+
+/* The names are of one hash, and so entries cannot be told apart by it. */
+static void twins_init(void)
+{
+	must_ok(zc_service_parse(&world.name, UNIT_TWIN_A));
+	must_ok(zc_service_parse(&world.twin, UNIT_TWIN_B));
+	world.other = world.twin;
 }
 
 static int enter(const struct zc_service_name *name, u32 member)
@@ -100,6 +108,37 @@ Test(service, two_that_open_find_one_entry)
 				     .check = both_have_one };
 
 	world_init();
+	must(step_every(&c) > 100);
+	unit_pool_fini(&world.p);
+}
+
+static void rival_opens_its_twin(void *ctx)
+{
+	(void)ctx;
+	world.rival_got = enter(&world.twin, 2);
+	must(world.rival_got >= 0);
+}
+
+static void each_has_its_own(void *ctx)
+{
+	(void)ctx;
+	must(world.got >= 0);
+	must(world.got != world.rival_got);
+	must_eq(named(&world.name), 1);
+	must_eq(named(&world.twin), 1);
+	must_eq(in_state(ZC_SERVICE_READY), 2);
+	must_eq(in_state(ZC_SERVICE_EMPTY), ZC_MAX_WRITERS - 2);
+}
+
+/* Of one hash: they abort each other, and yet both are there in the end. */
+Test(service, two_that_open_names_of_one_hash_have_one_each)
+{
+	const struct step_case c = { .victim = open_the_name,
+				     .rivals = rival_opens_its_twin,
+				     .check = each_has_its_own };
+
+	world_init();
+	twins_init();
 	must(step_every(&c) > 100);
 	unit_pool_fini(&world.p);
 }
@@ -276,7 +315,7 @@ static void reader_joins(void *ctx)
 	if (world.rival_got < 0)
 		return;
 	unit_reader_join(&world.p, world.rival_got, 0, 2, 0);
-	if (zc_service_unchanged(v, world.rival_got, word))
+	if (zc_service_unchanged(v, world.rival_got, &world.name, word))
 		return;
 	unit_reader_leave(&world.p, world.rival_got, 0);
 	world.rival_got = -1;
@@ -310,6 +349,24 @@ Test(service, joiner_and_retirer_never_both_have_it)
 	unit_pool_fini(&world.p);
 }
 
+/* Nor when the new name has the hash of the old, whoever of the two is stopped. */
+Test(service, joiner_and_retirer_of_one_hash_never_both_have_it)
+{
+	const struct step_case cases[] = {
+		{ .victim = open_the_other, .rivals = reader_joins, .check = entry_has_one_use },
+		{ .victim = reader_joins, .rivals = open_the_other, .check = entry_has_one_use },
+	};
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		world_init();
+		twins_init();
+		fill_all_but_one();
+		must(step_every(&cases[i]) > 100);
+		unit_pool_fini(&world.p);
+	}
+}
+
 /* A writer comes for the old name, as zc_writer_register() does. */
 static void writer_comes(void *ctx)
 {
@@ -321,7 +378,7 @@ static void writer_comes(void *ctx)
 	if (world.rival_got < 0)
 		return;
 	unit_writer_join(&world.p, world.rival_got, 2);
-	if (zc_service_unchanged(v, world.rival_got, word))
+	if (zc_service_unchanged(v, world.rival_got, &world.name, word))
 		return;
 	v->writer_slots[world.rival_got].life = zc_life(1, 0, ZC_LIFE_IDLE);
 	world.rival_got = -1;

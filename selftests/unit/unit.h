@@ -101,6 +101,10 @@ static inline u32 unit_random_below(struct unit_random *random, u32 n)
 	return (u32)((unit_random_next(random) >> 32) * n >> 32);
 }
 
+/* Two names of services that have one hash. */
+#define UNIT_TWIN_A "a/b/zkfeli"
+#define UNIT_TWIN_B "a/b/ufxqpw"
+
 /* --- a pool by hand ---------------------------------------------------------- */
 
 /* Control memory, formatted as at creation, without files. */
