@@ -295,32 +295,41 @@ void zc_region_free(struct zc_region *r)
 
 /* --- data segments --------------------------------------------------------------- */
 
+/* Nobody but the caller changes which one is his. */
+static spinlock_t *zc_signal_lock(void)
+{
+	return &rcu_dereference_protected(current->sighand, true)->siglock;
+}
+
 /*
  * Is all that the caller is told something else than its end?  Then for the time being it
  * is told nothing: io_uring's work, a freezer or a tracer wait until it is back.
  */
 static bool zc_is_not_ended(bool *notified)
 {
+	spinlock_t *lock = zc_signal_lock();
 	bool ended;
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(lock);
 	ended = __fatal_signal_pending(current);
 	if (!ended) {
 		*notified |= test_and_clear_thread_flag(TIF_NOTIFY_SIGNAL);
 		clear_thread_flag(TIF_SIGPENDING);
 	}
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(lock);
 	return !ended;
 }
 
 /* Now it may know. */
 static void zc_is_told(bool notified)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	spinlock_t *lock = zc_signal_lock();
+
+	spin_lock_irq(lock);
 	if (notified)
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(lock);
 }
 
 /*
