@@ -171,6 +171,13 @@ static void is_a_cleaner(void *arg)
 	t_pool_close(pool);
 }
 
+static bool leads_another(zc_pool_t *pool, const bool away[4])
+{
+	uint32_t leader = leader_of(pool);
+
+	return leader != NOBODY && !away[leader];
+}
+
 /* Three processes; the one that leads is killed or stopped: another one leads. */
 static void duty_passes_on(bool kill)
 {
@@ -192,8 +199,7 @@ static void duty_passes_on(bool kill)
 		CHECK_EQ(t_hear_number(child[i], "cleans"), i);
 	}
 	for (i = 0; i < 2; i++) {
-		T_UNTIL((nodes_of(node), leader_of(pool) != NOBODY));
-		first = leader_of(pool);
+		T_UNTIL((nodes_of(node), (first = leader_of(pool)) != NOBODY));
 		CHECK(first >= 1 && first <= 3 && !away[first]);
 		away[first] = true;
 		term = heard.term;
@@ -202,7 +208,7 @@ static void duty_passes_on(bool kill)
 			t_kill(child[first]);
 		else
 			t_stop(child[first]);
-		T_UNTIL((nodes_of(node), leader_of(pool) != NOBODY && !away[leader_of(pool)]));
+		T_UNTIL((nodes_of(node), leads_another(pool, away)));
 		/* Who did not look for a quarter of a second, as we perhaps, is not told. */
 		CHECK(heard.duties == duties || heard.term > term);
 	}
