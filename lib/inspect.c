@@ -342,6 +342,7 @@ static u32 zc_readers_begun(struct zc_pool *pool, u32 w, u32 active)
 		const struct zc_reader_area *a = zc_reader_area(v, w, r);
 		u64 life = zc_load_acquire(&zc_reader_slot(v, w, r)->life);
 
+		/* [J1] its incarnation before its cursor; else that is a predecessor's. */
 		nr += zc_load_acquire(&a->incarnation) == zc_life_incarnation(life) &&
 		      zc_load_acquire(&a->cursor);
 	}

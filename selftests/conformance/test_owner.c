@@ -211,8 +211,7 @@ static void is_whole(const struct stat *was)
 	CHECK_EQ(st.st_blocks, was->st_blocks);
 }
 
-/* The id of a pool is in the names of its files, for all to see. */
-static void planted_id_reaches_no_other_pool(void)
+static void id_reaches_no_other_pool(bool shared)
 {
 	struct stat was;
 	zc_pool_t *pool;
@@ -220,6 +219,8 @@ static void planted_id_reaches_no_other_pool(void)
 	begin();
 	plan->steal = plan->grows = true;
 	pool = make_victim(&was);
+	if (shared)
+		make_shared();
 	plant();
 	peer_is_refused();
 	is_whole(&was);
@@ -227,6 +228,11 @@ static void planted_id_reaches_no_other_pool(void)
 	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
 	is_whole(&was);
 }
+
+/* The id of a pool is in the names of its files, for all to see. */
+static void planted_id_reaches_no_other_pool(void) { id_reaches_no_other_pool(false); }
+/* Who may write one pool of a user's gets at none of the user's that he may not write. */
+static void planted_id_in_a_shared_pool_reaches_no_other(void) { id_reaches_no_other_pool(true); }
 
 /* Who is attached to a pool does not take another one for it. */
 static void planted_id_is_not_the_pool_attached(void)
@@ -282,24 +288,6 @@ static void planted_id_keeps_no_rubbish(void)
 	CHECK_EQ(files_of(plan->id), 0);
 	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
 	t_kill(peer);
-}
-
-/* Who may write one pool of a user's gets at none of the user's that he may not write. */
-static void planted_id_in_a_shared_pool_reaches_no_other(void)
-{
-	struct stat was;
-	zc_pool_t *pool;
-
-	begin();
-	plan->steal = plan->grows = true;
-	pool = make_victim(&was);
-	make_shared();
-	plant();
-	peer_is_refused();
-	is_whole(&was);
-	t_pool_check(pool);
-	CHECK_OK(zc_pool_remove(t_name(PLANTED)));
-	is_whole(&was);
 }
 
 static void planted_id_in_a_shared_pool_keeps_no_memory(void)
