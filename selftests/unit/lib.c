@@ -11,7 +11,7 @@
 
 #define NAME "unit"
 
-void lib_open(struct lib *l, u64 bytes)
+void lib_open_growing(struct lib *l, u64 bytes, u64 max_bytes)
 {
 	zc_pool_options_t o = ZC_POOL_OPTIONS_INIT;
 	const char *parent = getenv("ZEROCORE_DIR");
@@ -24,11 +24,17 @@ void lib_open(struct lib *l, u64 bytes)
 	must(!setenv("ZEROCORE_DIR", l->dir, 1));
 	o.bytes = bytes;
 	o.segment_bytes = bytes;
+	o.max_bytes = max_bytes;
 	o.granule_bytes = 64;
 	o.ring_entries = 64;
 	o.max_holds = 16;
 	o.huge = ZC_HUGE_NEVER;
 	must_zc(zc_pool_create(NAME, &o, &l->pool));
+}
+
+void lib_open(struct lib *l, u64 bytes)
+{
+	lib_open_growing(l, bytes, bytes);
 }
 
 void lib_close(struct lib *l)

@@ -41,6 +41,8 @@ struct lib {
  * 16 granules a stripe at 64 KiB; 64 ring entries, 16 holds.
  */
 void lib_open(struct lib *l, u64 bytes);
+/* One that may grow to @max_bytes: so much of the address space is its own. */
+void lib_open_growing(struct lib *l, u64 bytes, u64 max_bytes);
 void lib_close(struct lib *l);
 
 zc_writer_t *lib_writer(struct lib *l, const zc_writer_options_t *options);

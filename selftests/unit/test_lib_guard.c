@@ -2,7 +2,7 @@
 /*
  * test_lib_guard.c - checksums, type tags, and records that somebody forged.
  */
-#include <sys/mman.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,12 +80,13 @@ static struct {
 	struct zc_block_desc *desc;
 } at;
 
+/* Behind its one segment is room for another one: nobody's memory. */
 static void begin(zc_guard_t guard)
 {
 	zc_writer_options_t o = ZC_WRITER_OPTIONS_INIT;
 
 	memset(&at, 0, sizeof(at));
-	lib_open(&at.l, SMALL);
+	lib_open_growing(&at.l, SMALL, 2 * SMALL);
 	o.service = SERVICE;
 	o.guard = guard;
 	at.w = lib_writer(&at.l, &o);
@@ -185,47 +186,59 @@ Test(lib_guard, tags_are_in_the_block)
 	finish();
 }
 
+static void data_path(const struct zc_pool *pool, u32 segment, char path[ZC_SHM_PATH],
+		      struct stat *st)
+{
+	char dir[ZC_PATH_BYTES];
+
+	must_zc(zc_shm_data_dir(pool, dir));
+	must(zc_shm_data_path(path, dir, pool->creation_id, segment));
+	must(!stat(path, st));
+}
+
+static void look_at_forged(u64 bytes, u64 off, u32 nr)
+{
+	const struct zc_pool *pool = at.l.pool;
+	u32 last = (SMALL >> 6) - 1, mode;
+	struct zc_block_desc *d = &pool->view.descs[last], was = *d;
+	u64 word = zc_word(7, 1, ZC_OWNER_WRITER(at.w->id), ZC_STATE_USING);
+
+	*d = (struct zc_block_desc){
+		.word = word, .sequence = 5, .bytes = bytes, .writer = at.w->id,
+		.flags = zc_guard_code(ZC_MODE_FULL),
+		.type_lut_off = off, .type_lut_nr = nr, .type_bytes = nr,
+	};
+	must(zc_guard_look_at(pool, last, word, &mode) != ZC_FAULT_NONE);
+	must_eq(mode, ZC_MODE_FULL);
+	/* A run that is longer than the segment is none. */
+	word = zc_word(7, 2 + (nr & 0xffff), ZC_OWNER_WRITER(at.w->id), ZC_STATE_USING);
+	d->word = word;
+	must_eq(zc_guard_look_at(pool, last, word, &mode), ZC_FAULT_NONE);
+	must_eq(mode, ZC_MODE_OFF);
+	*d = was;
+}
+
 /*
  * Whatever a record says, nobody reads past the run, much less past what is mapped: the
- * last block of the last segment, with nothing behind it.
+ * last block of the last segment, with nothing behind it.  Once out of its file, and once
+ * in place, as where a pool was removed.
  */
 Test(lib_guard, forged_records_lead_nowhere)
 {
 	static const u64 forged[] = { 0, 1, 49, 64, 65, 1000, SMALL - 16, SMALL - 15, SMALL,
 				      SMALL + 1, 1ULL << 32, 1ULL << 63, ~0ULL, ~0ULL - 15 };
-	struct zc_pool *pool;
-	u32 granules = SMALL >> 6, mode;
-	char *edge;
+	const u32 kinds = sizeof(forged) / sizeof(*forged);
+	char path[ZC_SHM_PATH], away[ZC_SHM_PATH + 8];
+	struct stat st;
 
 	begin(ZC_GUARD_FULL);
-	pool = at.l.pool;
-	edge = pool->data + SMALL;
-	must(mmap(edge, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	     MAP_FAILED);
-	for (u32 i = 0; i < sizeof(forged) / sizeof(*forged); i++) {
-		for (u32 k = 0; k < sizeof(forged) / sizeof(*forged); k++) {
-			struct zc_block_desc *d = &pool->view.descs[granules - 1], was = *d;
-			u32 nr = (u32)forged[k];
-			u64 word = zc_word(7, 1, ZC_OWNER_WRITER(at.w->id),
-					   ZC_STATE_USING);
-
-			*d = (struct zc_block_desc){
-				.word = word, .sequence = 5, .bytes = forged[i],
-				.writer = at.w->id,
-				.flags = zc_guard_code(ZC_MODE_FULL),
-				.type_lut_off = forged[k], .type_lut_nr = nr,
-				.type_bytes = nr,
-			};
-			must(zc_guard_look_at(pool, granules - 1, word, &mode) !=
-			     ZC_FAULT_NONE);
-			must_eq(mode, ZC_MODE_FULL);
-			/* A run that is longer than the segment is none. */
-			word = zc_word(7, 1 + (nr & 0xffff), ZC_OWNER_WRITER(at.w->id),
-				       ZC_STATE_USING);
-			d->word = word;
-			zc_guard_look_at(pool, granules - 1, word, &mode);
-			*d = was;
-		}
+	data_path(at.l.pool, 0, path, &st);
+	snprintf(away, sizeof(away), "%s.away", path);
+	for (u32 place = 0; place < 2; place++) {
+		for (u32 i = 0; i < kinds * kinds; i++)
+			look_at_forged(forged[i / kinds], forged[i % kinds],
+				       (u32)forged[i % kinds]);
+		must(!(place ? rename(away, path) : rename(path, away)));
 	}
 	finish();
 }
@@ -342,16 +355,6 @@ Test(lib_guard, blocks_that_are_taken_back_raise_no_alarm)
 /* --- memory that goes ------------------------------------------------------------------- */
 
 #define SEGMENT (1ULL << 20)
-
-static void data_path(const struct zc_pool *pool, u32 segment, char path[ZC_SHM_PATH],
-		      struct stat *st)
-{
-	char dir[ZC_PATH_BYTES];
-
-	must_zc(zc_shm_data_dir(pool, dir));
-	must(zc_shm_data_path(path, dir, pool->creation_id, segment));
-	must(!stat(path, st));
-}
 
 /*
  * Who loaded a word, and then lost the race against somebody who removed the segment:
