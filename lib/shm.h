@@ -63,12 +63,16 @@ void zc_fd_close(int *fd, u64 dev, u64 ino);
 struct zc_rights zc_rights_of(const struct stat *st);
 /* Of an id that nobody else has seen yet. */
 struct zc_rights zc_rights_own(void);
-/* May its group write, or the others, and not the same? */
+/* May its group something else than the others? */
+bool zc_rights_have_group(const struct zc_rights *rights);
+/* And may either write? */
 bool zc_rights_need_group(const struct zc_rights *rights);
 /* Is that file, which a control file of those rights names, taken for one of its pool's? */
 bool zc_rights_fit(const struct zc_rights *control, const struct stat *st);
 /* Of the control file now: its owner may change them. */
 struct zc_rights zc_shm_rights(const struct zc_pool *pool);
+/* Gives @fd the access control list that the control file has now, or none. 0 or errno. */
+int zc_shm_acl_copy(const struct zc_pool *pool, int fd);
 
 /* --- shm_files.c ------------------------------------------------------------ */
 
@@ -123,8 +127,8 @@ int zc_shm_data_open(const struct zc_pool *pool, u32 segment);
 /* Is that folder the pool's own, by whatever path, or a hugetlbfs?  errno: 0, or why that
  * cannot be seen. */
 bool zc_shm_data_dir_trusted(const char *data_dir, const char *dir);
-/* All data files of that id that fit @rights. */
-void zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights);
+/* All data files of that id that fit @rights; true: the owner has others of that id. */
+bool zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights);
 
 /* --- shm_segment.c ------------------------------------------------------------------ */
 

@@ -96,7 +96,7 @@ static int zc_data_begin(int fd, const struct zc_rights *rights)
 	if (st.st_uid != rights->uid)
 		return EPERM;
 	/* This process may be in another group than the creator was. */
-	if (st.st_gid != rights->gid && zc_rights_need_group(rights) &&
+	if (st.st_gid != rights->gid && zc_rights_have_group(rights) &&
 	    fchown(fd, (uid_t)-1, rights->gid))
 		return errno;
 	return fchmod(fd, rights->mode) ? errno : 0;
@@ -285,7 +285,9 @@ static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 	if (*fd < 0)
 		return zc_fail_errno("cannot %s data file %s",
 				     flags & O_CREAT ? "create" : "open", path);
-	error = flags & O_CREAT ? zc_data_begin(*fd, &rights) : zc_data_check(pool, *fd);
+	error = flags & O_CREAT ? zc_shm_acl_copy(pool, *fd) : zc_data_check(pool, *fd);
+	if (!error && flags & O_CREAT)
+		error = zc_data_begin(*fd, &rights);
 	if (!error)
 		return ZC_OK;
 	close(*fd);
@@ -387,18 +389,24 @@ zc_result_t zc_shm_segment_empty(struct zc_pool *pool, const char *dir, u32 n)
 	return error ? zc_fail_errno("cannot give back the memory of %s", path) : ZC_OK;
 }
 
-void zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights)
+bool zc_shm_data_unlink(const char *dir, const u8 id[16], const struct zc_rights *rights)
 {
 	char path[ZC_SHM_PATH];
+	bool others = false;
 	struct stat st;
 	u32 s;
 
 	/* All numbers: whoever was killed at this left gaps. */
-	for (s = 0; s < ZC_MAX_SEGMENTS; s++)
-		if (zc_shm_data_path(path, dir, id, s) && !lstat(path, &st) &&
-		    zc_rights_fit(rights, &st) && unlink(path))
+	for (s = 0; s < ZC_MAX_SEGMENTS; s++) {
+		if (!zc_shm_data_path(path, dir, id, s) || lstat(path, &st))
+			continue;
+		if (!zc_rights_fit(rights, &st))
+			others |= st.st_uid == rights->uid;
+		else if (unlink(path))
 			zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path,
 			       strerror(errno));
+	}
+	return others;
 }
 
 /* --- mapping them ------------------------------------------------------------- */

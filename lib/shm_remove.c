@@ -88,32 +88,44 @@ static bool zc_id_named(const char *dir, const u8 id[16], uid_t owner,
 	return named;
 }
 
-/* What fits the file that names them: a control file, or a lock file and its name. */
-static void zc_parts_unlink(const char *dir, const u8 id[16],
-			    const char *data_dir, const struct stat *named_by)
+static void zc_part_unlink(const char *dir, const u8 id[16], const char *suffix,
+			   const struct zc_rights *rights)
 {
-	static const char *const last[] = { "new", "lock" };
-	const struct zc_rights rights = zc_rights_of(named_by);
 	char path[ZC_SHM_PATH];
 	struct stat st;
-	u32 i;
 
-	zc_shm_data_unlink(dir, id, &rights);
+	if (zc_shm_id_path(path, dir, id, suffix) && !lstat(path, &st) &&
+	    zc_rights_fit(rights, &st) && unlink(path))
+		zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path, strerror(errno));
+}
+
+/*
+ * What fits @rights.  Where data is left that does not, but is the owner's, the lock file
+ * stays, too: it says where that is, and a sweep goes by it.
+ */
+static void zc_parts_unlink(const char *dir, const u8 id[16],
+			    const char *data_dir, const struct zc_rights *rights)
+{
+	bool left = zc_shm_data_unlink(dir, id, rights);
+
 	if (strcmp(data_dir, dir) && zc_shm_data_dir_trusted(data_dir, dir))
-		zc_shm_data_unlink(data_dir, id, &rights);
-	for (i = 0; i < 2; i++)
-		if (zc_shm_id_path(path, dir, id, last[i]) &&
-		    !lstat(path, &st) && zc_rights_fit(&rights, &st) && unlink(path))
-			zc_log(ZC_LOG_WARN, "cannot delete %s: %s", path,
-			       strerror(errno));
+		left |= zc_shm_data_unlink(data_dir, id, rights);
+	zc_part_unlink(dir, id, "new", rights);
+	if (!left)
+		zc_part_unlink(dir, id, "lock", rights);
 }
 
 /* --- sweep ------------------------------------------------------------------------ */
 
-/* One id that has a lock file. */
+/*
+ * One id that has a lock file.  It is in the name of that file, which members cannot
+ * change, and no pool of its owner's has it: so all that is the owner's goes, whoever may
+ * write it.
+ */
 static void zc_sweep_locked(const char *dir, const u8 id[16], const char *path)
 {
 	char data_dir[ZC_PATH_BYTES] = "";
+	struct zc_rights rights;
 	struct stat st;
 	int fd = zc_open(path, O_RDWR | ZC_SHM_OPEN, 0);
 
@@ -124,7 +136,9 @@ static void zc_sweep_locked(const char *dir, const u8 id[16], const char *path)
 	    !zc_id_named(dir, id, st.st_uid, NULL)) {
 		if (pread(fd, data_dir, sizeof(data_dir) - 1, 0) < 0)
 			data_dir[0] = '\0';
-		zc_parts_unlink(dir, id, data_dir, &st);
+		rights = zc_rights_of(&st);
+		rights.mode = 0600;
+		zc_parts_unlink(dir, id, data_dir, &rights);
 	}
 	close(fd);
 }
@@ -213,6 +227,7 @@ static zc_result_t zc_remove_opened(const char *dir, const char *name,
 	struct zc_pool_header h;
 	struct zc_pool *attached;
 	char lock_path[ZC_SHM_PATH];
+	const struct zc_rights rights = zc_rights_of(control);
 	zc_result_t result;
 	bool known;
 	int lock_fd = -1;
@@ -232,7 +247,7 @@ static zc_result_t zc_remove_opened(const char *dir, const char *name,
 	result = zc_control_unlink(name, path, control, lock_fd);
 	if (result == ZC_OK && known &&
 	    !zc_id_named(dir, h.creation_id, control->st_uid, control))
-		zc_parts_unlink(dir, h.creation_id, (const char *)h.data_dir, control);
+		zc_parts_unlink(dir, h.creation_id, (const char *)h.data_dir, &rights);
 	if (!attached && lock_fd >= 0)
 		close(lock_fd);
 	return result;

@@ -340,11 +340,8 @@ static bool excused_huge(const char *call, zc_result_t result)
 		 !strcmp(call, "faccessat")) && result == ZC_ERROR_NO_MEMORY);
 }
 
-static void fault_while_a_pool_of_huge_pages_is_created(void)
+static void huge_options(void)
 {
-	const struct t_attempt a = { .name = "huge", .act = create, .undo = destroy,
-				     .excused = excused_huge, .folder = huge_folder };
-
 	if (!t_backend_is_shm())
 		t_skip("the device's calls are the kernel's");
 	small();
@@ -353,7 +350,41 @@ static void fault_while_a_pool_of_huge_pages_is_created(void)
 	options.bytes = 2 * SEGMENT;
 	options.segment_bytes = SEGMENT;
 	huge_begin(100);
+}
+
+static void fault_while_a_pool_of_huge_pages_is_created(void)
+{
+	const struct t_attempt a = { .name = "huge", .act = create, .undo = destroy,
+				     .excused = excused_huge, .folder = huge_folder };
+
+	huge_options();
 	t_attempt(&a);
+	huge_end();
+}
+
+static void share(const char *name, const char *suffix)
+{
+	char path[4400];
+
+	snprintf(path, sizeof(path), "%s/zerocore.%s.%s", t_folder(), name, suffix);
+	CHECK(!chmod(path, 0660));
+}
+
+/* Only what is in the pool's own folder was shared, so that the pool is none: its huge
+ * pages come back all the same. */
+static void huge_pages_that_were_not_shared_come_back(void)
+{
+	zc_pool_info_t info = { .sz = sizeof(info) };
+
+	huge_options();
+	CHECK_OK(create());
+	CHECK_OK(zc_pool_get_info(pool, &info));
+	zc_pool_close(pool);
+	share(t_name(0), "pool");
+	share(info.creation_id, "lock");
+	CHECK_RESULT(open_it(), ZC_ERROR_CORRUPT_POOL);
+	CHECK_OK(zc_pool_remove(t_name(0)));
+	/* Of all that was in it nothing is left. */
 	huge_end();
 }
 
@@ -370,6 +401,7 @@ static const struct t_case cases[] = {
 	T_CASE(fault_while_a_pool_shrinks),
 	T_CASE(fault_while_a_segment_comes_back),
 	T_CASE(fault_while_a_pool_of_huge_pages_is_created),
+	T_CASE(huge_pages_that_were_not_shared_come_back),
 	T_END
 };
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -447,6 +448,71 @@ static void new_segment_has_the_rights_of_the_others(void)
 	t_kill(peer);
 }
 
+/* Who may read is told by the group, where it may read and the others may not. */
+static void new_segment_of_a_pool_that_a_group_reads_is_that_groups(void)
+{
+	struct stat was;
+	zc_pool_t *pool;
+
+	begin();
+	pool = make_victim_of(0640, &was);
+	CHECK(!setegid(STRANGER));
+	CHECK_OK(zc_pool_grow(pool, 1));
+	CHECK(!setegid(0));
+	becomes("data2", 0640);
+	t_pool_close(pool);
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
+#define ACL "system.posix_acl_access"
+
+/* What `setfacl -m u:STRANGER:rw' makes of a file of mode 0600: its mode is 0660 then. */
+static const struct {
+	uint32_t version;
+	struct {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entry[5];
+} acl = { 2, { { 0x01, 6, ~0U }, { 0x02, 6, STRANGER }, { 0x04, 0, ~0U },
+	       { 0x10, 6, ~0U }, { 0x20, 0, ~0U } } };
+
+static void new_segment_has_the_list_of_the_others(void)
+{
+	static const char *const suffixes[] = { "lock", "data0", "data1" };
+	char path[4400], got[sizeof(acl) + 1];
+	struct stat was;
+	zc_pool_t *pool;
+
+	begin();
+	pool = make_victim(&was);
+	path_of(path, sizeof(path), t_name(VICTIM), "pool");
+	if (setxattr(path, ACL, &acl, sizeof(acl), 0) && errno == EOPNOTSUPP)
+		t_skip("this folder has no access control lists");
+	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+		path_of(path, sizeof(path), plan->id, suffixes[i]);
+		CHECK(!setxattr(path, ACL, &acl, sizeof(acl), 0));
+	}
+	CHECK_OK(zc_pool_grow(pool, 1));
+	becomes("data2", 0660);
+	path_of(path, sizeof(path), plan->id, "data2");
+	CHECK_EQ(getxattr(path, ACL, got, sizeof(got)), (ssize_t)sizeof(acl));
+	CHECK(!memcmp(got, &acl, sizeof(acl)));
+	/* One that has none gives none, whatever the folder does. */
+	path_of(path, sizeof(path), t_name(VICTIM), "pool");
+	CHECK(!removexattr(path, ACL) && !chmod(path, 0600));
+	CHECK(!setxattr(t_folder(), "system.posix_acl_default", &acl, sizeof(acl), 0));
+	CHECK_OK(zc_pool_grow(pool, 1));
+	path_of(path, sizeof(path), plan->id, "data3");
+	CHECK(getxattr(path, ACL, got, sizeof(got)) < 0);
+	becomes("data3", 0600);
+	t_pool_close(pool);
+	t_pool_check_rest(t_pool_open());
+	t_kill(stranger);
+	t_kill(peer);
+}
+
 static void put(const char *suffix, mode_t mode, off_t bytes)
 {
 	char path[4400];
@@ -515,6 +581,8 @@ static const struct t_case cases[] = {
 	T_CASE(files_of_two_groups_are_refused),
 	T_CASE(files_of_groups_that_do_not_matter_are_opened),
 	T_CASE(new_segment_has_the_rights_of_the_others),
+	T_CASE(new_segment_of_a_pool_that_a_group_reads_is_that_groups),
+	T_CASE(new_segment_has_the_list_of_the_others),
 	T_CASE(new_segment_replaces_what_was_left),
 	T_CASE(file_with_anothers_name_is_refused),
 	T_END,
