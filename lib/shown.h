@@ -7,8 +7,14 @@
 
 #include "internal.h"
 
+/* More than two clocks' readings may be out of order by. */
+#define ZC_AGE_SLACK_NS 1000000000ULL
+
+/* A stamp of before the machine was started is at least as old as that. */
 static inline u64 zc_age(u64 now, u64 then)
 {
+	if (then > now && then - now > ZC_AGE_SLACK_NS)
+		return now;
 	return then && then < now ? now - then : 0;
 }
 

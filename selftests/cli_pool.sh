@@ -118,6 +118,25 @@ else
 fi
 run pool remove left
 
+# A heartbeat of before the machine was started is ahead of its clock.
+rebooted=(unshare --fork --kill-child --time --monotonic 1000000)
+run pool create ahead --bytes 1M --huge never
+if [ "$on_files" ] && "${rebooted[@]}" true 2>/dev/null; then
+	"${rebooted[@]}" "$zc" clean ahead >/dev/null 2>&1 &
+	children+=($!)
+	silent_one() { run member list ahead; grep -qw silent "$tmp/out"; }
+	until_true silent_one
+	good=$?
+	kill -KILL "${children[-1]}"
+	wait "${children[-1]}" 2>/dev/null
+	run member list ahead
+	! grep -qw live "$tmp/out" || good=1
+	point heartbeats_of_before_the_start_are_not_live $good
+else
+	skip heartbeats_of_before_the_start_are_not_live "no clock of its own, or not on plain shared memory"
+fi
+run pool remove ahead
+
 # Whoever owns a pool's file can cut it while somebody looks.  So that it happens in the
 # middle of each look: holes, on a file system that is full.
 looks_at_holes()
