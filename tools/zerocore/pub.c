@@ -175,12 +175,21 @@ static int fill(struct pub *pub, int fd, zc_handle_t block, size_t off, size_t r
 	return err;
 }
 
-/* Attributes of /sys say that they have a page, and have less: that is all there is. */
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/*
+ * Attributes of /sys say that they have a page, and have less: that is all there is.  A
+ * file that was cut, and has been written again since, may be as long as before.
+ */
 static bool became_shorter(int fd, const struct stat *before)
 {
 	struct stat now;
 
-	return fstat(fd, &now) || now.st_size != before->st_size;
+	return fstat(fd, &now) || now.st_size != before->st_size ||
+	       !same_time(&now.st_mtim, &before->st_mtim);
 }
 
 static int publish_open_file(struct pub *pub, const char *path, int fd,
