@@ -21,7 +21,7 @@ struct zc_place {
 	u64 bytes;		/* exactly so many, 0: any up to @most */
 	u64 most;
 	bool may_write;
-	u64 descs;		/* where in the file descriptors begin, 0: none are there */
+	struct zc_pool *control;	/* whose descriptors are in it; NULL: nobody's */
 };
 
 static int zc_place_reader(struct zc_pool *pool, struct zc_member *m, u64 off,
@@ -92,8 +92,7 @@ static int zc_place_find(struct zc_file *zf, unsigned long pgoff,
 		place->file = get_file(pool->writers);
 		place->most = pool->geometry.control_bytes -
 			      pool->geometry.off_hints;
-		place->descs = pool->geometry.off_descs -
-			       pool->geometry.off_hints;
+		place->control = pool;
 		place->may_write = m->may_write;
 		break;
 	case ZC_MAP_READERS:
@@ -202,17 +201,37 @@ static vm_fault_t zc_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
 }
 
 /*
+ * Behind it are descriptors of segments that are not there.  The pool is there as long as
+ * the mapping: see zc_pool_in_use().
+ */
+static pgoff_t zc_control_end(const struct vm_area_struct *vma)
+{
+	const struct zc_pool *pool = vma->vm_private_data;
+
+	return PFN_UP(pool->geometry.off_descs - pool->geometry.off_hints +
+		      READ_ONCE(pool->segments) * zc_pool_descs_bytes(pool));
+}
+
+/*
  * Nobody gets memory by looking for descriptors of a segment that never was: he would pay
- * for none of it.  Regions of roles are few, and any number that a writer wrote leads there.
+ * for none of it.  Nor does he map what a segment that comes gets just now: if it does not
+ * come, each of his mappings would be looked for, for each page.  Regions of roles are few,
+ * and any number that a writer wrote leads there.
  */
 static vm_fault_t zc_control_fault(struct vm_fault *vmf)
 {
-	const struct vm_area_struct *vma = vmf->vma;
-
-	if (vmf->pgoff >= (unsigned long)vma->vm_private_data &&
-	    !xa_load(&vma->vm_file->f_mapping->i_pages, vmf->pgoff))
+	if (vmf->pgoff >= zc_control_end(vmf->vma))
 		return VM_FAULT_SIGBUS;
 	return zc_plain_ops->fault(vmf);
+}
+
+static vm_fault_t zc_control_map_pages(struct vm_fault *vmf, pgoff_t start, pgoff_t end)
+{
+	pgoff_t most = zc_control_end(vmf->vma);
+
+	if (start >= most)
+		return 0;
+	return zc_plain_ops->map_pages(vmf, start, min(end, most - 1));
 }
 
 /* Seen at the first mapping: all of our files have the same. */
@@ -226,6 +245,7 @@ static void zc_ops_learn(const struct vm_operations_struct *ops)
 		zc_ops_no_policy(&zc_read_ops);
 		zc_control_ops = *ops;
 		zc_control_ops.fault = zc_control_fault;
+		zc_control_ops.map_pages = zc_control_map_pages;
 		zc_control_read_ops = zc_control_ops;
 		zc_ops_no_policy(&zc_control_read_ops);
 	}
@@ -238,9 +258,9 @@ static void zc_map_ops(const struct zc_place *place, struct vm_area_struct *vma)
 	if (is_vm_hugetlb_page(vma))
 		return;
 	zc_ops_learn(vma->vm_ops);
-	if (place->descs) {
+	if (place->control) {
 		vma->vm_ops = place->may_write ? &zc_control_ops : &zc_control_read_ops;
-		vma->vm_private_data = (void *)(unsigned long)(place->descs >> PAGE_SHIFT);
+		vma->vm_private_data = place->control;
 	} else if (!place->may_write) {
 		vma->vm_ops = &zc_read_ops;
 	}

@@ -4,6 +4,8 @@
  * what a member joined as.
  */
 #include <linux/mman.h>
+#include <linux/shmem_fs.h>
+#include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 
 #include "kunit.h"
@@ -397,6 +399,52 @@ static void mapping_is_of_a_whole_place(struct kunit *test)
 	must_eq(test, mapped(test, m, ZC_MAP_OFFSET(ZC_MAP_KERNEL), PAGE_SIZE, PROT_READ), RO);
 }
 
+static long looks(void *arg)
+{
+	const long *address = arg;
+	char byte;
+
+	return copy_from_user(&byte, (const char __user *)*address, 1) ? -EFAULT : 0;
+}
+
+static long looks_at(struct zk_member *m, long address)
+{
+	return zk_in(m->p, looks, &address);
+}
+
+/* What a segment that comes gets is nobody's to map before it is there. */
+static void mapping_has_no_descriptors_before_their_segment(struct kunit *test)
+{
+	struct zc_ioc_create *wish = zk_wish(test, "kunit-comes");
+	const struct zc_geometry *g;
+	struct zk_member *reader;
+	struct zc_pool *pool;
+	u32 segment, kind;
+	struct page *page;
+	long address;
+	u64 off;
+
+	wish->bytes = SZ_1M;
+	wish->segment_bytes = SZ_1M;
+	wish->max_segments = 2;
+	pool = zk_pool_make(test, wish);
+	reader = zk_member(test, zk_open(test, pool), 0);
+	g = &pool->geometry;
+	off = g->off_descs - g->off_hints + zc_pool_descs_bytes(pool);
+	page = shmem_read_mapping_page(pool->writers->f_mapping, off >> PAGE_SHIFT);
+	must(test, !IS_ERR(page));
+	put_page(page);
+	address = zk_map(reader->p, reader->file, ZC_MAP_OFFSET(ZC_MAP_WRITERS),
+			 g->control_bytes - g->off_hints, PROT_READ);
+	must(test, !IS_ERR_VALUE(address));
+	/* The one before it, which has its neighbours mapped along. */
+	must_eq(test, looks_at(reader, address + off - PAGE_SIZE), 0);
+	must_eq(test, looks_at(reader, address + off), -EFAULT);
+	zc_pages_drop(pool->writers, off, PAGE_SIZE);
+	must_eq(test, zc_segment_add(pool, &segment, &kind), 0);
+	must_eq(test, looks_at(reader, address + off), 0);
+}
+
 static struct kunit_case rights_cases[] = {
 	KUNIT_CASE(rows_of_modes),
 	KUNIT_CASE(may_is_what_a_file_says),
@@ -408,6 +456,7 @@ static struct kunit_case rights_cases[] = {
 	KUNIT_CASE(mapping_gives_what_was_joined_for),
 	KUNIT_CASE(mapping_wants_a_member_and_its_lease),
 	KUNIT_CASE(mapping_is_of_a_whole_place),
+	KUNIT_CASE(mapping_has_no_descriptors_before_their_segment),
 	{}
 };
 
