@@ -14,6 +14,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/fcntl.h>
+#include <linux/freezer.h>
 #include <linux/hugetlb.h>
 #include <linux/module.h>
 #include <linux/mount.h>
@@ -329,6 +330,9 @@ static void zc_is_told(bool notified)
 	if (notified)
 		set_thread_flag(TIF_NOTIFY_SIGNAL);
 	recalc_sigpending();
+	/* Of a freezer the flag is all that it was told. */
+	if (freezing(current))
+		set_thread_flag(TIF_SIGPENDING);
 	spin_unlock_irq(lock);
 }
 
@@ -339,10 +343,10 @@ static void zc_is_told(bool notified)
 static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 {
 	gfp_t faults = mapping_gfp_mask(file->f_mapping);
+	u64 chunk = ZC_CHUNK_BYTES, off, n;
 	bool notified = false;
 	sigset_t kill, told;
 	int err = 0;
-	u64 off, n;
 
 	/*
 	 * Not for faults, which would be tried again and again: whoever is led to memory that
@@ -353,16 +357,20 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 	siginitsetinv(&kill, sigmask(SIGKILL));
 	sigprocmask(SIG_SETMASK, &kill, &told);
 	for (off = 0; !err && off < bytes; off += n) {
-		n = min(bytes - off, ZC_CHUNK_BYTES);
+		n = min(bytes - off, chunk);
 		/* Reserved huge pages are nobody else's memory. */
 		if (!hugetlb && zc_memory_low(n))
 			err = -ENOMEM;
 		else
-			do {
-				err = zc_no_memory(vfs_fallocate(file, 0, off, n));
-			} while (err == -EINTR && zc_is_not_ended(&notified));
+			err = zc_no_memory(vfs_fallocate(file, 0, off, n));
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
+		/* tmpfs undoes all of it: a freezer tells anew every few ms. */
+		if (err == -EINTR && zc_is_not_ended(&notified)) {
+			chunk = hugetlb ? chunk : PMD_SIZE;
+			err = 0;
+			n = 0;
+		}
 		cond_resched();
 	}
 	sigprocmask(SIG_SETMASK, &told, NULL);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -250,11 +251,75 @@ static void memory_that_is_another_s_ends_its_user(void)
 	T_UNTIL(!rmdir(GROUP));
 }
 
+/* --- groups that are frozen ------------------------------------------------------------ */
+
+#define NR_HUGEPAGES "/proc/sys/vm/nr_hugepages"
+#define FREEZER "/run/zerocore-freezer"
+#define FROZEN FREEZER "/test"
+
+static void creates_all_the_time(void *arg)
+{
+	uint64_t *created = arg;
+	int device = d_open();
+
+	for (;;) {
+		struct zc_ioc_create create = d_create_of(ZC_PAGE_WISH_HUGETLB, 32 * MIB);
+
+		CHECK_CALL(device, ZC_IOC_CREATE, &create, 0);
+		close(create.fd);
+		__atomic_add_fetch(created, 1, __ATOMIC_RELAXED);
+	}
+}
+
+static bool is_frozen(void)
+{
+	char state[16] = "";
+	FILE *file = fopen(FROZEN "/freezer.state", "re");
+
+	CHECK(file);
+	CHECK(fgets(state, sizeof(state), file));
+	fclose(file);
+	return !strcmp(state, "FROZEN\n");
+}
+
+/* A freezer of the old kind tells once: who is in a call then stops when it returns. */
+static void creator_can_be_frozen(void)
+{
+	uint64_t *created = t_shared(sizeof(*created));
+	struct t_peer *child;
+	char pid[16];
+
+	close(d_open());
+	if (mkdir(FREEZER, 0755) || mount("none", FREEZER, "cgroup", 0, "freezer") ||
+	    mkdir(FROZEN, 0755))
+		t_skip("no freezer of the old kind here");
+	if (!d_set(NR_HUGEPAGES, "64") || d_number_in(NR_HUGEPAGES, NULL) < 64)
+		t_skip("no huge pages to be had");
+	child = t_spawn("creator", creates_all_the_time, created);
+	snprintf(pid, sizeof(pid), "%d", (int)child->pid);
+	CHECK(d_set(FROZEN "/cgroup.procs", pid));
+	for (unsigned int i = 0; i < 10; i++) {
+		uint64_t before = __atomic_load_n(created, __ATOMIC_RELAXED);
+
+		T_UNTIL(__atomic_load_n(created, __ATOMIC_RELAXED) != before);
+		CHECK(d_set(FROZEN "/freezer.state", "FROZEN"));
+		before = __atomic_load_n(created, __ATOMIC_RELAXED);
+		while (!is_frozen())
+			CHECK_OP(__atomic_load_n(created, __ATOMIC_RELAXED), <, before + 3);
+		CHECK(d_set(FROZEN "/freezer.state", "THAWED"));
+	}
+	t_kill(child);
+	CHECK(d_set(NR_HUGEPAGES, "0"));
+	T_UNTIL(!rmdir(FROZEN));
+	CHECK(!umount(FREEZER) && !rmdir(FREEZER));
+}
+
 static const struct t_case cases[] = {
 	T_CASE(memory_is_charged_to_the_creator),
 	T_CASE(memory_that_is_another_s_ends_its_user),
 	T_CASE(memory_is_waited_for_alone),
 	T_CASE(memory_of_a_role_stays),
+	T_CASE(creator_can_be_frozen),
 	T_END,
 };
 
