@@ -188,8 +188,10 @@ static enum zc_reap_next zc_reap_some(struct zc_pool *pool)
 	};
 	bool done;
 
-	if (!pool->reaper.walking)
+	if (!pool->reaper.walking) {
 		pool->pass_deaths = pool->deaths;
+		pool->pass_ns = 0;
+	}
 	done = zc_reap(&pool->view, &pool->reaper, &ops, ZC_REAP_SLICE);
 	pool->quarantined += pool->reaper.quarantined;
 	if (pool->reaper.quarantined)
@@ -228,10 +230,8 @@ static enum zc_reap_next zc_reap_slice(struct zc_pool *pool, bool urgent)
 		pool->pass_ns += took;
 		if (urgent)
 			pool->urgent_ns = began + took * ZC_REAP_REST;
-		if (next != ZC_REAP_GO_ON) {
+		if (next != ZC_REAP_GO_ON)
 			pool->again_ns = began + pool->pass_ns * ZC_REAP_REST;
-			pool->pass_ns = 0;
-		}
 	}
 	mutex_unlock(&pool->lock);
 	return next;

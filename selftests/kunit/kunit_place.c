@@ -212,6 +212,8 @@ static void dead_behind_a_pass_are_next(struct kunit *test)
 	zk_halt(test, pool);
 	enable_work(&pool->urgent_work);
 	again = pool->again_ns;
+	/* What is before it is no part of a pass. */
+	pool->pass_ns = NSEC_PER_SEC * 3600ULL;
 	pool->urgent_ns = 0;
 	must_eq(test, zk_unmap(first->p, first->lease, PAGE_SIZE), 0);
 	flush_work(&pool->urgent_work);
@@ -229,6 +231,7 @@ static void dead_behind_a_pass_are_next(struct kunit *test)
 	must_eq(test, pool->again_ns, again);
 	if (disable_work_sync(&pool->urgent_work))
 		zc_pool_put(pool);
+	must(test, pool->pass_ns < NSEC_PER_SEC * 3600ULL);
 	zk_proceed(test, pool);
 	must_eq(test, zc_life_state(v->members[second->join.member].life), ZC_LIFE_IDLE);
 }
