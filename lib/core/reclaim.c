@@ -379,3 +379,17 @@ bool zc_slot_empty(const struct zc_view *v, u32 w)
 	}
 	return true;
 }
+
+u64 zc_slot_looks(const struct zc_view *v, u32 w)
+{
+	const struct zc_writer_area *wa = zc_writer_area(v, w);
+	u64 most = v->ring_mask + 1, head;
+	u32 nr;
+
+	if (!zc_writer_ever(v, w))
+		return 0;
+	head = zc_load_relaxed(&wa->head);
+	nr = zc_load_relaxed(&wa->deferred_nr);
+	return 2 * ((head < most ? head : most) +
+		    (nr < v->deferred_entries ? nr : v->deferred_entries));
+}

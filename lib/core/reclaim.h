@@ -128,6 +128,9 @@ static inline bool zc_writer_takes(const struct zc_view *v, u32 w, u64 sequence)
 /* Ring and deferred array hold nothing any more: the slot may change service. */
 bool zc_slot_empty(const struct zc_view *v, u32 w);
 
+/* At most so many entries are looked at for that, and to take back all that can be. */
+u64 zc_slot_looks(const struct zc_view *v, u32 w);
+
 /* A (CLEAN, ORPHAN) block: free it if nobody holds it any more. */
 bool zc_orphan_finish(const struct zc_view *v, u32 granule, u64 word);
 

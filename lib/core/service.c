@@ -21,6 +21,8 @@
 #include "killpoint.h"
 #include "reclaim.h"
 
+#define ZC_SERVICE_LOOKS (1U << 19)
+
 static bool zc_service_move(u64 *entry, u64 *word, u32 hash, u32 member,
 			    u32 state)
 {
@@ -120,11 +122,16 @@ static void zc_service_drain(const struct zc_view *v, u32 i)
 			v->ring_mask + 1 + v->deferred_entries, &cursor);
 }
 
-/* A free entry of those of @may becomes CLAIMING of @member. */
+/*
+ * A free entry of those of @may becomes CLAIMING of @member.  What services have left, and
+ * writers said how much that is, is not all looked at in one call: the next begins where
+ * this one ended.
+ */
 static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 			    u32 may, u64 *word, u32 *removed)
 {
-	u32 i;
+	u32 i, k, from = zc_load_relaxed(&v->hints->retire_from);
+	u64 looks = 0, more;
 
 	for (i = 0; i < ZC_MAX_WRITERS; i++) {
 		u64 *entry = &v->writer_slots[i].service;
@@ -138,15 +145,25 @@ static int zc_service_claim(const struct zc_view *v, u32 hash, u32 member,
 		}
 	}
 	/* None: one that nobody uses and that holds nothing changes its name. */
-	for (i = 0; i < ZC_MAX_WRITERS; i++) {
-		struct zc_writer_slot *slot = &v->writer_slots[i];
-		u64 w = zc_load_acquire(&slot->service);
-		u32 old = zc_service_hash(w);
-		u32 r, used = 0;
+	for (k = 0; k < ZC_MAX_WRITERS; k++) {
+		struct zc_writer_slot *slot;
+		u32 r, used = 0, old;
+		u64 w;
 
+		i = (from + k) % ZC_MAX_WRITERS;
+		slot = &v->writer_slots[i];
+		w = zc_load_acquire(&slot->service);
+		old = zc_service_hash(w);
 		if (!(may >> i & 1) || zc_service_state(w) != ZC_SERVICE_READY ||
-		    zc_life_state(zc_load_acquire(&slot->life)) != ZC_LIFE_IDLE ||
-		    !zc_service_move(&slot->service, &w, old, member,
+		    zc_life_state(zc_load_acquire(&slot->life)) != ZC_LIFE_IDLE)
+			continue;
+		more = zc_slot_looks(v, i);
+		if (looks && looks + more > ZC_SERVICE_LOOKS) {
+			zc_store_relaxed(&v->hints->retire_from, i);
+			return -1;
+		}
+		looks += more;
+		if (!zc_service_move(&slot->service, &w, old, member,
 				     ZC_SERVICE_RETIRING))
 			continue;
 		/*

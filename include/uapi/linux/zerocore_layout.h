@@ -453,6 +453,7 @@ struct zc_segment_record {
  * @remover: who takes or gives the memory of a segment: the member's incarnation in the
  *	high half, its index + 1; 0: nobody (CAS; plain shared memory)
  * @wake_word: futex word of those who wait for several readers (atomic add)
+ * @retire_from: the service that is asked first when one is to give up its name
  * @taking: roles that take back what live writers published, bit ZC_OWNER_* - 1 (CAS)
  *
  * Behind it, 32 bits each, the free granules of each stripe of max_segments
@@ -469,7 +470,7 @@ struct zc_hints {
 	__u32	placement;
 	__u64	remover;
 	__u32	wake_word;
-	__u32	reserved;
+	__u32	retire_from;
 	__u64	taking[2];
 	__u64	reserved2[6];
 };
