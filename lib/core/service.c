@@ -21,7 +21,7 @@
 #include "killpoint.h"
 #include "reclaim.h"
 
-#define ZC_SERVICE_LOOKS (1U << 19)
+#define ZC_SERVICE_LOOKS 524288U
 
 static bool zc_service_move(u64 *entry, u64 *word, u32 hash, u32 member,
 			    u32 state)
