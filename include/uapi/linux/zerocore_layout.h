@@ -444,8 +444,7 @@ struct zc_segment_record {
  * @free_granules: granules that nobody owns
  * @waiting_writers: bit w: writer w waits for memory
  * @duty: which cleaner leads the others (CAS)
- * @draining: segment + 1 that is to become empty: take nothing there; 0: none; in the
- *	high half how many times there was one (CAS)
+ * @draining: segment + 1 that nobody takes from, 0: none; high half: how many times (CAS)
  * @pressure: level of backpressure that the cleaner on duty told last
  * @drain_until_ns: CLOCK_MONOTONIC: afterwards @draining counts as 0
  * @removing: segment + 1 whose memory somebody is taking or giving; he may be dead
