@@ -367,7 +367,8 @@ static int zc_allocate(struct file *file, u64 bytes, bool hugetlb)
 			err = -EINTR;
 		/* tmpfs undoes all of it: a freezer tells anew every few ms. */
 		if (err == -EINTR && zc_is_not_ended(&notified)) {
-			chunk = hugetlb ? chunk : PMD_SIZE;
+			if (!hugetlb)
+				chunk = PMD_SIZE;
 			err = 0;
 			n = 0;
 		}

@@ -85,11 +85,13 @@ static int zc_prefault(int fd, u64 bytes, u64 page_bytes)
 
 /*
  * The rights come first: what is left of who is killed at this has them, or has nothing
- * in it.
+ * in it.  And the group before what it may: whoever opened it would keep it.  @like: the
+ * pool whose access control list it gets, NULL: one that is new.
  */
-static int zc_data_begin(int fd, const struct zc_rights *rights)
+static int zc_data_begin(int fd, const struct zc_rights *rights, const struct zc_pool *like)
 {
 	struct stat st;
+	int error;
 
 	if (fstat(fd, &st))
 		return errno;
@@ -99,7 +101,10 @@ static int zc_data_begin(int fd, const struct zc_rights *rights)
 	if (st.st_gid != rights->gid && zc_rights_have_group(rights) &&
 	    fchown(fd, (uid_t)-1, rights->gid))
 		return errno;
-	return fchmod(fd, rights->mode) ? errno : 0;
+	error = like ? zc_shm_acl_copy(like, fd) : 0;
+	if (!error && fchmod(fd, rights->mode))
+		error = errno;
+	return error;
 }
 
 /* One file; 0 or errno.  *kind: what it got. */
@@ -144,7 +149,7 @@ static zc_result_t zc_segments_make(struct zc_pool *pool,
 		fd = zc_open(path, O_RDWR | O_CREAT | O_EXCL | ZC_SHM_OPEN, 0600);
 		if (fd < 0)
 			return zc_fail_errno("cannot create data file %s", path);
-		error = zc_data_begin(fd, &wish->rights);
+		error = zc_data_begin(fd, &wish->rights, NULL);
 		if (!error)
 			error = zc_segment_make(fd, wish, &kind);
 		close(fd);
@@ -285,9 +290,8 @@ static zc_result_t zc_segment_open(struct zc_pool *pool, const char *dir, u32 n,
 	if (*fd < 0)
 		return zc_fail_errno("cannot %s data file %s",
 				     flags & O_CREAT ? "create" : "open", path);
-	error = flags & O_CREAT ? zc_shm_acl_copy(pool, *fd) : zc_data_check(pool, *fd);
-	if (!error && flags & O_CREAT)
-		error = zc_data_begin(*fd, &rights);
+	error = flags & O_CREAT ? zc_data_begin(*fd, &rights, pool) :
+				  zc_data_check(pool, *fd);
 	if (!error)
 		return ZC_OK;
 	close(*fd);

@@ -21,6 +21,7 @@
 #include "killpoint.h"
 #include "reclaim.h"
 
+/* Entries of services that nobody uses: more are left to the next call. */
 #define ZC_SERVICE_LOOKS 524288U
 
 static bool zc_service_move(u64 *entry, u64 *word, u32 hash, u32 member,
