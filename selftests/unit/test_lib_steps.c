@@ -251,14 +251,27 @@ static void talk(zc_writer_t *w, u32 messages)
 	}
 }
 
+/* Who looks at the dead writer's array looks no further than it says. */
+static void none_is_named_beyond_the_end(void)
+{
+	const struct zc_view *v = &world.l.pool->view;
+	const struct zc_deferred_entry *d = zc_deferred(v, world.w->id);
+	u32 i;
+
+	for (i = zc_writer_area(v, world.w->id)->deferred_nr; i < v->deferred_entries; i++)
+		must_eq(d[i].sequence, 0);
+}
+
 /* What is held is in the array once, and the adopter knows of all that is there. */
 static void each_is_deferred_once(void *ctx)
 {
-	zc_writer_t *w = lib_plain_writer(&world.l);
+	zc_writer_t *w;
 	zc_handle_t h;
 	u32 i;
 
 	(void)ctx;
+	none_is_named_beyond_the_end();
+	w = lib_plain_writer(&world.l);
 	talk(w, 80);
 	must_eq(w->deferred_used, 3);
 	must_eq(deferred_named(w), 3);
