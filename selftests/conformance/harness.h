@@ -165,8 +165,10 @@ void t_kill_only(struct t_peer *child);
 void t_reap(struct t_peer *child);
 /* Is its first thread asleep in the kernel just now? */
 bool t_asleep(struct t_peer *child);
-/* Stops a child and returns when it has stopped; continues it. */
+/* Stops a child and returns when it has stopped; continues it.  The second form returns
+ * false when it had ended by itself, and leaves that to t_reap(). */
 void t_stop(struct t_peer *child);
+bool t_stop_or_ended(struct t_peer *child);
 /* Has it ended, though nobody waited for it yet? */
 bool t_ended(struct t_peer *child);
 /* Waits until a child has stopped (true) or ended, well or by SIGKILL (false), by itself. */

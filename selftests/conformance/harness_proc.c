@@ -280,12 +280,31 @@ void t_kill(struct t_peer *child)
 	t_reap(child);
 }
 
-void t_stop(struct t_peer *child)
+bool t_stop_or_ended(struct t_peer *child)
 {
+	struct timespec ts = { 0, 100000 };
+
 	CHECK(!child->gone);
 	if (kill(child->pid, SIGSTOP))
 		T_FAIL("kill(%s): %s", child->name, strerror(errno));
-	if (!t_wait(child, WUNTRACED) || !WIFSTOPPED(child->status))
+	while (t_left_ns()) {
+		siginfo_t info = { .si_pid = 0 };
+
+		/* An end is left to whoever reaps it. */
+		if (waitid(P_PID, (id_t)child->pid, &info,
+			   WEXITED | WSTOPPED | WNOHANG | WNOWAIT))
+			T_FAIL("waitid(%s): %s", child->name, strerror(errno));
+		if (info.si_pid == child->pid)
+			return info.si_code == CLD_STOPPED && t_wait(child, WUNTRACED) &&
+			       WIFSTOPPED(child->status);
+		nanosleep(&ts, NULL);
+	}
+	T_FAIL("%s neither stopped nor ended", child->name);
+}
+
+void t_stop(struct t_peer *child)
+{
+	if (!t_stop_or_ended(child))
 		T_FAIL("%s did not stop", child->name);
 }
 

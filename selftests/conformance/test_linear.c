@@ -445,9 +445,9 @@ static void kill_one(struct seat *seat)
 /* The others go on while one stands still. */
 static void stop_one(struct seat *seat, struct seat *other)
 {
-	if (t_ended(seat->peer))
+	/* It may end by itself: what it writes down in has an end. */
+	if (t_ended(seat->peer) || !t_stop_or_ended(seat->peer))
 		return;
-	t_stop(seat->peer);
 	if (other != seat)
 		let_run(other);
 	t_continue(seat->peer);
