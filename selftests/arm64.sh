@@ -89,6 +89,7 @@ limits()
 limits | grep -v '^#' | sort >"$tmp/limits"
 
 : >"$tmp/failed"
+export ZC_TEST_SLOW=4
 for program in "$there"/tests/conformance/test_*; do
 	name=${program##*/}
 	mkdir "$tmp/pools"

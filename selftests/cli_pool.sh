@@ -92,6 +92,16 @@ if [ "$on_files" ]; then
 	good=$?
 	# Stopped first: nobody is there who sees another die.
 	kill -STOP "${left[@]}"
+	# stopped: each thread of each is
+	stopped()
+	{
+		local pid
+
+		for pid in "${left[@]}"; do
+			! sed 's/.*) //' "/proc/$pid/task/"*/stat | grep -qv ^T || return 1
+		done
+	}
+	until_true stopped
 	kill -KILL "${left[@]}"
 	wait "${left[@]}" 2>/dev/null
 	until_true attached silent || good=1

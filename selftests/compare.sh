@@ -32,11 +32,15 @@ point()
 		echo "ok $number - compare_$1"
 		return
 	fi
-	# Nothing could be measured, and it says so.
-	if grep -q 'the host moved the processors in each of' "$tmp/err" 2>/dev/null; then
-		echo "ok $number - compare_$1 # SKIP the host moved the processors"
-		return
-	fi
+	# Nothing could be measured, and it says so: that excuses figures, and no content.
+	case $1 in
+	all_peers_and_loads | figures_are_whole | pool_sizes_are_told | json_on_stdout)
+		if grep -q 'the host moved the processors in each of' "$tmp/err" 2>/dev/null; then
+			echo "ok $number - compare_$1 # SKIP the host moved the processors"
+			return
+		fi
+		;;
+	esac
 	echo "not ok $number - compare_$1"
 	sed 's/^/# out: /' "$tmp/out" 2>/dev/null | tail -n 5 | cut -c1-300
 	sed 's/^/# err: /' "$tmp/err" 2>/dev/null | tail -n 5
@@ -45,7 +49,7 @@ point()
 
 run()
 {
-	timeout $((240 * ${ZC_TEST_SLOW:-1})) "$zc" bench compare "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	timeout $((600 * ${ZC_TEST_SLOW:-1})) "$zc" bench compare "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
 	rc=$?
 }
 

@@ -115,7 +115,7 @@ expect late_plan_passes 0 '1 passed, 0 failed' 'pass  late_plan' late_plan
 expect failing_fails 1 '1 passed, 1 failed' 'not ok 2 - b_breaks' fail
 expect failing_point_says_why 1 '3 passed, 1 failed' 'why it breaks' told
 expect failing_point_says_where 1 '3 passed, 1 failed' 'and where' told
-expect what_others_say_is_left_out 1 '3 passed, 1 failed' $'failed (0 s)\n      # why' told
+expect what_others_say_is_left_out 1 '3 passed, 1 failed' $' s)\n      # why' told
 expect what_comes_later_is_left_out 1 '3 passed, 1 failed' $'where\n      all of it' told
 expect failing_point_beats_status 1 '0 passed, 1 failed' 'c_breaks' fail_zero
 expect one_failure_taints_all 1 '5 passed, 1 failed' 'FAIL  fail:' pass fail pass

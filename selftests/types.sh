@@ -102,7 +102,7 @@ for one in $compilers; do
 	write "$one" "$service" 3
 	point "written $one" $? "$tmp/writer.err"
 	for other in $compilers; do
-		timeout 60 "$tmp/$other" read $pool "$service" 3 2>"$tmp/err"
+		timeout 60 "$tmp/$other" read $pool "$service" 3 >"$tmp/out" 2>"$tmp/err"
 		point "read $one by $other" $? "$tmp/err"
 	done
 	timeout 60 "$zc" sub $pool "$service" --history 16 --count 3 --print value \
@@ -122,7 +122,7 @@ for one in $compilers; do
 	"$zc" top $pool --json --count 1 --interval 10ms >"$tmp/json" 2>&1
 	grep -q "\"type\":\"struct imu\",\"type_fingerprint\":\"$fingerprint\"" "$tmp/json" || good=1
 	point "listed_with_its_type $one" $good "$tmp/out"
-	timeout 60 "$tmp/changed" read $pool "$service" 1 2>"$tmp/err"
+	timeout 60 "$tmp/changed" read $pool "$service" 1 >"$tmp/out" 2>"$tmp/err"
 	[ $? = 1 ] && grep -q 'takes struct imu { .*f32 acc\[4\];.*(192 bytes)' "$tmp/err" &&
 		grep -q 'writes struct imu { .*f32 acc\[3\];.*(192 bytes)' "$tmp/err"
 	point "another_type_is_refused_with_both_shapes $one" $? "$tmp/err"
@@ -157,16 +157,14 @@ point untyped_is_listed_without_one $good "$tmp/out"
 
 # --- a writer that comes later ------------------------------------------------------------
 
-"$tmp/gcc" read $pool types/by/later 3 2>"$tmp/err" &
+mkfifo "$tmp/reading"
+"$tmp/gcc" read $pool types/by/later 3 >"$tmp/reading" 2>"$tmp/err" &
 reader=$!
-# Refused as soon as the reader is there; before, it writes nothing and ends.
-refused=1
-for ((i = 0; i < 400; i++)); do
-	timeout 60 "$tmp/changed" write $pool types/by/later 0 </dev/null >"$tmp/out" 2>"$tmp/late" && continue
-	grep -q 'writes struct imu { .*f32 acc\[4\];.*reader 0.*takes struct imu { .*f32 acc\[3\];' "$tmp/late"
-	refused=$?
-	break
-done
+exec 8<"$tmp/reading"
+read -r -t 60 -u 8
+timeout 60 "$tmp/changed" write $pool types/by/later 0 </dev/null >"$tmp/out" 2>"$tmp/late"
+[ $? = 1 ] && grep -q 'writes struct imu { .*f32 acc\[4\];.*reader 0.*takes struct imu { .*f32 acc\[3\];' "$tmp/late"
+refused=$?
 point later_writer_is_refused_with_both_shapes $refused "$tmp/late"
 write clang++ types/by/later 3
 wait "$reader"

@@ -169,6 +169,8 @@ bool t_asleep(struct t_peer *child);
  * false when it had ended by itself, and leaves that to t_reap(). */
 void t_stop(struct t_peer *child);
 bool t_stop_or_ended(struct t_peer *child);
+/* Does a thread of this process other than the caller run? */
+bool t_others_run(void);
 /* Has it ended, though nobody waited for it yet? */
 bool t_ended(struct t_peer *child);
 /* Waits until a child has stopped (true) or ended, well or by SIGKILL (false), by itself. */

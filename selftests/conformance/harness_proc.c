@@ -35,8 +35,7 @@ struct t_peer *t_parent(void)
 	return t_is_child ? &t_up : NULL;
 }
 
-/* Does a thread of this process other than the caller run? */
-static bool t_others_run(void)
+bool t_others_run(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
 	bool run = false;

@@ -189,6 +189,7 @@ static void cleans_until_it_is_killed(void *arg)
 	(void)arg;
 	t_hear(t_parent(), "go");
 	pool = t_pool_open();
+	t_no_more_cleaners(pool);
 	for (unsigned int i = 0; i < CLEANERS; i++)
 		cleaner_of(pool);
 	t_say(t_parent(), "cleaning");
@@ -263,11 +264,11 @@ static void comes_and_goes(void *arg)
 		if (*one) {
 			zc_cleaner_stop(*one);
 			*one = NULL;
+			rounds++;
 		} else if (zc_cleaner_start(pool, &options, one) != ZC_OK) {
 			/* The team's own may have the places. */
 			*one = NULL;
 		}
-		rounds++;
 	}
 	t_hear(t_parent(), "end");
 	for (unsigned int i = 0; i < 3; i++)

@@ -339,6 +339,9 @@ static void death_of_several_at_once(void)
 	t_write_many(&writer, 4, 20000);
 	for (int i = 0; i < NR; i++)
 		t_hear(child[i], "holding");
+	/* None of them is at work on the death of another when it dies. */
+	for (int i = 0; i < NR; i++)
+		t_stop(child[i]);
 	for (int i = 0; i < NR; i++)
 		t_kill_only(child[i]);
 	/* Each of them is reported, and reported once. */

@@ -430,6 +430,9 @@ static void kill_one(struct seat *seat)
 {
 	struct lin_op stamp = { 0 };
 
+	/* Nobody sat down there any more. */
+	if (seat->peer->gone)
+		return;
 	if (t_rand_below(3)) {
 		store(&board->die_ns[seat->log - board->log],
 		      1 + (uint32_t)t_rand_below(40000));

@@ -65,8 +65,8 @@ static void hooked(zc_pool_t *pool, zc_pressure_t level, uint32_t used, void *ct
 
 	(void)pool;
 	CHECK_OP(used, <=, 100);
-	set(&p->hook_level, (uint64_t)level);
 	__atomic_add_fetch(&p->hooked, 1, __ATOMIC_SEQ_CST);
+	set(&p->hook_level, (uint64_t)level);
 }
 
 static void told(const zc_message_t *m, void *ctx)
@@ -125,6 +125,7 @@ static void levels_are_told_up_and_down(void)
 	hooks.backpressure = hooked;
 	CHECK_OK(zc_set_hooks(pool, &hooks));
 	CHECK_OK(zc_set_backpressure_strategy(pool, &table));
+	t_no_more_cleaners(pool);
 	cleaner = cleaner_of(pool);
 	t_writer_open(&writer, pool, "strategy/told/main", NULL);
 	t_reader_open(&reader, pool, "strategy/told/main", NULL);

@@ -26,8 +26,8 @@ static void hears(const zc_message_t *message, void *ctx)
 		if (words[0] > heard->term) {
 			heard->term = words[0];
 			heard->node = words[1];
+			heard->duties++;
 		}
-		heard->duties++;
 		break;
 	case ZC_MSG_HEARTBEAT:
 		heard->beats++;
@@ -361,13 +361,15 @@ static void counts(const zc_message_t *message, void *ctx)
 static void cleaners_have_handlers(void)
 {
 	zc_pool_t *pool = t_pool_create(NULL);
-	zc_cleaner_t *cleaner = cleaner_of(pool);
+	zc_cleaner_t *cleaner;
 	struct heard heard = { 0 };
-	zc_messagering_t *node = monitor_of(pool, &heard);
+	zc_messagering_t *node;
 	uint64_t got = 0;
 	unsigned int i;
 
 	t_no_more_cleaners(pool);
+	cleaner = cleaner_of(pool);
+	node = monitor_of(pool, &heard);
 	CHECK_OK(zc_cleaner_handle(cleaner, ZC_MSG_USER + 1, counts, &got));
 	/* One that does not look for a quarter of a second is not there: again. */
 	T_UNTIL(!zc_messagering_post(node, 0, ZC_MSG_STOP, NULL, 0, 0));

@@ -249,15 +249,14 @@ static void grows_a_removed_one(void *arg)
 	zc_pool_close(pool);
 }
 
-/* Whoever removes it has looked at all files before this one came: it goes by itself. */
-static void grow_made_while_removed(void)
+static void removed_while_it_grows(int point)
 {
 	struct t_peer *victim;
 
 	if (!t_backend_is_shm())
 		t_skip("the kernel does it");
 	stage = t_shared(sizeof(*stage));
-	stage->point = ZC_KP_grow_made;
+	stage->point = point;
 	stage->fate = STOPS;
 	victim = t_spawn("victim", grows_a_removed_one, NULL);
 	t_join(t_spawn("maker", makes_the_pool, NULL));
@@ -267,6 +266,12 @@ static void grow_made_while_removed(void)
 	t_continue(victim);
 	t_join(victim);
 }
+
+/* Whoever removes it takes this one along. */
+static void grow_made_while_removed(void) { removed_while_it_grows(ZC_KP_grow_made); }
+
+/* He has looked at all files before this one came: it goes by itself. */
+static void grow_begun_while_removed(void) { removed_while_it_grows(ZC_KP_remover_came); }
 
 static void is_late(void *arg)
 {
@@ -333,7 +338,8 @@ POINTS(CASES_OF)
 	T_CASE(name##_loses_its_lock),
 
 static const struct t_case cases[] = {
-	POINTS(ROWS_OF) T_CASE(grow_made_while_removed), T_CASE(drainer_comes_late), T_END
+	POINTS(ROWS_OF) T_CASE(grow_made_while_removed),
+	T_CASE(grow_begun_while_removed), T_CASE(drainer_comes_late), T_END
 };
 
 CRASH_MAIN(cases)

@@ -270,8 +270,8 @@ void survives_as_reader(void *arg)
 		holder[i].reader.next = 1;
 	}
 	t_say(t_parent(), "ready");
-	while (!idle || !load(&board->stop)) {
-		idle = load(&board->stop);
+	while (!idle) {
+		idle = load(&board->stop) >= 2;
 		for (int i = 0; i < SERVICES; i++) {
 			if (hold_next(&holder[i], 200000))
 				idle = false;

@@ -42,6 +42,13 @@ static void zk_reaped(struct zc_pool *pool)
 		;
 }
 
+/* The one that is flushed may have begun before. */
+void zk_watched(struct zc_pool *pool)
+{
+	flush_delayed_work(&pool->watchdog);
+	flush_delayed_work(&pool->watchdog);
+}
+
 void zk_settle(struct zc_pool *pool)
 {
 	u32 i;
@@ -426,7 +433,7 @@ void zk_stamp(struct zk_member *m, u64 alive, u64 progress)
 
 	WRITE_ONCE(stamps->alive_ns, alive);
 	WRITE_ONCE(stamps->progress_ns, progress);
-	flush_delayed_work(&pool->watchdog);
+	zk_watched(pool);
 }
 
 void zk_drain(struct zk_member *m)

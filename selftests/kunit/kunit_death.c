@@ -409,11 +409,11 @@ static void pinned_block_comes_back_after_its_io(struct kunit *test)
 	must_eq(test, zk_word(w, page) & ~0U, zc_word(0, 3, ZC_OWNER_ORPHAN, ZC_STATE_CLEAN));
 	must_eq(test, zc_word_owner(zk_word(w, 2 * page)), ZC_OWNER_NONE);
 	/* The kernel looks, and it is not over. */
-	flush_delayed_work(&pool->watchdog);
+	zk_watched(pool);
 	must_eq(test, zk_tiling(w).clean, 3);
 	must_eq(test, pool->quarantined, 1);
 	unpin(io);
-	flush_delayed_work(&pool->watchdog);
+	zk_watched(pool);
 	must_eq(test, pool->quarantined, 0);
 	must_eq(test, zk_tiling(w).free, ZK_SEGMENT);
 	/* Its next owner's to clear: it may have one by now. */

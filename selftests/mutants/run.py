@@ -15,14 +15,17 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TREE = os.path.join(TOP, 'build', 'mutants')
 POOLS = os.path.join('/dev/shm', f'zerocore-mutants-{os.getpid()}')
 JOBS = os.environ.get('ZC_MUTANTS_JOBS', str(os.cpu_count()))
-# However wrong the code is: a test that does not end has noticed, too.
-LIMIT_S = 300
+# However wrong the code is: a test that does not end has noticed, too.  At least this, and
+# ten times as long as it takes when nothing is wrong; which must end at all.
+LIMIT_S = 60
+WHOLE_S = 3600
 
 
 class Mutant:
@@ -73,11 +76,11 @@ def load():
     return mutants
 
 
-def command(test):
+def command(test, limit_s=WHOLE_S):
     """What builds the test, and what runs it."""
     kind, name = test[0], test[1]
     if kind == 'unit':
-        return 'build/tests/unit', ['build/tests/unit', '--tap=-', '--timeout', '60',
+        return 'build/tests/unit', ['build/tests/unit', '--tap=-', '--timeout', str(limit_s),
                                     '--filter', name]
     if kind == 'litmus':
         return 'build/tests/litmus', ['build/tests/litmus', name]
@@ -111,9 +114,9 @@ def build(targets):
     return run(['make', '-s', f'-j{JOBS}', 'DEPS=no'] + sorted(targets), 3600)
 
 
-def noticed(test):
+def noticed(test, limit_s=WHOLE_S):
     """Does this test fail, or does Spin reject the variant?"""
-    code, out = run(command(test)[1], LIMIT_S)
+    code, out = run(command(test, limit_s)[1], limit_s)
     if test[0] == 'model':
         return code == 0 and re.search(r'^ok \d', out, re.M) is not None
     if test[0] == 'unit' and not re.search(r'^(not )?ok', out, re.M) and code == 0:
@@ -138,7 +141,7 @@ def copy_tree():
             shutil.copymode(source, there)
 
 
-def try_one(mutant):
+def try_one(mutant, limits):
     """Who noticed; None: nobody."""
     path = os.path.join(TREE, mutant.file)
     with open(path, encoding='utf-8') as file:
@@ -153,7 +156,7 @@ def try_one(mutant):
                 code, out = build({target})
                 if code:
                     raise ValueError(f'does not compile:\n{out[-2000:]}')
-            if noticed(test):
+            if noticed(test, limits.get(tuple(test), WHOLE_S)):
                 return ' '.join(test)
         return None
     finally:
@@ -199,14 +202,19 @@ def main():
         print(f'Bail out! the tree does not build\n{out[-4000:]}')
         return 1
     # Not because it fails anyway.
-    failing = {t for t in sorted(tests) if noticed(list(t))}
+    failing, limits = set(), {}
+    for test in sorted(tests):
+        begin = time.monotonic()
+        if noticed(list(test)):
+            failing.add(test)
+        limits[test] = max(LIMIT_S, 10 * int(time.monotonic() - begin))
     survivors = 0
     for number, m in enumerate(mutants, 1):
         try:
             bad = [t for t in m.tests if tuple(t) in failing]
             if bad:
                 raise ValueError(f'fails without the mutant: {" ".join(bad[0])}')
-            by = try_one(m)
+            by = try_one(m, limits)
             why = 'nobody noticed: a test is missing'
         except ValueError as error:
             by, why = None, str(error)

@@ -141,6 +141,8 @@ static int read_some(zc_pool_t *pool, const char *service, uint64_t nr)
 	options.history = 16;
 	if (zc_reader_register(pool, &options, &reader))
 		return failed("reader");
+	puts("reading");
+	fflush(stdout);
 	for (i = 0; i < nr; i++) {
 		if (zc_reader_poll_block(reader, 0, &handle, 20000000000))
 			return failed("poll");

@@ -23,6 +23,7 @@ static bool closes_its_pool(const zc_clean_stats_t *stats, void *ctx)
 	while (__atomic_load_n(&c->l.pool->cleaners, __ATOMIC_ACQUIRE))
 		sched_yield();
 	zc_pool_close(c->l.pool);
+	must(strstr(zc_last_error(), "close the pool that called it"));
 	__atomic_store_n(&c->asked, false, __ATOMIC_RELEASE);
 	return false;
 }
