@@ -47,7 +47,7 @@ mkdir -p "$folder/counts" && chmod 1777 "$folder/counts" || exit 1
 tests_pass()
 {
 	ZC_TEST_SLOW=4 LLVM_PROFILE_FILE=$folder/counts/%m.profraw \
-		selftests/run.sh -j "${CHECK_JOBS:-2}" -t 1200 -l "$folder/log" \
+		selftests/run.sh -j "${CHECK_JOBS:-2}" -t 3600 -l "$folder/log" \
 		'build/cov/tests/unit --tap=- --timeout 600' \
 		build/cov/tests/crash/test_* build/cov/tests/conformance/test_*
 }

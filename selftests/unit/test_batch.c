@@ -87,6 +87,9 @@ Test(batch, says_what_is_held)
 			unit_hold(&w.p, 0, i / 3 % 5, i / 15, i);
 		if (i % 3 == 1)
 			unit_hold(&w.p, 1, 31 - i / 3 % 5, UNIT_HOLDS - 1 - i / 15, i);
+		/* And some by another one, too. */
+		if (i && i % 9 == 0)
+			unit_hold(&w.p, 0, (i / 3 + 1) % 5, 3 + i / 15, i);
 	}
 	for (n = 1; n <= ZC_BATCH_BLOCKS; n = n * 3 + 1) {
 		w.added = 0;

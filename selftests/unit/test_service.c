@@ -232,33 +232,54 @@ Test(service, reuses_an_idle_empty_entry)
 	unit_pool_fini(&p);
 }
 
-/* As many as their writers say are left in each: one is looked at, and next time another. */
-Test(service, looks_no_further_than_it_has_time_for)
+/* Nobody is there any more, and all have left something, but for the last. */
+static void leave_all(struct unit_pool *p, u32 ring_entries)
 {
 	struct zc_geometry_request request = {
 		.bytes = 1 << 20, .segment_bytes = 1 << 20, .granule_bytes = 64,
-		.ring_entries = 1 << 18, .max_holds = 8,
+		.ring_entries = ring_entries, .max_holds = 8,
 	};
-	struct zc_service_name more = name_of("one/more/please");
 	struct zc_writer_area *area;
+	u32 i;
+
+	unit_pool_init_with(p, &request);
+	fill(p);
+	unit_member_join(p, 1);
+	for (i = 0; i < ZC_MAX_WRITERS; i++) {
+		unit_writer_join(p, i, 1);
+		p->view.writer_slots[i].life = zc_life(1, 1, ZC_LIFE_IDLE);
+		/* The others say that all was taken back. */
+		if (i == ZC_MAX_WRITERS - 1)
+			continue;
+		area = zc_writer_area(&p->view, i);
+		area->head = 1 << 20;
+		area->tail = unit_commit(p, i, i, 1) + 1;
+		area->deferred_nr = i % 2 ? ~0U : 0;
+	}
+}
+
+/* Of little that is left in each, all is looked at in one call. */
+Test(service, looks_through_what_it_has_time_for)
+{
+	struct zc_service_name more = name_of("one/more/please");
+	struct unit_pool p;
+	bool created;
+
+	leave_all(&p, 16);
+	must_eq(open_as(&p, &more, 1, &created), ZC_MAX_WRITERS - 1);
+	must_eq(p.view.hints->retire_from, 0);
+	unit_pool_fini(&p);
+}
+
+/* As many as their writers say are left in each: one is looked at, and next time another. */
+Test(service, looks_no_further_than_it_has_time_for)
+{
+	struct zc_service_name more = name_of("one/more/please");
 	struct unit_pool p;
 	bool created;
 	u32 i;
 
-	unit_pool_init_with(&p, &request);
-	fill(&p);
-	unit_member_join(&p, 1);
-	for (i = 0; i < ZC_MAX_WRITERS; i++) {
-		unit_writer_join(&p, i, 1);
-		p.view.writer_slots[i].life = zc_life(1, 1, ZC_LIFE_IDLE);
-		/* The last one has nothing; the others say that all was taken back. */
-		if (i == ZC_MAX_WRITERS - 1)
-			continue;
-		area = zc_writer_area(&p.view, i);
-		area->head = 1 << 20;
-		area->tail = unit_commit(&p, i, i, 1) + 1;
-		area->deferred_nr = i % 2 ? ~0U : 0;
-	}
+	leave_all(&p, 1 << 18);
 	for (i = 0; i < ZC_MAX_WRITERS - 1; i++) {
 		must_eq(open_as(&p, &more, 1, &created), -1);
 		must_eq(p.view.hints->retire_from, i + 1);
