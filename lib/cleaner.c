@@ -261,9 +261,6 @@ static bool zc_cleaner_turn(struct zc_cleaner *c, u64 *sleep_ns)
 	zc_clean_stats_t stats;
 	u32 packets, mine;
 
-	now = zc_timestamp();
-	/* Whoever comes late counts itself, too, where a policy is asked how many there are. */
-	zc_node_alive(&c->ring.node, now, now);
 	c->busy = zc_cleaner_slice(c);
 	now = zc_timestamp();
 	zc_node_alive(&c->ring.node, now, now);

@@ -41,12 +41,13 @@ bool zc_team_leads(const struct zc_cleaner *c)
 	return zc_duty_node(c->team.duty) == c->id;
 }
 
-static u32 zc_team_count(const struct zc_view *v, u64 now)
+/* Who asks is there, however late it comes. */
+static u32 zc_team_count(const struct zc_cleaner *c, u64 now)
 {
 	u32 i, n = 0;
 
 	for (i = 0; i < ZC_MAX_CLEANERS; i++)
-		n += zc_cleaner_there(v, i, now);
+		n += i == c->id || zc_cleaner_there(&c->pool->view, i, now);
 	return n;
 }
 
@@ -178,7 +179,7 @@ static void zc_team_scale(struct zc_cleaner *c, u64 now)
 	}
 	if (!up && !down)
 		return;
-	all = zc_team_count(v, now);
+	all = zc_team_count(c, now);
 	policy = zc_scaling(c->pool);
 	if (2 * up > all && (int)all < policy.max_cleaners)
 		zc_team_start(c);
@@ -318,9 +319,9 @@ static void zc_team_hurry(struct zc_cleaner *c, u64 now)
 		return;
 	c->team.hurried_ns = now;
 	c->seen = 0;
-	all = zc_team_count(v, now);
+	all = zc_team_count(c, now);
 	for (i = 0; i < ZC_MAX_CLEANERS; i++) {
-		u64 granule = zc_granules(v) * n / (all ? all : 1);
+		u64 granule = zc_granules(v) * n / all;
 
 		if (i == c->id || !zc_cleaner_there(v, i, now))
 			continue;
@@ -457,7 +458,7 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 	zc_scaling_policy_t policy = zc_scaling(c->pool);
 	struct zc_room room = zc_room_now(v);
 	zc_stats_t s = zc_team_stats(c, &room, p->claimed + p->committed);
-	u32 all = zc_team_count(v, now);
+	u32 all = zc_team_count(c, now);
 	bool up, down = false;
 
 	c->team.asked_ns = now;
