@@ -249,7 +249,7 @@ static void grows_a_removed_one(void *arg)
 	zc_pool_close(pool);
 }
 
-static void removed_while_it_grows(int point)
+static void removed_while_it_grows(enum zc_killpoint point)
 {
 	struct t_peer *victim;
 

@@ -143,6 +143,7 @@ struct file *zk_open(struct kunit *test, struct zc_pool *pool);
 void zk_close(struct kunit *test, struct file *file);
 /* What was kicked has run, what was put has gone. */
 void zk_settle(struct zc_pool *pool);
+/* The watchdog has looked since. */
 void zk_watched(struct zc_pool *pool);
 /* Runs what the module has put off, of all pools. */
 void zk_flush(void);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR LGPL-2.1
-# run.sh: limit 7200
+# run.sh: limit 14400
 """run.py - make each thing wrong that *.mutants names, and see that a test notices
 
 Usage: selftests/mutants/run.py [--list|--fits] [WORD...]

@@ -231,6 +231,7 @@ static void one_event(uint64_t nr)
 	others_go_on(nr % 16 == 0);
 }
 
+/* When no more happens; each round says how much does. */
 static uint64_t until_ns = UINT64_MAX;
 
 static uint64_t round_of_processes(uint64_t seed, uint64_t events)
