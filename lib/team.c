@@ -463,7 +463,7 @@ static void zc_team_ask(struct zc_cleaner *c, u64 scan_ns, u64 now)
 
 	c->team.asked_ns = now;
 	c->team.voted = false;
-	s.scan_ns = scan_ns / (all ? all : 1);
+	s.scan_ns = scan_ns / all;
 	c->scan_ns = s.scan_ns;
 	up = zc_ask_up(&policy, &s, all);
 	if (!up)
