@@ -6,6 +6,13 @@
  * message costs, and a processor that goes ahead by itself gets two or three
  * messages far.  Who found message after message asks for the one ZC_AHEAD further on.
  * Who is at the writer's heels does not: it would take the line that is just written.
+ *
+ * Who waits asks for the next payload while it asks for its entry, so that both lines are
+ * on their way at once.  Where it will be is in no entry yet; but large blocks mostly lie
+ * side by side, and the others go round: what came after this one last time comes again.
+ * To find that out is done with while nothing is there to be done.
+ *
+ * What is asked for is not looked at, and a line of nowhere can be asked for.
  */
 #ifndef ZC_AHEAD_H
 #define ZC_AHEAD_H
@@ -16,16 +23,30 @@
 /* Messages: two lines of the ring. */
 #define ZC_AHEAD 8U
 
-/* It found nothing. */
-static inline void zc_streak_end(struct zc_reader *r)
+/* Polls that find nothing, until a reader is one that waits: some 50 ns. */
+#define ZC_AT_HEELS 8U
+
+/* --- ahead.c: a reader that waits ----------------------------------------- */
+
+/* What seems to come next, by all that came; when there is nothing else to do. */
+void zc_guess_learn(struct zc_reader *r);
+/* A poll found nothing, once more or for the first time; says so: callers need no frame. */
+zc_result_t zc_poll_nothing(struct zc_reader *r);
+
+/*
+ * The lines in which it begins and ends, which are looked at first.  Inline whatever gcc
+ * makes of it: it takes a function that only prefetches for one that does nothing, and
+ * leaves out calls of it.
+ */
+static inline __attribute__((always_inline)) void zc_fetch_guess(const struct zc_reader *r)
 {
-	r->streak = 0;
+	zc_prefetch(r->guess.begin);
+	zc_prefetch(r->guess.end);
 }
 
 /*
  * It found @s at @place: that payload can come while all else is looked at, unless it was
- * asked for already.  What stands in an entry is no more than a hint here, and a line of
- * nowhere can be asked for.  @record: the descriptor is looked at, too.
+ * asked for already.  @record: the descriptor is looked at, too.
  */
 static inline void zc_fetch_ahead(struct zc_reader *r, u64 s, u64 place, bool record)
 {

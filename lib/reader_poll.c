@@ -284,7 +284,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
 		}
-		zc_streak_end(r);
+		zc_poll_nothing(r);
 		return ZC_POLL_EMPTY;
 	}
 	zc_fetch_ahead(r, s, place, s < r->hazard_below);
@@ -450,8 +450,7 @@ zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 		    zc_load_relaxed(&r->floor->fence_wanted))
 			return zc_poll_slow(r, hint_size, out_handle,
 					    timeout_ns);
-		zc_streak_end(r);
-		return ZC_ERROR_TIMEOUT;
+		return zc_poll_nothing(r);
 	}
 	zc_fetch_ahead(r, s, place, false);
 	if (zc_unlikely(!r->free_held_nr))

@@ -177,6 +177,20 @@ struct zc_held {
 	u64 word;		/* as it was committed, where it is guarded; a line each */
 };
 
+#define ZC_GUESSES 1024U	/* a power of two */
+
+/* Which block comes after which: see ahead.h.  Blocks are named by their first granules. */
+struct zc_guess {
+	const char *begin;	/* what to ask for; NULL: the last guess was wrong */
+	const char *end;
+	u64 seen;		/* all messages below it are known */
+	u32 empty;		/* polls that found nothing, up to ZC_AT_HEELS */
+	u32 next;		/* the block that comes next, it seems */
+	u32 last;
+	u32 step;		/* from the one before to the last one */
+	u32 after[ZC_GUESSES];
+};
+
 struct zc_reader {
 	/* A line of all that a wait for several looks at: who wakes up finds it cold. */
 	struct zc_pool *pool;
@@ -230,6 +244,7 @@ struct zc_reader {
 	pthread_t fd_thread;
 	u32 fd_stop;
 	struct zc_reader *next;	/* in pool->readers */
+	struct zc_guess guess;
 };
 
 _Static_assert(offsetof(struct zc_reader, alive) == ZC_CACHE_LINE, "a wait takes one line");

@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "role.h"
+#include "ahead.h"
 
 #define ZC_SLEEP_SLICE_NS 100000000ULL
 #define ZC_BLIND_SLICE_NS 1000000ULL
@@ -31,10 +31,12 @@ bool zc_reader_ready(const struct zc_reader *r)
 	 * all else that a wait looks at.  But a head alone, with nothing in the ring,
 	 * would keep everybody awake for what no poll will ever find.
 	 */
-	if (zc_load_acquire(&r->writer_area->head) > s &&
-	    (zc_entry_ahead(zc_load_acquire(&r->ring[s & r->ring_mask].place), s) >= 0 ||
-	     zc_lapped(r, s)))
-		return true;
+	if (zc_load_acquire(&r->writer_area->head) > s) {
+		zc_fetch_guess(r);
+		if (zc_entry_ahead(zc_load_acquire(&r->ring[s & r->ring_mask].place), s) >= 0 ||
+		    zc_lapped(r, s))
+			return true;
+	}
 	return zc_load_relaxed(&r->floor->floor) > s ||
 	       zc_load_relaxed(&r->floor->cut_incarnation) == r->incarnation;
 }
@@ -55,6 +57,7 @@ static void zc_ticket_store(struct zc_reader *r, u32 wake_bits)
 		zc_store_release(&r->area->wake_bits, wake_bits);
 	}
 	if (r->ticket != r->cursor) {
+		zc_guess_learn(r);
 		r->ticket = r->cursor;
 		/* [W1] ticket before the look; pairs with [W1] in
 		 * zc_fence_before_tickets(). */
@@ -98,6 +101,7 @@ void zc_reader_sleep(struct zc_reader *r, u32 bell, u64 deadline_ns)
 		return;
 	zc_futex_wait_bits((u32 *)&r->writer_area->head, (u32)head, 1U << r->id,
 			   zc_slice(zc_timestamp(), deadline_ns, blind));
+	zc_fetch_guess(r);
 }
 
 int zc_wake_any(struct zc_pool *pool, u32 bits)

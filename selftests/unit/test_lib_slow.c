@@ -229,6 +229,97 @@ Test(slow, reader_that_is_behind_asks_ahead)
 	}
 }
 
+/* One message comes and goes, then nothing for a while: is it where it seemed to be? */
+static bool guessed(zc_writer_t *w, zc_reader_t *r, size_t bytes)
+{
+	const char *begin = r->guess.begin, *end = r->guess.end, *data;
+	zc_handle_t h;
+	bool right;
+	u32 i;
+	u64 s;
+
+	must_zc(lib_send(w, bytes, 0));
+	must_zc(lib_receive(r, &h, &s));
+	data = zc_reader_block_data(r, h, NULL);
+	right = begin == data && end == data + bytes - 1;
+	must_zc(zc_reader_release_block(r, h));
+	for (i = 1; i < 2 * ZC_AT_HEELS; i++) {
+		must_eq(lib_receive(r, &h, &s), ZC_ERROR_TIMEOUT);
+		must_eq(r->guess.empty, i < ZC_AT_HEELS ? i : ZC_AT_HEELS);
+		must_eq(r->guess.seen == r->cursor, i >= ZC_AT_HEELS);
+	}
+	return right;
+}
+
+/* Small blocks go round, in an order that has been mixed once. */
+Test(slow, reader_that_waits_asks_for_what_seems_to_come_next)
+{
+	zc_writer_options_t goes_round = ZC_WRITER_OPTIONS_INIT;
+	u32 i, right = 0;
+	u64 last = 0;
+	zc_writer_t *w;
+	zc_reader_t *r;
+	struct lib l;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	goes_round.footprint_bytes = SMALL / 2;
+	w = lib_writer(&l, &goes_round);
+	for (i = 0; i < 3000; i++)
+		right += guessed(w, r, 100) && i >= 2000;
+	must_eq(right, 1000);
+
+	/* Several at a time, of which only the latest are looked at; and all the same. */
+	for (i = 0; i < 2 * ZC_AHEAD; i++)
+		must_zc(lib_send(w, 100, 0));
+	drain(r, &last, ~0U);
+	for (i = 0; i < ZC_AT_HEELS; i++)
+		drain(r, &last, 1);
+	must_eq(last, 3000 + 2 * ZC_AHEAD);
+	must(guessed(w, r, 100));
+
+	/* Of nowhere: nothing comes of it, and the next but one is right again. */
+	r->guess.next = ~0U;
+	r->guess.begin = r->data + (1ULL << 46);
+	for (i = 0; i < ZC_AT_HEELS; i++)
+		drain(r, &last, 1);
+	must(!guessed(w, r, 100));
+	must(!guessed(w, r, 100));
+	must(guessed(w, r, 100));
+	must_eq(reader_stats(r).lost + reader_stats(r).corrupt, 0);
+	lib_close(&l);
+}
+
+/* What nobody has come round to yet, but lies as the others lay. */
+Test(slow, reader_that_waits_asks_for_what_lies_beside_the_last)
+{
+	static const u32 steps[] = { 8, -8U };
+	u32 granule, i;
+	zc_reader_t *r;
+	struct lib l;
+
+	lib_open(&l, SMALL);
+	r = lib_plain_reader(&l);
+	lib_plain_writer(&l);
+	for (i = 0; i < 2; i++) {
+		u32 step = steps[i];
+
+		for (granule = 1000; granule < 2000 && granule > 100; granule += step) {
+			struct zc_ring_entry *e = &r->ring[r->cursor & r->ring_mask];
+
+			e->place = zc_entry_place(r->cursor++, granule);
+			e->run = zc_entry_run(1, 512);
+			zc_guess_learn(r);
+			must(granule == 1000 || granule == 1000 + step ||
+			     r->guess.next == granule + step);
+		}
+		must_eq((u64)r->guess.begin,
+			(u64)r->data + ((u64)granule << r->granule_shift));
+		must_eq((u64)r->guess.end, (u64)r->guess.begin + 511);
+	}
+	lib_close(&l);
+}
+
 /* What it holds is never taken from it, however far the writer goes on. */
 Test(slow, reader_keeps_what_it_holds)
 {
