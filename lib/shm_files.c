@@ -219,10 +219,9 @@ static u64 zc_shm_needed(const struct zc_geometry *g, u32 segments, zc_huge_t hu
 	u64 data = segments * g->segment_bytes;
 	struct zc_hugetlbfs fs;
 
-	if (huge == ZC_HUGE_REQUIRE || huge == ZC_HUGE_GIGANTIC)
-		data = 0;
-	else if (huge == ZC_HUGE_TRY && zc_hugetlbfs_find(&fs, g->segment_bytes, 0) &&
-		 fs.free_bytes >= data)
+	if (huge == ZC_HUGE_REQUIRE || huge == ZC_HUGE_GIGANTIC ||
+	    (huge == ZC_HUGE_TRY && zc_hugetlbfs_find(&fs, g->segment_bytes, 0) &&
+	     fs.free_bytes >= data))
 		data = 0;
 	return zc_shm_control_needed(g, segments) + data;
 }

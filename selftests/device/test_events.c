@@ -353,7 +353,13 @@ static void events_notify(void)
 	notify = (struct zc_ioc_notify){ .flags = ZC_NOTIFY_MESSAGES,
 					 .service = writer.service };
 	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	reader = d_reader(&m, "x", 0);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
+	CHECK(ready(m.fd, POLLPRI) & POLLPRI);
+	/* Nor is a place that nobody has before one that somebody has. */
 	d_reader(&m, "x", 0);
+	CHECK_CALL(m.fd, ZC_IOC_READER_LEAVE, &reader, 0);
+	CHECK_CALL(m.fd, ZC_IOC_NOTIFIED, NULL, 0);
 	CHECK_CALL(m.fd, ZC_IOC_NOTIFY, &notify, 0);
 	CHECK(ready(m.fd, POLLPRI) & POLLPRI);
 }

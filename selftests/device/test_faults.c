@@ -289,6 +289,11 @@ static void unmaps(void *ctx)
 	CHECK(!munmap(r->at, r->bytes));
 }
 
+static void keeps(void *ctx)
+{
+	(void)ctx;
+}
+
 static void joining_undoes_itself(void)
 {
 	struct role r = { .command = ZC_IOC_JOIN, .undo = ZC_IOC_LEAVE };
@@ -304,6 +309,7 @@ static void roles_undo_themselves(void)
 	struct role r = { .command = ZC_IOC_WRITER_JOIN,
 			  .undo = ZC_IOC_WRITER_LEAVE };
 	struct trial t = { takes, gives_up, stat_of, &r };
+	struct trial new_place = { takes, keeps, stat_of, &r };
 	struct zc_ioc_create arg = d_create_arg(0);
 
 	need_faults();
@@ -324,6 +330,8 @@ static void roles_undo_themselves(void)
 	r.command = ZC_IOC_CLEANER_JOIN;
 	r.undo = ZC_IOC_CLEANER_LEAVE;
 	try_all("cleaner join", &t);
+	/* Who stays leaves the next one a place that has no memory yet. */
+	try_all("cleaner join, new place", &new_place);
 }
 
 static int adds(void *ctx)
@@ -332,11 +340,6 @@ static int adds(void *ctx)
 
 	memset(&r->segment, 0, sizeof(r->segment));
 	return d_call(r->m.fd, ZC_IOC_SEGMENT_ADD, &r->segment);
-}
-
-static void keeps(void *ctx)
-{
-	(void)ctx;
 }
 
 static void segments_undo_themselves(void)
