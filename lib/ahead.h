@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1 */
 /*
- * ahead.h - a reader that is behind asks for what it comes to next
+ * ahead.h - a reader asks for what it comes to next, behind its writer or ahead of it
  *
  * A payload's line takes longer to come from the writer's processor than all else that a
  * message costs, and a processor that goes ahead by itself gets two or three
@@ -40,6 +40,9 @@ zc_result_t zc_poll_nothing(struct zc_reader *r);
  */
 static inline __attribute__((always_inline)) void zc_fetch_guess(const struct zc_reader *r)
 {
+	/* What is not mapped would be looked for each time. */
+	if (!r->guess.begin)
+		return;
 	zc_prefetch(r->guess.begin);
 	zc_prefetch(r->guess.end);
 }

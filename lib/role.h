@@ -181,7 +181,7 @@ struct zc_held {
 
 /* Which block comes after which: see ahead.h.  Blocks are named by their first granules. */
 struct zc_guess {
-	const char *begin;	/* what to ask for; NULL: the last guess was wrong */
+	const char *begin;	/* what to ask for; NULL: nothing, the last guess was wrong */
 	const char *end;
 	u64 seen;		/* all messages below it are known */
 	u32 empty;		/* polls that found nothing, up to ZC_AT_HEELS */

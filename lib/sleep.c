@@ -32,7 +32,7 @@ bool zc_reader_ready(const struct zc_reader *r)
 	 * would keep everybody awake for what no poll will ever find.
 	 */
 	if (zc_load_acquire(&r->writer_area->head) > s) {
-		zc_fetch_guess(r);
+		zc_fetch_guess(r);	/* while its entry comes */
 		if (zc_entry_ahead(zc_load_acquire(&r->ring[s & r->ring_mask].place), s) >= 0 ||
 		    zc_lapped(r, s))
 			return true;
