@@ -114,8 +114,8 @@ static u64 *zc_hold_take(struct zc_reader *r, u32 idx)
 	return r->held[idx].hold;
 }
 
-/* Does (granule, bytes) lie in one mapped segment? */
-static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes)
+/* Do (granule, bytes), which are some, and what is @behind lie in one mapped segment? */
+static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes, u64 behind)
 {
 	u64 room;
 
@@ -123,7 +123,7 @@ static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes)
 		return false;
 	room = (r->segment_mask + 1 - (granule & r->segment_mask))
 	       << r->granule_shift;
-	return bytes && bytes <= room;
+	return bytes && bytes <= room - behind;
 }
 
 static inline struct zc_held *zc_fill(struct zc_reader *r, u32 idx, u64 sequence,
@@ -208,7 +208,7 @@ zc_poll_hazard(struct zc_reader *r, u32 idx, u64 s, const struct zc_entry *e,
 	    zc_word_generation(word) != e->generation ||
 	    zc_word_owner(word) != ZC_OWNER_WRITER(r->writer) ||
 	    zc_load_relaxed(&d->sequence) != s ||
-	    !zc_place_sane(r, e->granule, bytes)) {
+	    !zc_place_sane(r, e->granule, bytes, 0)) {
 		zc_store_release(hold, 0);
 		return false;
 	}
@@ -304,7 +304,7 @@ zc_poll_once(struct zc_reader *r, size_t hint, zc_handle_t *out,
 	idx = r->free_held[r->free_held_nr - 1];
 	if (zc_unlikely(bytes == ZC_ENTRY_BYTES_MAX))
 		bytes = zc_bytes_of(r, entry.granule);
-	if (zc_unlikely(!zc_place_sane(r, entry.granule, bytes))) {
+	if (zc_unlikely(!zc_place_sane(r, entry.granule, bytes, 0))) {
 		if (zc_floor_passed(r, s) || s < r->hazard_below) {
 			*result = zc_reader_jump(r);
 			return *result ? ZC_POLL_FAILED : ZC_POLL_AGAIN;
@@ -459,7 +459,7 @@ zc_poll_fast(struct zc_reader *r, size_t hint_size, zc_handle_t *out_handle,
 	zc_entry_rest(e, place, &entry);
 	if (zc_unlikely(idx >= ZC_FAST_HOLDS ||
 			entry.bytes == ZC_ENTRY_BYTES_MAX ||
-			!zc_place_sane(r, entry.granule, entry.bytes + behind)))
+			!zc_place_sane(r, entry.granule, entry.bytes, behind)))
 		return zc_poll_slow(r, hint_size, out_handle, timeout_ns);
 	zc_store_release(&r->area->hold[idx], s);
 	ZC_KILLPOINT(poll_held);

@@ -268,6 +268,34 @@ Test(lib_guard, forged_messages_are_withheld)
 	}
 }
 
+/*
+ * A message of no bytes is none: neither with a trailer that fits, nor where the writer's
+ * mode changes between the look at its size and that at its trailer.
+ */
+Test(lib_guard, empty_messages_are_withheld)
+{
+	for (u32 g = ZC_GUARD_MAGIC; g <= ZC_GUARD_FULL; g++) {
+		begin((zc_guard_t)g);
+		for (u32 i = 0; i < 2; i++) {
+			struct zc_ring_entry *e;
+
+			claim(40);
+			e = &at.w->ring[at.w->head & at.w->ring_mask];
+			zc_trailer_store(at.data, zc_trailer_mark(at.w->head, 0),
+					 ZC_TRAILER_MAGIC);
+			commit();
+			at.desc->bytes = 0;
+			e->run = (u32)e->run;
+			if (i)
+				at.w->area->guard = ZC_MODE_OFF;
+			must_eq(poll(), ZC_ERROR_CORRUPT_BLOCK);
+			at.desc->bytes = 40;
+		}
+		must_eq(at.r->corrupt, 2);
+		finish();
+	}
+}
+
 /* All of it fits, but for that its word is not that of what the ring tells of. */
 Test(lib_guard, words_of_others_are_withheld)
 {
