@@ -289,11 +289,6 @@ static void unmaps(void *ctx)
 	CHECK(!munmap(r->at, r->bytes));
 }
 
-static void keeps(void *ctx)
-{
-	(void)ctx;
-}
-
 static void joining_undoes_itself(void)
 {
 	struct role r = { .command = ZC_IOC_JOIN, .undo = ZC_IOC_LEAVE };
@@ -309,7 +304,6 @@ static void roles_undo_themselves(void)
 	struct role r = { .command = ZC_IOC_WRITER_JOIN,
 			  .undo = ZC_IOC_WRITER_LEAVE };
 	struct trial t = { takes, gives_up, stat_of, &r };
-	struct trial new_place = { takes, keeps, stat_of, &r };
 	struct zc_ioc_create arg = d_create_arg(0);
 
 	need_faults();
@@ -330,8 +324,26 @@ static void roles_undo_themselves(void)
 	r.command = ZC_IOC_CLEANER_JOIN;
 	r.undo = ZC_IOC_CLEANER_LEAVE;
 	try_all("cleaner join", &t);
-	/* Who stays leaves the next one a place that has no memory yet. */
-	try_all("cleaner join, new place", &new_place);
+}
+
+/* A pool in which no cleaner has been yet: no place has memory. */
+static void begins_anew(void *ctx)
+{
+	struct role *r = ctx;
+
+	gives_up(r);
+	d_leave(&r->m);
+	d_join(&r->m, d_create(), ZC_JOIN_WRITE);
+}
+
+static void first_cleaners_undo_themselves(void)
+{
+	struct role r = { .command = ZC_IOC_CLEANER_JOIN, .undo = ZC_IOC_CLEANER_LEAVE };
+	struct trial t = { takes, begins_anew, stat_of, &r };
+
+	need_faults();
+	d_join(&r.m, d_create(), ZC_JOIN_WRITE);
+	try_all("first cleaner's join", &t);
 }
 
 static int adds(void *ctx)
@@ -340,6 +352,11 @@ static int adds(void *ctx)
 
 	memset(&r->segment, 0, sizeof(r->segment));
 	return d_call(r->m.fd, ZC_IOC_SEGMENT_ADD, &r->segment);
+}
+
+static void keeps(void *ctx)
+{
+	(void)ctx;
 }
 
 static void segments_undo_themselves(void)
@@ -417,6 +434,7 @@ static const struct t_case cases[] = {
 	T_CASE(opening_undoes_itself),
 	T_CASE(joining_undoes_itself),
 	T_CASE(roles_undo_themselves),
+	T_CASE(first_cleaners_undo_themselves),
 	T_CASE(segments_undo_themselves),
 	T_CASE(mappings_undo_themselves),
 	T_CASE(huge_pages_undo_themselves),
