@@ -129,6 +129,7 @@ bool zc_node_put(struct zc_node *n, u32 to, const struct zc_packet *p)
 static bool zc_packet_sane(const struct zc_packet *p)
 {
 	return p->src < ZC_MAX_CLEANERS && p->bytes <= ZC_PACKET_BYTES &&
+	       p->type && p->type <= ZC_MSG_MAX &&
 	       (p->dst < ZC_MAX_CLEANERS || p->dst == ZC_PEER_ALL);
 }
 

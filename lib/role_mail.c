@@ -228,6 +228,9 @@ static void zc_role_take(struct zc_role_mail *m, u32 from, const struct zc_mailb
 					 .bytes = head.bytes,
 					 .payload = payload };
 
+		/* There are no others: a program may have a table of them. */
+		if (!head.type || head.type > ZC_MSG_MAX)
+			continue;
 		if (from != ZC_AS_IT_SAYS)
 			head.src = from;
 		message.src = head.src;

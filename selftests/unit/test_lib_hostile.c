@@ -48,6 +48,12 @@ static void is_record(const zc_message_record_t *record, u32 type, u32 src, u64 
 	must(!memcmp(zc_message_payload(record), &first, sizeof(first)));
 }
 
+/* Of all that was heard, the types' sum. */
+static void on_message(const zc_message_t *message, void *ctx)
+{
+	*(u32 *)ctx += message->type;
+}
+
 /* Its own box is its own: what is in there is from nobody else. */
 Test(hostile, reader_speaks_for_itself_alone)
 {
@@ -87,6 +93,40 @@ Test(hostile, reader_speaks_for_itself_alone)
 	is_record((void *)((char *)stream + 2 * each), ZC_MSG_MISSING_BLOCK, self, 5);
 	is_record((void *)((char *)stream + 3 * each), ZC_MSG_USER, self, 6);
 	zc_messagering_unregister(node);
+	lib_close(&l);
+}
+
+/* Types of messages go from 1 to ZC_MSG_MAX, also for who handles all of them. */
+Test(hostile, types_that_there_are_not_reach_nobody)
+{
+	u32 types[] = { 0, ZC_MSG_MAX, ZC_MSG_MAX + 1U, 0xffff }, i;
+	zc_messagering_t *node[2];
+	u32 handled, heard[2] = { 0, 0 };
+	zc_reader_t *r;
+	zc_writer_t *w;
+	struct lib l;
+
+	lib_open(&l, SMALL);
+	w = lib_plain_writer(&l);
+	r = lib_plain_reader(&l);
+	must_zc(zc_writer_handle_message(w, ZC_MSG_DEFAULT, on_message, &heard[0]));
+	for (i = 0; i < 2; i++)
+		must_zc(zc_messagering_register(l.pool, &node[i]));
+	must_zc(zc_messagering_handle(node[1], ZC_MSG_DEFAULT, on_message, &heard[1]));
+	for (i = 0; i < 4; i++) {
+		struct zc_packet *lane = zc_node_area(&l.pool->view, 0)->lane[1];
+
+		put(&r->mail->peer[0], types[i], 0, i);
+		must(zc_mail_flush(&r->mail->peer[0]));
+		must_zc(zc_writer_check_message(w, NULL, NULL, NULL, 0));
+		must_zc(zc_messagering_post(node[0], ZC_NODE(1), ZC_MSG_USER, &i, sizeof(i), 0));
+		lane[i].type = (__u16)types[i];
+		zc_messagering_on_message(node[1], 0, &handled);
+	}
+	must_eq(heard[0], ZC_MSG_MAX);
+	must_eq(heard[1], ZC_MSG_MAX);
+	for (i = 0; i < 2; i++)
+		zc_messagering_unregister(node[i]);
 	lib_close(&l);
 }
 
