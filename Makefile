@@ -166,6 +166,8 @@ $$(filter $1/obj/selftests/soak/%,$$($1_all_o)): private local = $(GNU) \
 $$(filter $1/obj/selftests/device/%,$$($1_all_o)): private local = $(GNU) \
 	-Iselftests/device -Iselftests/conformance
 $$($1_fuzz_o): private local = $(GNU) -Iselftests/fuzz
+$1/obj/selftests/fuzz/fuzz_cli.o: private local = $(GNU) -Iselftests/fuzz -Itools/zerocore \
+	$$(tool_cflags)
 # liburing comes with the tests' packages.
 $1/obj/selftests/device/storm.o $1/obj/selftests/device/test_storm.o: | deps-check
 
@@ -280,11 +282,13 @@ $$($1_device): $1/tests/%: $1/obj/selftests/%.o $1/tests/device.a $1/tests/confo
 	$$(Q)$2 $3 $(LDFLAGS) -o $$@ $$^ $$(libs) $(LIB_LIBS)
 
 # The engine has the main function.
+$1/fuzz/fuzz_cli: $(addprefix $1/obj/tools/zerocore/,cli.o cli_text.o file_message.o)
+$1/fuzz/fuzz_cli: private libs = $$(tool_libs)
 $$($1_fuzz): $1/fuzz/%: $1/obj/selftests/fuzz/%.o $1/obj/selftests/fuzz/fuzz.o \
 		$1/lib/libzerocore.a
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$2 $3 -fsanitize=fuzzer $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS)
+	$$(Q)$2 $3 -fsanitize=fuzzer $(LDFLAGS) -o $$@ $$^ $(LIB_LIBS) $$(libs)
 
 -include $$($1_all_o:.o=.d)
 endef
@@ -443,7 +447,7 @@ fuzzers: $(build/fuzz_fuzz)
 
 # Not exported by shells that have a variable of that name.
 SECONDS ?= 60
-## fuzz         libFuzzer at handles, names, control files, rings; SECONDS=60 for each
+## fuzz         libFuzzer at all that is read from others; SECONDS=60 for each target
 fuzz: fuzzers
 	selftests/fuzz.sh $(SECONDS)
 

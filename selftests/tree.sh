@@ -188,7 +188,8 @@ includes library_includes_no_tool_or_test lib 'lib/|include/'
 includes tools_include_public_headers tools 'tools/|include/zerocore/'
 includes conformance_includes_public_headers selftests/conformance \
 	'selftests/conformance/|include/'
-includes fuzz_includes_public_headers selftests/fuzz 'selftests/fuzz/|include/'
+includes fuzz_includes_nothing_private_of_the_library selftests/fuzz \
+	'selftests/fuzz/|include/|tools/zerocore/'
 includes device_includes_public_headers selftests/device \
 	'selftests/(device|conformance)/|include/'
 none core_is_freestanding < <(core_calls)

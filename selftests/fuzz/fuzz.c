@@ -129,12 +129,26 @@ static uint64_t value_of(uint8_t how, uint64_t was, uint64_t random)
 	}
 }
 
+void fuzz_spoil_in(const struct fuzz_control *control, uint64_t from, uint64_t bytes,
+		   struct fuzz_in *in)
+{
+	uint8_t how = fuzz_u8(in);
+	uint64_t *word;
+
+	from += fuzz_u32(in) % (bytes / 8) * 8;
+	/* What never changes in a live pool is loaded at opening, once. */
+	if (from < 4096 || from + 8 > control->bytes)
+		from = control->geometry.off_descs;
+	word = (uint64_t *)((char *)control->header + from);
+	__atomic_store_n(word, value_of(how, __atomic_load_n(word, __ATOMIC_RELAXED),
+					how & 8 ? fuzz_u64(in) : how), __ATOMIC_RELAXED);
+}
+
 void fuzz_spoil(const struct fuzz_control *control, struct fuzz_in *in)
 {
 	const struct zc_geometry *g = &control->geometry;
-	uint8_t where = fuzz_u8(in), how = fuzz_u8(in);
-	uint32_t n = fuzz_u32(in);
-	uint64_t from, bytes, *word;
+	uint8_t where = fuzz_u8(in);
+	uint64_t from, bytes;
 
 	switch (where % 12) {
 	case 0:
@@ -177,13 +191,7 @@ void fuzz_spoil(const struct fuzz_control *control, struct fuzz_in *in)
 		bytes = control->bytes;
 		break;
 	}
-	from += n % (bytes / 8) * 8;
-	/* What never changes in a live pool is loaded at opening, once. */
-	if (from < 4096 || from + 8 > control->bytes)
-		from = g->off_descs;
-	word = (uint64_t *)((char *)control->header + from);
-	__atomic_store_n(word, value_of(how, __atomic_load_n(word, __ATOMIC_RELAXED),
-					how & 8 ? fuzz_u64(in) : how), __ATOMIC_RELAXED);
+	fuzz_spoil_in(control, from, bytes, in);
 }
 
 void fuzz_touch(const void *data, size_t bytes)

@@ -2,7 +2,8 @@
 /*
  * fuzz.h - what the fuzz targets share: input taken apart, pools that start afresh.
  *
- * A target sees public headers only, and shared memory as any member could write it.
+ * A target sees public headers only (fuzz_cli.c: the command's), and shared memory as any
+ * member could write it.
  */
 #ifndef ZC_SELFTESTS_FUZZ_H
 #define ZC_SELFTESTS_FUZZ_H
@@ -69,7 +70,10 @@ struct fuzz_control {
 
 struct fuzz_control fuzz_map(const char *name);
 void fuzz_unmap(struct fuzz_control *control);
-/* Overwrites a word somewhere that makes a difference: the input says where. */
+/* Overwrites a word of @bytes at @from: the input says which, and by what. */
+void fuzz_spoil_in(const struct fuzz_control *control, uint64_t from, uint64_t bytes,
+		   struct fuzz_in *in);
+/* The same somewhere that makes a difference. */
 void fuzz_spoil(const struct fuzz_control *control, struct fuzz_in *in);
 
 /* Reads all of what was given: it must be there. */
