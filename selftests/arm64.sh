@@ -62,11 +62,14 @@ limits()
 {
 	cat <<-'END'
 	# It answers /proc/self/stat itself, with a start that is not the one others see:
-	# who loses his lock is not recognised.
+	# who loses his lock is not recognised, and nobody watches by a pidfd.
 	library_copy_closed_leaves_the_other_alive
 	daemonised_member_is_not_declared_dead
 	daemonised_member_is_seen_to_die
 	fault_of_pidfds_hides_no_death
+	empty_maps_are_no_proof_of_death
+	watch_is_no_output
+	death_without_descriptors_leaves_none
 	# madvise(MADV_WIPEONFORK) says 0 and does nothing.
 	fork_child_may_not_use_the_pool
 	fork_child_may_open_it_anew

@@ -427,7 +427,8 @@ static void pages_are_touched_by_hand(void)
 	uint64_t least = UINT64_MAX, pages;
 
 	begin();
-	for (unsigned int i = 0; i < 4; i++) {
+	/* The first times an emulator needs some for itself. */
+	for (unsigned int i = 0; i < 16; i++) {
 		pages = pages_of_making();
 		least = pages < least ? pages : least;
 	}
