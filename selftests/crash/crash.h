@@ -48,6 +48,9 @@ struct scenario {
 /* Most likely one first for @point; NULL at the end of the list. */
 const struct scenario *const *scenarios_for(const char *point);
 
+/* There a victim never comes to it: it has no such step on this backend. */
+bool step_is_the_kernels(enum zc_killpoint point);
+
 /* --- roles of the others (others.c) ---------------------------------------- */
 
 void talker(void *arg);

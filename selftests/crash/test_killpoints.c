@@ -73,29 +73,11 @@ static void run_point_with(enum zc_killpoint point, enum variant variant,
 	T_FAIL("never reached: %s", zc_killpoint_name(point));
 }
 
-/* On the device a step of these is the kernel's: within a call, or by its own thread. */
-static bool is_the_kernels(enum zc_killpoint point)
-{
-	static const char *const starts[] = {
-		"member_", "reader_", "writer_slot", "cleaner_", "grow_", "segment_",
-		"revive_", "shrink_", "service_", "death_", "reap_", "event_",
-	};
-	const char *name = zc_killpoint_name(point);
-
-	if (t_backend_is_shm() || !strcmp(name, "reader_headed") ||
-	    !strcmp(name, "reader_joined"))
-		return false;
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
-		if (!strncmp(name, starts[i], strlen(starts[i])))
-			return true;
-	return false;
-}
-
 static void run_point(enum zc_killpoint point, enum variant variant)
 {
 	uint64_t seed = t_env("ZC_SEED", 1 + (uint64_t)point * 4 + variant);
 
-	if (is_the_kernels(point))
+	if (step_is_the_kernels(point))
 		t_skip("on the device this is a step of the kernel's");
 	board = t_shared(sizeof(*board));
 	for (int i = 0; i < (t_long() ? 20 : 1); i++)
@@ -120,7 +102,7 @@ static void every_point_is_reached(void)
 	}
 	for (int i = 0; i < ZC_KP_COUNT; i++) {
 		reached += sum[i] > 0;
-		ours += !is_the_kernels((enum zc_killpoint)i);
+		ours += !step_is_the_kernels((enum zc_killpoint)i);
 		if (sum[i] < 10)
 			t_note("%s: passed %llu times",
 			       zc_killpoint_name((enum zc_killpoint)i),

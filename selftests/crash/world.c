@@ -2,6 +2,8 @@
 /*
  * world.c - a pool, a victim in it, and the others: what is true after every death.
  */
+#include <string.h>
+
 #include "crash.h"
 
 #ifdef ZC_KILLPOINTS
@@ -107,6 +109,24 @@ struct t_peer *world_make(struct others *others, struct t_peer **guest)
 	others->listener = t_spawn("listener", listener, NULL);
 	others->watcher = t_spawn("watcher", watcher, NULL);
 	return next;
+}
+
+/* On the device these are the kernel's, within a call or by its own thread, or there are none. */
+bool step_is_the_kernels(enum zc_killpoint point)
+{
+	static const char *const starts[] = {
+		"member_", "reader_", "writer_slot", "cleaner_", "grow_", "segment_",
+		"revive_", "shrink_", "remover_", "service_", "death_", "reap_", "event_",
+	};
+	const char *name = zc_killpoint_name(point);
+
+	if (t_backend_is_shm() || !strcmp(name, "reader_headed") ||
+	    !strcmp(name, "reader_joined"))
+		return false;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+		if (!strncmp(name, starts[i], strlen(starts[i])))
+			return true;
+	return false;
 }
 #else
 /* ISO C forbids an empty translation unit. */

@@ -60,7 +60,7 @@ guest()
 . selftests/vm/guest/guest.sh
 machine=
 case $what in
-kill) mkdir "$tmp/crash" && cp build/kill/tests/crash/test_{killpoints,segments} "$tmp/crash" || exit 1 ;;
+kill) mkdir "$tmp/crash" && cp build/kill/tests/crash/test_{killpoints,pairs,segments} "$tmp/crash" || exit 1 ;;
 storm) mkdir "$tmp/storm" && cp build/tests/device/test_storm "$tmp/storm" || exit 1 ;;
 esac
 case $what:$kernel in
