@@ -4,7 +4,7 @@
 # deps.sh - see to it that the packages that a target needs are there
 #
 # Usage: tools/deps.sh SET...      SET: build, clang, demo, bench, check, coverage,
-#                          arm64, static, module, vm, plots
+#                          arm64, static, module, vm, gcov, plots
 #
 # Asks dpkg what is missing.  Nothing is: says nothing, touches nothing, needs
 # no network and no root.  Something is: root installs it, anybody else gets
@@ -55,11 +55,14 @@ for set in "$@"; do
 		want="$want qemu-system-x86 busybox-static cpio zstd gcc libc6-dev"
 		want="$want flex bison bc libelf-dev libssl-dev pahole kmod xz-utils perl"
 		;;
+	gcov)
+		want="$want gcovr python3"
+		;;
 	plots)
 		want="$want gnuplot-nox"
 		;;
 	*)
-		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, arm64, static, module, vm, plots" >&2
+		echo "deps.sh: no set is called '$set': build, clang, demo, bench, check, coverage, arm64, static, module, vm, gcov, plots" >&2
 		exit 2
 		;;
 	esac

@@ -20,7 +20,9 @@ trap 'rm -rf -- "$tmp"' EXIT
 
 plan_skip() { echo "1..0 # SKIP $1"; exit 0; }
 
-tools/deps.sh module vm >"$tmp/deps" 2>&1 || {
+sets=(module vm)
+[ "$kernel" != gcov ] || sets+=(gcov)
+tools/deps.sh "${sets[@]}" >"$tmp/deps" 2>&1 || {
 	sed 's/^/# /' "$tmp/deps"
 	plan_skip "packages are missing"
 }

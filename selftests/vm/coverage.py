@@ -8,7 +8,8 @@ GCOV: what `gcov -b -j` says of each file and build; the same line of two builds
 once, with what both ran.  LIST: what is not covered, and why, in the form of
 selftests/coverage/*.uncovered; WHAT is `line' (it did not run), or `branch' and its
 number on that line, from 1, as gcov has them, with `?' where it hangs on who comes first.
-MISSING gets the rest in that form.
+MISSING gets the rest in that form; the folder kmod/ beside it a page for each file, by
+gcovr, where that is installed.
 
 Counted are the lines of kmod/*.c and lib/core/*.c, with all branches that the compiler
 made on them: a macro of the kernel's is where it is used, and `a && b' is as many as it
@@ -20,6 +21,8 @@ import gzip
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../coverage'))
@@ -89,6 +92,33 @@ def numbers(sources):
     return rows
 
 
+def show(sources, folder):
+    """Lines and branches for people.  Returns what went wrong, or None."""
+    files = [{
+        'file': path,
+        'functions': [],
+        'lines': [{
+            'line_number': number,
+            'count': count,
+            'branches': [{'count': taken, 'fallthrough': False, 'throw': False}
+                         for taken in source.branches.get(number, [])],
+            'gcovr/excluded': False,
+            'gcovr/noncode': False,
+        } for number, count in sorted(source.lines.items())],
+    } for path, source in sorted(sources.items())]
+    os.makedirs(folder, exist_ok=True)
+    trace = os.path.join(folder, 'trace.json')
+    with open(trace, 'w', encoding='utf-8') as file:
+        json.dump({'gcovr/format_version': '0.3', 'files': files}, file)
+    done = subprocess.run(['gcovr', '--root', '.', '--add-tracefile', trace, '--html-details',
+                           os.path.join(folder, 'index.html')],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode:
+        return done.stderr
+    return None
+
+
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
@@ -121,6 +151,9 @@ def main():
         ran = percent(*rows[name][2:]) if rows[name][3] else 0.0
         points.append((f'branches_of_{name.replace("/", "_")}',
                        [f'{ran:.1f} % are fewer than {least} %'] if ran < least else []))
+    if shutil.which('gcovr'):
+        failed = show(sources, os.path.join(os.path.dirname(sys.argv[1]), 'kmod'))
+        points.append(('page_of_each_file', failed.splitlines() if failed else []))
     for number, (name, why) in enumerate(points, 1):
         print(f'{"not " if why else ""}ok {number} - {name}')
         for line in why:
