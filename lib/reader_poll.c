@@ -114,7 +114,7 @@ static u64 *zc_hold_take(struct zc_reader *r, u32 idx)
 	return r->held[idx].hold;
 }
 
-/* Do (granule, bytes), which are some, and what is @behind lie in one mapped segment? */
+/* Do @bytes, at least one, and @behind more lie in one mapped segment? */
 static bool zc_place_sane(const struct zc_reader *r, u64 granule, u64 bytes, u64 behind)
 {
 	u64 room;

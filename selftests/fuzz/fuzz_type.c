@@ -261,11 +261,12 @@ static void spoil_tags(struct fuzz_in *in, zc_handle_t handle)
 	const struct zc_geometry *g = &at.control.geometry;
 	struct zc_block_desc *d;
 	uint8_t what = fuzz_u8(in);
+	uint32_t off;
 	char *data;
 
 	FUZZ_MUST(zc_reader_block_info(at.reader, handle, &info) == ZC_OK);
 	d = (struct zc_block_desc *)((char *)at.control.header + g->off_descs) + info.granule;
-	/* The writer's mapping of the same memory: this is the process that may. */
+	/* Writable: this process is its writer, too. */
 	data = (char *)(uintptr_t)zc_reader_block_data(at.reader, handle, NULL);
 	switch (what % 8) {
 	case 0:
@@ -286,9 +287,8 @@ static void spoil_tags(struct fuzz_in *in, zc_handle_t handle)
 		break;
 	default:
 		/* Within what is this block's, whatever its record says by now. */
-		data[info.bytes + (what & 8 ? fuzz_u8(in) :
-					      (fuzz_u8(in) | fuzz_u8(in) << 8) % ROOM)] =
-			(char)fuzz_u8(in);
+		off = fuzz_u32(in) % (what & 8 ? 256 : ROOM);
+		data[info.bytes + off] = (char)fuzz_u8(in);
 		break;
 	}
 }
