@@ -139,6 +139,14 @@ struct zc_writer {
 	u64 history;
 	u32 on_slow;
 	u32 last_not_for;	/* commits until it looks for the last large block again */
+	bool ahead;		/* it has more than it goes round in: readers were behind */
+	bool ahead_drop;	/* of what comes back then every other batch is not kept */
+	u32 written_not_for;	/* acquires until it asks again whether all is written */
+	u64 written_at;		/* when it last did, or had waited, 0: never; */
+	u64 written_head;	/* head, */
+	u64 written_bytes;	/* and stat_bytes then */
+	u64 slowest_at;		/* place of the slowest reader at the last look, or ~0 */
+	u64 stopped_at;		/* the same when it had been waited for long enough */
 	struct zc_floor fenced[ZC_MAX_READERS_PER];	/* decisions, fenced */
 	u64 unfenced_since;	/* when the last floor was raised, or reader cut off */
 	u32 cached;		/* run of mine to split from, granule + 1 */
@@ -413,6 +421,8 @@ u32 zc_writer_reclaim(struct zc_writer *w, bool starving);
 u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch);
 /* How far its readers are; takes nothing back. */
 void zc_writer_look(struct zc_writer *w);
+/* Granules to go round in, with blocks of so many. */
+u64 zc_footprint(struct zc_writer *w, u32 granules);
 /* May it take @granules more before it reuses its oldest? */
 bool zc_below_footprint(struct zc_writer *w, u32 granules);
 /* May it keep @granules more in its bins? */

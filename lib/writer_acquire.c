@@ -18,6 +18,22 @@
 #define ZC_WAIT_SLICE_MIN_NS 50000ULL
 #define ZC_WAIT_SLICE_MAX_NS 1000000ULL
 
+/*
+ * A writer that is faster than its readers waits for them in the end, wherever it may go:
+ * behind some blocks, or behind all of the pool.  But what was written long ago has left
+ * the caches when it is read.  So who may wait at all waits behind a footprint of blocks
+ * of a page and more, as long as the slowest reader moves; one that does not move by the
+ * time that all readers need for a footprint, one after the other on one processor, is
+ * stopped, and all of the pool is there for that.  It is nothing for who does not write
+ * all that he sends, which is seen by his being quicker than any processor writes.
+ */
+#define ZC_AHEAD_LEAST 4U		/* blocks */
+#define ZC_AHEAD_BYTES_PER_NS 4U
+#define ZC_AHEAD_MOST_NS 20000000ULL
+#define ZC_WRITTEN_BYTES_PER_NS 32U
+/* Acquires until it is asked again how quick that is; and by twice as many it is forgotten. */
+#define ZC_WRITTEN_NOT_FOR 32U
+
 /* Messages of each other topic that are looked at in one attempt. */
 #define ZC_OTHERS_BUDGET 256U
 
@@ -25,6 +41,7 @@
 enum zc_lack {
 	ZC_LACK_NOTHING,
 	ZC_LACK_READERS,	/* ring or lag limit */
+	ZC_LACK_PATIENCE,	/* there is memory, but it is far ahead of its readers */
 	ZC_LACK_QUOTA,
 	ZC_LACK_MEMORY
 };
@@ -161,8 +178,62 @@ static bool zc_may_push(const struct zc_writer *w, bool none)
 	       (none ? ZC_RELIEF_PUSH : ZC_RELIEF_PUSH_EARLY);
 }
 
+/* Granules that readers may have before them. */
+static u64 zc_ahead_most(struct zc_writer *w, u32 n)
+{
+	u64 most = zc_footprint(w, n), least = (u64)ZC_AHEAD_LEAST * n;
+
+	return most > least ? most : least;
+}
+
+/* Is the slowest reader a footprint of such blocks behind? */
+static bool zc_is_ahead(struct zc_writer *w, u32 n)
+{
+	return w->on_slow == ZC_SLOW_BLOCK &&
+	       zc_is_paged(w, n) && w->slowest_at < w->head &&
+	       (w->head - w->slowest_at) * n >= zc_ahead_most(w, n);
+}
+
+static void zc_written_from(struct zc_writer *w, u64 now)
+{
+	w->written_at = now;
+	w->written_head = w->head;
+	w->written_bytes = w->stat_bytes;
+}
+
+/*
+ * May all have been written that was sent since the last question, or wait?  The first
+ * question of a burst is where it begins to count: before that nobody knows who idled.
+ */
+static bool zc_is_written(struct zc_writer *w)
+{
+	bool burst = w->written_at && w->head - w->written_head <= 2 * ZC_WRITTEN_NOT_FOR;
+	u64 bytes = w->stat_bytes - w->written_bytes, ns, now;
+
+	if (w->written_not_for) {
+		w->written_not_for--;
+		return false;
+	}
+	now = zc_timestamp();
+	ns = now - w->written_at;
+	zc_written_from(w, now);
+	if (bytes / ZC_WRITTEN_BYTES_PER_NS > ns)
+		w->written_not_for = ZC_WRITTEN_NOT_FOR;
+	return burst && !w->written_not_for;
+}
+
+/* How long the slowest may stay where it is. */
+static u64 zc_ahead_ns(struct zc_writer *w, u32 n)
+{
+	u64 ns = (zc_ahead_most(w, n) << w->granule_shift) * w->tickets_nr /
+		 ZC_AHEAD_BYTES_PER_NS;
+
+	return ns < ZC_AHEAD_MOST_NS ? ns : ZC_AHEAD_MOST_NS;
+}
+
+/* @patient: it may wait for readers that it need not wait for. */
 static __attribute__((noinline)) enum zc_lack
-zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
+zc_attempt(struct zc_writer *w, u32 n, u32 bin, bool patient, struct zc_claim *c)
 {
 	u32 rounds;
 
@@ -190,6 +261,11 @@ zc_attempt(struct zc_writer *w, u32 n, u32 bin, struct zc_claim *c)
 		zc_writer_reclaim(w, false);
 		if (zc_reuse(w, bin, n, c))
 			return ZC_LACK_NOTHING;
+		if (zc_is_ahead(w, n) && zc_is_written(w)) {
+			if (patient && w->slowest_at != w->stopped_at)
+				return ZC_LACK_PATIENCE;
+			w->ahead = true;
+		}
 	}
 	if (zc_may_push(w, false) && zc_writer_push_slow(w, true)) {
 		zc_writer_reclaim(w, true);
@@ -270,6 +346,7 @@ static ZC_SLOW zc_result_t zc_lack_fail(struct zc_writer *w, enum zc_lack lack, 
 struct zc_wait {
 	u64 deadline;	/* 0: not waiting yet */
 	u64 spin_until;
+	u64 patient_until;
 	u64 slice_ns;
 	bool told;	/* cleaners know */
 };
@@ -306,6 +383,22 @@ static void zc_wait_slice(struct zc_writer *w, u32 n, enum zc_lack lack,
 		wait->slice_ns *= 2;
 }
 
+/* May it go on waiting for readers that it need not wait for?  Not past its deadline. */
+static bool zc_patient(struct zc_writer *w, u32 n, struct zc_wait *wait)
+{
+	u64 now;
+
+	if (!wait->deadline)
+		return true;
+	now = zc_timestamp();
+	if (!wait->patient_until)
+		wait->patient_until = now + zc_ahead_ns(w, n);
+	if (now < wait->patient_until && now < wait->deadline)
+		return true;
+	w->stopped_at = w->slowest_at;
+	return false;
+}
+
 static void zc_wait_end(struct zc_writer *w)
 {
 	struct zc_hints *h = w->pool->view.hints;
@@ -324,11 +417,13 @@ static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
 	struct zc_claim c;
 
 	for (;;) {
-		enum zc_lack lack = zc_attempt(w, n, bin, &c);
+		bool patient = timeout_ns && zc_patient(w, n, &wait);
+		enum zc_lack lack = zc_attempt(w, n, bin, patient, &c);
 
 		if (lack == ZC_LACK_NOTHING) {
 			if (zc_unlikely(wait.deadline))
 				zc_wait_end(w);
+			zc_written_from(w, zc_timestamp());
 			ZC_KILLPOINT(acquire_ready);
 			return zc_claim_dressed(w, c.word, c.granule, bytes, out);
 		}
@@ -338,7 +433,7 @@ static ZC_SLOW zc_result_t zc_acquire_wait(struct zc_writer *w, u32 n, u32 bin,
 			wait.deadline = zc_deadline(timeout_ns);
 			wait.spin_until = zc_deadline(ZC_WAIT_SPIN_NS);
 		}
-		if (zc_timestamp() >= wait.deadline) {
+		if (lack != ZC_LACK_PATIENCE && zc_timestamp() >= wait.deadline) {
 			zc_wait_end(w);
 			return zc_lack_fail(w, lack, bytes, false);
 		}
@@ -386,7 +481,7 @@ zc_acquire_slow(struct zc_writer *w, u64 bytes, zc_handle_t *out,
 			       "a block of %zu bytes is more than this writer's whole quota",
 			       (size_t)bytes);
 	if ((zc_has_credit(w) && zc_reuse(w, bin, n, &c)) ||
-	    zc_attempt(w, n, bin, &c) == ZC_LACK_NOTHING) {
+	    zc_attempt(w, n, bin, timeout_ns, &c) == ZC_LACK_NOTHING) {
 		ZC_KILLPOINT(acquire_ready);
 		return zc_claim_dressed(w, c.word, c.granule, bytes, out);
 	}

@@ -13,12 +13,24 @@
 /* Fewer are sooner taken back one by one. */
 #define ZC_BULK_LEAST 4U
 
+/*
+ * Has it more than it goes round in, because readers were behind?  Not if all of it is
+ * still before them, or held.
+ */
+static bool zc_still_ahead(const struct zc_writer *w)
+{
+	return w->used_granules > w->footprint_now &&
+	       (w->slowest_at < w->head - 1 || w->tail < w->slowest_at ||
+		w->keep_pos != w->tail || w->kept_granules);
+}
+
 /* May blocks be kept for reuse, or does somebody need the memory more? */
-static bool zc_may_keep(const struct zc_writer *w, bool starving)
+static bool zc_may_keep(struct zc_writer *w, bool starving)
 {
 	const struct zc_view *v = &w->pool->view;
 
-	return !starving && !zc_load_relaxed(&v->hints->waiting_writers) &&
+	w->ahead = zc_unlikely(w->ahead) && zc_still_ahead(w);
+	return !starving && !(w->ahead && w->ahead_drop) && !zc_load_relaxed(&v->hints->waiting_writers) &&
 	       !zc_draining(v);
 }
 
@@ -46,7 +58,7 @@ static u64 zc_footprint_of(const struct zc_writer *w, u32 granules)
 	return bytes >> w->granule_shift;
 }
 
-static u64 zc_footprint(struct zc_writer *w, u32 granules)
+u64 zc_footprint(struct zc_writer *w, u32 granules)
 {
 	if (zc_likely(w->footprint_for == granules))
 		return w->footprint_now;
@@ -239,6 +251,7 @@ static void zc_set_credit(struct zc_writer *w, const struct zc_snapshot *snap)
 {
 	w->blocked_by = snap->slowest;
 	w->room = w->keep_pos + w->ring_mask;
+	w->slowest_at = snap->lag_from;
 	/* A place near the end of all numbers is a reader's own nonsense. */
 	w->credit = snap->lag_from > ~0ULL - w->lag_limit ?
 			    ~0ULL : snap->lag_from + w->lag_limit;
@@ -464,6 +477,8 @@ u32 zc_writer_reclaim_batch(struct zc_writer *w, bool starving, u32 batch)
 	}
 	if (bulk)
 		zc_bulk_end(w, s, limit);
+	if (zc_unlikely(w->ahead) && s != w->tail)
+		w->ahead_drop = !w->ahead_drop;
 	/* Step 4: only now may the ring slots be used again. */
 	w->tail = s;
 	zc_store_release(&w->area->tail, s);

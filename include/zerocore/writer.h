@@ -101,6 +101,11 @@ ZC_API void zc_writer_unregister(zc_writer_t *writer);
  * @out_handle: ended by commit or cancel
  * @timeout_ns: how long to wait for memory, or for slow readers
  *
+ * With a timeout, blocks of a page and more that are written as a whole wait for readers
+ * that move, for at most 20 ms, before they take memory beyond the footprint
+ * (footprint_bytes; four blocks at least): both sides are faster so, see
+ * Documentation/protocol.rst. It is never a reason to fail.
+ *
  * Several blocks may be in flight. Progress: lock-free. System calls only where
  * it has to wait (futex), to drop or cut off a reader (membarrier), or to tell a
  * writer that waits for memory (futex).
