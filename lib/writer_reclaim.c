@@ -30,8 +30,8 @@ static bool zc_may_keep(struct zc_writer *w, bool starving)
 	const struct zc_view *v = &w->pool->view;
 
 	w->ahead = zc_unlikely(w->ahead) && zc_still_ahead(w);
-	return !starving && !(w->ahead && w->ahead_drop) && !zc_load_relaxed(&v->hints->waiting_writers) &&
-	       !zc_draining(v);
+	return !starving && !(w->ahead && w->ahead_drop) &&
+	       !zc_load_relaxed(&v->hints->waiting_writers) && !zc_draining(v);
 }
 
 /*
